@@ -1,0 +1,120 @@
+/**
+ * IP addresses and prefixes. Text is parsed and printed here, by ip-num; inside weft an address is an
+ * integer, so that arithmetic is one line of code for both families. They differ in data only: `families`.
+ */
+import { collapseIPv6Number, IPv4, IPv6 } from 'ip-num';
+import { WeftError } from '../errors.ts';
+
+export type Family = 4 | 6;
+
+/** What differs between the families. */
+export const families = {
+  4: { name: 'IPv4', bits: 32, blockLength: 26, firstAddress: 'network address', hasBroadcast: true },
+  6: {
+    name: 'IPv6',
+    bits: 128,
+    blockLength: 122,
+    /** RFC 4291, section 2.6.1. */
+    firstAddress: 'subnet-router anycast address',
+    hasBroadcast: false,
+  },
+} as const satisfies Record<Family, object>;
+
+export interface Address {
+  readonly family: Family;
+  readonly value: bigint;
+}
+
+/** A CIDR prefix; `first` has no bits set below `length`. */
+export interface Prefix {
+  readonly family: Family;
+  readonly first: bigint;
+  readonly length: number;
+}
+
+/** @throws WeftError `invalid` naming the text and what it should have been. */
+export function parseAddress(text: string): Address {
+  const family: Family = text.includes(':') ? 6 : 4;
+  try {
+    if (text.includes('%')) throw new Error('it has a zone');
+    const value = family === 4 ? new IPv4(text).getValue() : new IPv6(text).getValue();
+    return { family, value };
+  } catch (cause) {
+    throw new WeftError('invalid', `"${text}" is not an IP address`, { cause });
+  }
+}
+
+/** Canonical text: IPv6 in its short form, as Docker writes it. */
+export function printAddress({ family, value }: Address): string {
+  return family === 4 ? new IPv4(value).toString() : collapseIPv6Number(new IPv6(value).toString());
+}
+
+/**
+ * Parses `10.77.0.0/16`. Host bits are refused, with the prefix that was probably meant.
+ * @throws WeftError `invalid`
+ */
+export function parsePrefix(text: string): Prefix {
+  const { address, length } = parseInterface(text);
+  const prefix = prefixOf(address, length);
+  if (prefix.first !== address.value) {
+    throw new WeftError('invalid', `"${text}" is not a subnet: did you mean ${printPrefix(prefix)}?`);
+  }
+  return prefix;
+}
+
+/**
+ * Parses an address with its prefix length, `10.77.0.5/16`.
+ * @throws WeftError `invalid`
+ */
+export function parseInterface(text: string): { readonly address: Address; readonly length: number } {
+  const [head = '', tail, ...rest] = text.split('/');
+  if (tail === undefined || rest.length > 0 || !/^(0|[1-9]\d{0,2})$/.test(tail)) {
+    throw new WeftError(
+      'invalid',
+      `"${text}" is not a subnet: write it as address/length, like 10.77.0.0/16`,
+    );
+  }
+  const address = parseAddress(head);
+  const length = Number(tail);
+  const { bits, name } = families[address.family];
+  if (length > bits) {
+    throw new WeftError('invalid', `"${text}" is not a subnet: an ${name} prefix length is at most ${bits}`);
+  }
+  return { address, length };
+}
+
+export function printPrefix({ family, first, length }: Prefix): string {
+  return `${printAddress({ family, value: first })}/${length}`;
+}
+
+/** The prefix of the given length that the address lies in. */
+export function prefixOf({ family, value }: Address, length: number): Prefix {
+  const hostBits = BigInt(families[family].bits - length);
+  return { family, first: (value >> hostBits) << hostBits, length };
+}
+
+/** How many addresses the prefix spans. */
+export function prefixSize({ family, length }: Prefix): bigint {
+  return 1n << BigInt(families[family].bits - length);
+}
+
+/** Its last address, as an integer. */
+export function lastOf(prefix: Prefix): bigint {
+  return prefix.first + prefixSize(prefix) - 1n;
+}
+
+/** Whether the address, or the whole of the other prefix, lies inside. */
+export function contains(outer: Prefix, inner: Address | Prefix): boolean {
+  if (outer.family !== inner.family) return false;
+  if ('value' in inner) return inner.value >= outer.first && inner.value <= lastOf(outer);
+  return inner.length >= outer.length && inner.first >= outer.first && inner.first <= lastOf(outer);
+}
+
+export function overlaps(a: Prefix, b: Prefix): boolean {
+  return contains(a, b) || contains(b, a);
+}
+
+/** The prefix length of a single address: 32 or 128. */
+export function singleLength(family: Family): number {
+  return families[family].bits;
+}

@@ -1,0 +1,49 @@
+/**
+ * Names and MACs that weft gives to kernel objects. All are derived, so that a weft that restarts with no
+ * memory recognises its own; a link name holds 15 bytes (IFNAMSIZ less the NUL).
+ */
+import { createHash } from 'node:crypto';
+import { parseAddress } from './address.ts';
+
+/** The endpoint's end that stays with the host: in its namespace, or in the network's own. */
+export function hostEnd(endpointId: string): string {
+  return `weft${endpointId.slice(0, 10)}h`;
+}
+
+/** The end that Docker moves into the container and renames. */
+export function containerEnd(endpointId: string): string {
+  return `weft${endpointId.slice(0, 10)}c`;
+}
+
+/** The namespace of a network that has one of its own; the VNI is unique in the cluster. */
+export function namespaceName(vni: number): string {
+  return `weft-${vni}`;
+}
+
+/**
+ * MAC of a container, derived from its address: a neighbour entry that outlives the container is right
+ * again for the next one with that address.
+ */
+export function macOf(address: string): string {
+  const { family, value } = parseAddress(address);
+  return asMac(`0257${family === 4 ? value.toString(16).padStart(8, '0') : digest(address)}`);
+}
+
+/** MAC of a bridge port: no frame is ever sent to it, but it must be stable to be compared. */
+export function portMacOf(name: string): string {
+  return asMac(`025c${digest(name)}`);
+}
+
+/** Host end of every routed endpoint, as next hop of the container: never conflicts, one per link. */
+export const nextHopMac = 'ee:ee:ee:ee:ee:ee';
+
+/** Every network's bridge. Fixed, or the kernel takes it from a port and flushes the neighbours with it. */
+export const bridgeMac = '02:5b:00:00:00:01';
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
+function asMac(hex: string): string {
+  return (hex.match(/../g) ?? []).join(':');
+}

@@ -1,0 +1,131 @@
+/**
+ * The records that hosts share through the store: one JSON text each, with a version. A record that is
+ * damaged or newer than this weft is refused here, by name, and the caller goes on without it.
+ */
+import Type, { type Static, type TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { WeftError } from '../errors.ts';
+
+const version = Type.Literal(1);
+const text = Type.String({ minLength: 1 });
+
+/** `hosts/<id>`: a machine that runs weft. Outlives its absence; removed only by reclaiming the host. */
+const Host = Type.Object({
+  v: version,
+  id: text,
+  name: text,
+  /** Underlay address at which the other hosts reach it: next hop and VTEP. */
+  address: text,
+});
+export type Host = Static<typeof Host>;
+
+/** `networks/<key>`: what all hosts of a network agree on. */
+const Network = Type.Object({
+  v: version,
+  key: text,
+  fabric: text,
+  /** Present when the fabric encapsulates; unique in the cluster. */
+  vni: Type.Optional(Type.Integer({ minimum: 1, maximum: 0xffffff })),
+  /** Bytes, as the user asked; absent: each host follows its uplink. */
+  mtu: Type.Optional(Type.Integer({ minimum: 68, maximum: 65535 })),
+  internal: Type.Boolean(),
+  /** CIDRs, in Docker's order. */
+  pools: Type.Array(text),
+});
+export type Network = Static<typeof Network>;
+
+/** `networks/<key>/hosts/<hostId>`: this host takes part, by these Docker networks. */
+const Participant = Type.Object({ v: version, host: text, dockerNetworks: Type.Array(text) });
+export type Participant = Static<typeof Participant>;
+
+/** `pools/<cidr>`: a subnet in use somewhere in the cluster. */
+const Pool = Type.Object({
+  v: version,
+  cidr: text,
+  /** Key of the network it belongs to, once a network is made with it. */
+  network: Type.Optional(text),
+  gateway: Type.Optional(text),
+  /** Addresses the user set aside (`--aux-address`); never handed out by themselves. */
+  reserved: Type.Array(text),
+});
+export type Pool = Static<typeof Pool>;
+
+/** `pools/<cidr>/references/<id>`: one RequestPool that has not been released. `<id>@<cidr>` is Docker's PoolID. */
+const PoolReference = Type.Object({
+  v: version,
+  host: text,
+  /** `--ip-range`: automatic addresses of this reference come from here only. */
+  range: Type.Optional(text),
+  /** Milliseconds since 1970, of the host's clock. */
+  sinceMs: Type.Number(),
+});
+export type PoolReference = Static<typeof PoolReference>;
+
+/** One address of a block that is in use. */
+const Assignment = Type.Object({
+  host: text,
+  /** Names the operation that wrote it, so that a lost answer can be settled by reading back. */
+  operation: text,
+  sinceMs: Type.Number(),
+});
+export type Assignment = Static<typeof Assignment>;
+
+/** `blocks/<pool>/<cidr>`: the slice of a pool from which one host serves its containers. */
+const Block = Type.Object({
+  v: version,
+  cidr: text,
+  pool: text,
+  /** Host that serves automatic addresses from it, and to which all others route it. */
+  owner: text,
+  /** Grows with every write; a writer that saw an older one is refused. */
+  sequence: Type.Integer(),
+  /** Offsets given back, longest-free first. What is neither here nor in `assigned` was never used. */
+  freed: Type.Array(Type.Integer()),
+  /** By offset from the block's first address. */
+  assigned: Type.Record(Type.String({ pattern: '^[0-9]+$' }), Assignment),
+});
+export type Block = Static<typeof Block>;
+
+/** `endpoints/<network>/<id>`: a container's place on a network. */
+const Endpoint = Type.Object({
+  v: version,
+  id: text,
+  network: text,
+  host: text,
+  mac: text,
+  /** Without prefix length; at most one of each family. */
+  addresses: Type.Array(text),
+});
+export type Endpoint = Static<typeof Endpoint>;
+
+function record<S extends TSchema>(name: string, schema: S) {
+  const checker = Compile(schema);
+  return {
+    /** @throws WeftError `invalid`, naming the kind of record and what is wrong with it. */
+    parse(json: string): Static<S> {
+      let value: unknown;
+      try {
+        value = JSON.parse(json);
+      } catch (cause) {
+        throw new WeftError('invalid', `a ${name} record is not JSON`, { cause });
+      }
+      if (checker.Check(value)) return value;
+      const [problem] = checker.Errors(value);
+      const where = problem === undefined ? '' : ` at "${problem.instancePath}": ${problem.message}`;
+      throw new WeftError('invalid', `a ${name} record is damaged or of another version${where}`);
+    },
+    render(value: Static<S>): string {
+      return JSON.stringify(value);
+    },
+  };
+}
+
+export const records = {
+  host: record('host', Host),
+  network: record('network', Network),
+  participant: record('participant', Participant),
+  pool: record('pool', Pool),
+  poolReference: record('pool reference', PoolReference),
+  block: record('block', Block),
+  endpoint: record('endpoint', Endpoint),
+};
