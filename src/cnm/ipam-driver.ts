@@ -1,0 +1,78 @@
+/** Docker's IpamDriver methods (moby libnetwork/ipams/remote): read, passed on, answered in its words. */
+import type { Static } from 'typebox';
+import type { AddressCalls, RequestAddress, RequestPool } from '../agent/calls.ts';
+import { answers, type Methods, takes } from './method.ts';
+import * as schema from './schema.ts';
+
+export function ipamDriver(addresses: AddressCalls): Methods {
+  return {
+    // Pools and addresses outlive a restart, so Docker need not replay its requests.
+    'IpamDriver.GetCapabilities': answers({ RequiresMACAddress: false, RequiresRequestReplay: false }),
+
+    // Two different names: a pool of the global space Docker would not compare with the host's own routes
+    // (libnetwork/network.go, requestPoolHelper).
+    'IpamDriver.GetDefaultAddressSpaces': answers({
+      LocalDefaultAddressSpace: 'weft-local',
+      GlobalDefaultAddressSpace: 'weft-global',
+    }),
+
+    'IpamDriver.RequestPool': takes(schema.RequestPool, (body) => {
+      const request = readPool(body);
+      return {
+        subject: request.pool === undefined ? {} : { pool: request.pool },
+        make: async () => {
+          const { poolId, cidr } = await addresses.requestPool(request);
+          return { answer: { PoolID: poolId, Pool: cidr }, takeBack: () => addresses.releasePool(poolId) };
+        },
+      };
+    }),
+
+    'IpamDriver.ReleasePool': takes(schema.ReleasePool, ({ PoolID }) => ({
+      subject: { pool: PoolID },
+      run: () => addresses.releasePool(PoolID).then(() => ({})),
+    })),
+
+    'IpamDriver.RequestAddress': takes(schema.RequestAddress, (body) => {
+      const request = readAddress(body);
+      const { poolId, address, purpose } = request;
+      // Only an address that weft chose is surely nobody else's: an explicit one this host may have held
+      // before (swarm asks twice), and a gateway belongs to all hosts. Those are never taken back.
+      if (address !== undefined || purpose === 'gateway') {
+        return {
+          subject: { pool: poolId, ...(address !== undefined && { address }) },
+          run: async () => ({ Address: await addresses.requestAddress(request) }),
+        };
+      }
+      return {
+        subject: { pool: poolId },
+        make: async () => {
+          const chosen = await addresses.requestAddress(request);
+          const [bare = chosen] = chosen.split('/');
+          return { answer: { Address: chosen }, takeBack: () => addresses.releaseAddress(poolId, bare) };
+        },
+      };
+    }),
+
+    'IpamDriver.ReleaseAddress': takes(schema.ReleaseAddress, ({ PoolID, Address }) => ({
+      subject: { pool: PoolID, address: Address },
+      run: () => addresses.releaseAddress(PoolID, Address).then(() => ({})),
+    })),
+  };
+}
+
+function readPool({ Pool, SubPool, Options, V6 }: Static<typeof schema.RequestPool>): RequestPool {
+  return {
+    ...(Pool && { pool: Pool }),
+    ...(SubPool && { range: SubPool }),
+    options: Options ?? {},
+    family: V6 ? 6 : 4,
+  };
+}
+
+function readAddress({ PoolID, Address, Options }: Static<typeof schema.RequestAddress>): RequestAddress {
+  return {
+    poolId: PoolID,
+    ...(Address && { address: Address }),
+    purpose: Options?.RequestAddressType === 'com.docker.network.gateway' ? 'gateway' : 'other',
+  };
+}

@@ -1,0 +1,93 @@
+/**
+ * The bodies that Docker sends, as far as weft reads them; what else is in them is ignored. Go writes an
+ * unset map, list or pointer as null and an unset text as "".
+ */
+import Type, { type Static, type TSchema } from 'typebox';
+import { Compile } from 'typebox/compile';
+import { Refusal } from './refusal.ts';
+
+const orNull = <S extends TSchema>(schema: S) => Type.Optional(Type.Union([schema, Type.Null()]));
+
+/** Docker's own IDs: 64 hex digits, or 25 letters and digits from swarm. They end up in file names. */
+const id = Type.String({ pattern: '^[0-9A-Za-z_-]{1,128}$' });
+const poolId = Type.String({ minLength: 1 });
+const text = orNull(Type.String());
+const texts = orNull(Type.Record(Type.String(), Type.String()));
+const flag = orNull(Type.Boolean());
+
+const Pools = orNull(Type.Array(Type.Object({ Pool: Type.String({ minLength: 1 }), Gateway: text })));
+
+export const Endpoint = Type.Object({ NetworkID: id, EndpointID: id });
+
+export const Network = Type.Object({ NetworkID: id });
+
+export const AllocateNetwork = Type.Object({ NetworkID: id, Options: texts });
+
+export const CreateNetwork = Type.Object({
+  NetworkID: id,
+  Options: orNull(
+    Type.Object({
+      /** Every `-o`. */
+      'com.docker.network.generic': texts,
+      /** Absent means false. */
+      'com.docker.network.internal': flag,
+    }),
+  ),
+  IPv4Data: Pools,
+  IPv6Data: Pools,
+});
+
+export const CreateEndpoint = Type.Object({
+  NetworkID: id,
+  EndpointID: id,
+  Interface: orNull(Type.Object({ Address: text, AddressIPv6: text, MacAddress: text })),
+});
+
+export const Join = Type.Object({
+  NetworkID: id,
+  EndpointID: id,
+  SandboxKey: Type.String({ minLength: 1 }),
+});
+
+export const Discovery = Type.Object({});
+
+export const RequestPool = Type.Object({ Pool: text, SubPool: text, Options: texts, V6: flag });
+
+export const ReleasePool = Type.Object({ PoolID: poolId });
+
+export const RequestAddress = Type.Object({
+  PoolID: poolId,
+  Address: text,
+  Options: orNull(Type.Object({ RequestAddressType: text })),
+});
+
+export const ReleaseAddress = Type.Object({ PoolID: poolId, Address: Type.String({ minLength: 1 }) });
+
+/** Reads one method's bodies. Bodies are never quoted in an error: options may hold secrets. */
+export function parser<S extends TSchema>(method: string, schema: S): (body: string) => Static<S> {
+  const checker = Compile(schema);
+  return (body) => {
+    // Docker repeats a call that broke off with an empty body: its buffer was used up by the first attempt
+    // (moby pkg/plugins/client.go). Taken for a request without settings, it would create something.
+    if (body === '') {
+      throw new Refusal(
+        400,
+        `${method} came with an empty body, as when Docker repeats a call that broke off: run the docker command again`,
+      );
+    }
+    const value = parseJson(method, body);
+    if (checker.Check(value)) return value;
+    const [problem] = checker.Errors(value);
+    const where = problem?.instancePath ? ` in ${problem.instancePath.slice(1).replaceAll('/', '.')}` : '';
+    throw new Refusal(400, `${method} was not understood: ${problem?.message}${where}`);
+  };
+}
+
+function parseJson(method: string, body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    const size = Buffer.byteLength(body);
+    throw new Refusal(400, `${method} was not understood: its body of ${size} bytes is not JSON`);
+  }
+}

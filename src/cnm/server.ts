@@ -1,0 +1,161 @@
+/**
+ * weft as Docker meets it: HTTP on unix sockets, one POST a method. Here, and nowhere else, an error becomes
+ * an answer.
+ */
+import { once } from 'node:events';
+import { chmod, mkdir, rm } from 'node:fs/promises';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { dirname } from 'node:path';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { AddressCalls, NetworkCalls } from '../agent/calls.ts';
+import { explain, WeftError } from '../errors.ts';
+import { describe, performer, type Subject } from './call.ts';
+import { ipamDriver } from './ipam-driver.ts';
+import { answers, type Methods } from './method.ts';
+import { networkDriver, type Scope } from './network-driver.ts';
+import { Refusal } from './refusal.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Known once the body is understood. */
+    subject: Subject | undefined;
+  }
+}
+
+export interface ServerOptions {
+  /** Opened in this order. Docker takes a managed plugin for ready once its own socket answers: the last. */
+  readonly sockets: readonly string[];
+  readonly network: NetworkCalls;
+  readonly addresses: AddressCalls;
+  readonly scope: Scope;
+  readonly log: Pick<Logger, 'debug' | 'warn'>;
+  /** Within this time every call is answered; dockerd's boot and the user's command wait for it. */
+  readonly deadlineMs?: number;
+}
+
+const mediaType = 'application/vnd.docker.plugins.v1.2+json';
+const bodyLimitBytes = 1024 * 1024;
+
+/**
+ * A socket that cannot be opened is logged and left out. `close` ends when the running calls have answered.
+ * @throws WeftError `internal` when none can be opened.
+ */
+export async function startServer(options: ServerOptions): Promise<{ close(): Promise<void> }> {
+  let closing = false;
+  const app = createApp(options);
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing) reply.header('connection', 'close');
+  });
+  await app.ready();
+
+  const servers: Server[] = [];
+  const failures: Error[] = [];
+  for (const path of options.sockets) {
+    try {
+      const server = await listen(path, (request, response) => app.routing(request, response));
+      server.on('error', (error) =>
+        options.log.warn({ socket: path, error: explain(error) }, 'socket failed'),
+      );
+      servers.push(server);
+    } catch (cause) {
+      const failure = new WeftError('internal', `cannot listen on ${path}`, { cause });
+      options.log.warn({ socket: path, error: explain(failure) }, 'socket left out');
+      failures.push(failure);
+    }
+  }
+  if (servers.length === 0) {
+    throw new WeftError('internal', 'Docker cannot reach weft: none of its sockets could be opened', {
+      cause: new AggregateError(failures),
+    });
+  }
+  return {
+    async close() {
+      closing = true;
+      await Promise.all(servers.map((server) => new Promise((closed) => server.close(closed))));
+      await app.close();
+    },
+  };
+}
+
+/** Takes the place of a file that an earlier process left: Docker would try it for 15 s at every look-up. */
+async function listen(path: string, onRequest: RequestListener): Promise<Server> {
+  await mkdir(dirname(path), { recursive: true });
+  await rm(path, { force: true });
+  // Docker keeps idle connections for ever. Were one closed just as a request comes in, Docker would repeat
+  // that request with an empty body: so they are never closed from this side.
+  const server = createServer({ keepAliveTimeout: 0 }, onRequest);
+  server.listen(path);
+  await once(server, 'listening');
+  await chmod(path, 0o600);
+  return server;
+}
+
+function createApp({ network, addresses, scope, log, deadlineMs = 8_000 }: ServerOptions): FastifyInstance {
+  const app = Fastify({ bodyLimit: bodyLimitBytes });
+  app.decorateRequest('subject');
+
+  // Docker sends no Content-Type. A request without a body never gets to a parser.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+
+  const perform = performer({
+    deadlineMs,
+    onLate: (method, { subject }, failure) => {
+      const error = failure === undefined ? {} : { error: explain(failure) };
+      log.warn({ method, ...subject, ...error }, 'call ended after its deadline');
+    },
+  });
+  const methods: Methods = {
+    'Plugin.Activate': answers({ Implements: ['NetworkDriver', 'IpamDriver'] }),
+    ...networkDriver(network, scope),
+    ...ipamDriver(addresses),
+  };
+  for (const [name, method] of Object.entries(methods)) {
+    const understand = method(name);
+    app.post(`/${name}`, async (request, reply) => {
+      const call = understand(typeof request.body === 'string' ? request.body : '');
+      request.subject = call.subject;
+      const answer = await perform(name, call);
+      log.debug({ method: name, ...call.subject, ms: reply.elapsedTime }, 'answered');
+      // With a serializer set, fastify adds no charset to the type.
+      return reply.type(mediaType).serializer(JSON.stringify).send(answer);
+    });
+  }
+  app.setNotFoundHandler(async ({ url }) => {
+    throw new Refusal(404, `weft has no method ${url.slice(1)}`);
+  });
+
+  app.setErrorHandler((error, request, reply) => {
+    const method = request.url.slice(1);
+    const status = statusFor(error);
+    const stack = status === 500 && error instanceof Error ? { stack: error.stack } : {};
+    log.warn(
+      { method, ...request.subject, ms: reply.elapsedTime, error: explain(error), ...stack },
+      'refused',
+    );
+    // NetworkDriver's clients read `Err` and IpamDriver's `Error`; with a status other than 200, all `Err`.
+    const sentence = sentenceFor(error, status, describe(method, request.subject ?? {}));
+    return reply
+      .status(status)
+      .type(mediaType)
+      .serializer(JSON.stringify)
+      .send({ Err: sentence, Error: sentence });
+  });
+  return app;
+}
+
+/** 200 for an answer that says no; else Refusal's own, or fastify's; 500 for what nobody foresaw. */
+function statusFor(error: unknown): number {
+  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') {
+    return error.statusCode;
+  }
+  return error instanceof WeftError ? 200 : 500;
+}
+
+function sentenceFor(error: unknown, status: number, call: string): string {
+  if (error instanceof WeftError) return error.message;
+  if (status === 413) return `${call} was refused: its body is larger than ${bodyLimitBytes} bytes`;
+  if (status < 500) return `${call} was refused: ${explain(error)}`;
+  return `${call} failed by a defect of weft, please report it with the log: ${explain(error)}`;
+}

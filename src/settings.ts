@@ -1,0 +1,199 @@
+/**
+ * What the user can set, as `WEFT_*` environment variables. This one table drives parsing, the error messages, the
+ * documentation and the check that the managed plugin's config.json offers the same. No setting is a secret:
+ * keys and passwords are named by file, so that neither `docker plugin inspect` nor the log shows one.
+ */
+import { isAbsolute, normalize } from 'node:path';
+import { type Address, type Prefix, parseAddress, parsePrefix } from './model/address.ts';
+
+const logLevels = ['debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof logLevels)[number];
+
+interface Setting<T> {
+  readonly help: string;
+  /** Completes `... must be`. */
+  readonly expected: string;
+  /** As text, and itself of the expected form. */
+  readonly default: string;
+  /** Fixed by what config.json mounts, so a user of the managed plugin cannot change it. */
+  readonly managed?: string;
+  /** Throws anything when the text is not of the expected form. */
+  readonly parse: (text: string) => T;
+}
+
+export interface SettingValues {
+  WEFT_ETCD_ENDPOINTS: readonly string[];
+  WEFT_ETCD_CA: string | undefined;
+  WEFT_ETCD_CERT: string | undefined;
+  WEFT_ETCD_KEY: string | undefined;
+  WEFT_ETCD_USER: string | undefined;
+  WEFT_ETCD_PASSWORD_FILE: string | undefined;
+  WEFT_ETCD_PREFIX: string;
+  WEFT_ADDRESS: Address | undefined;
+  WEFT_HOSTNAME: string | undefined;
+  WEFT_POOL: Prefix;
+  WEFT_SUBNET_LENGTH: number;
+  WEFT_VXLAN_PORT: number;
+  WEFT_RESYNC_SECONDS: number;
+  WEFT_LOG_LEVEL: LogLevel;
+  WEFT_RUN_DIR: string;
+  WEFT_STATE_DIR: string;
+  WEFT_MANAGED_SOCKET: string | undefined;
+}
+export type SettingName = keyof SettingValues;
+
+export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> } = {
+  WEFT_ETCD_ENDPOINTS: {
+    help: 'etcd servers that all hosts share, separated by commas; empty: an etcd of its own, for one lone host.',
+    expected: 'a list like https://10.0.0.1:2379,https://10.0.0.2:2379, all http or all https',
+    default: '',
+    parse: parseEndpoints,
+  },
+  WEFT_ETCD_CA: {
+    help: 'File with the authorities that may vouch for etcd; empty: the well-known ones of the web.',
+    expected: 'an absolute path',
+    default: '',
+    parse: optional(parsePath),
+  },
+  WEFT_ETCD_CERT: {
+    help: 'File with the client certificate to show to etcd.',
+    expected: 'an absolute path',
+    default: '',
+    parse: optional(parsePath),
+  },
+  WEFT_ETCD_KEY: {
+    help: 'File with the private key of the client certificate.',
+    expected: 'an absolute path',
+    default: '',
+    parse: optional(parsePath),
+  },
+  WEFT_ETCD_USER: {
+    help: 'User to log in to etcd as.',
+    expected: 'a name without spaces',
+    default: '',
+    parse: optional(parseWord),
+  },
+  WEFT_ETCD_PASSWORD_FILE: {
+    help: 'File with the password of that user.',
+    expected: 'an absolute path',
+    default: '',
+    parse: optional(parsePath),
+  },
+  WEFT_ETCD_PREFIX: {
+    help: 'What all keys of weft in etcd begin with; hosts of one cluster need the same.',
+    expected: 'a path like /weft/v1/',
+    default: '/weft/v1/',
+    parse: (text) => `${parsePath(text).replace(/\/+$/, '')}/`,
+  },
+  WEFT_ADDRESS: {
+    help: 'Address at which the other hosts reach this one; empty: the one used towards etcd.',
+    expected: 'an IP address',
+    default: '',
+    parse: optional(parseAddress),
+  },
+  WEFT_HOSTNAME: {
+    help: "Name under which this host is shown; empty: the machine's.",
+    expected: 'a name without spaces',
+    default: '',
+    parse: optional(parseWord),
+  },
+  WEFT_POOL: {
+    help: 'Range from which networks get a subnet when none is asked for; hosts of one cluster need the same.',
+    expected: 'an IPv4 range like 10.160.0.0/11, /28 or larger',
+    default: '10.160.0.0/11',
+    parse: parseRange,
+  },
+  WEFT_SUBNET_LENGTH: {
+    help: 'Prefix length of such a subnet.',
+    expected: 'a whole number from 8 to 29',
+    default: '20',
+    parse: integer(8, 29),
+  },
+  WEFT_VXLAN_PORT: {
+    help: 'UDP port of VXLAN packets between hosts; hosts of one cluster need the same.',
+    expected: 'a whole number from 1 to 65535',
+    default: '4789',
+    parse: integer(1, 65_535),
+  },
+  WEFT_RESYNC_SECONDS: {
+    help: 'Time between two full comparisons of the kernel with what should be there.',
+    expected: 'a whole number from 1 to 86400',
+    default: '30',
+    parse: integer(1, 86_400),
+  },
+  WEFT_LOG_LEVEL: {
+    help: 'Least severity of what is logged: debug, info, warn or error.',
+    expected: 'debug, info, warn or error',
+    default: 'info',
+    parse: parseLogLevel,
+  },
+  WEFT_RUN_DIR: {
+    help: "Where the host's /run is mounted.",
+    expected: 'an absolute path',
+    default: '/run',
+    managed: '/host/run',
+    parse: parsePath,
+  },
+  WEFT_STATE_DIR: {
+    help: 'Folder for what must outlive a restart.',
+    expected: 'an absolute path',
+    default: '/var/lib/weft',
+    managed: '/var/lib/weft',
+    parse: parsePath,
+  },
+  WEFT_MANAGED_SOCKET: {
+    help: 'Socket at which Docker looks for its managed plugin; empty: not run by Docker.',
+    expected: 'an absolute path',
+    default: '',
+    managed: '/run/docker/plugins/weft.sock',
+    parse: optional(parsePath),
+  },
+};
+
+function malformed(): never {
+  throw new TypeError('not of the expected form');
+}
+
+function optional<T>(parse: (text: string) => T): (text: string) => T | undefined {
+  return (text) => (text === '' ? undefined : parse(text));
+}
+
+function integer(from: number, to: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+    return value >= from && value <= to ? value : malformed();
+  };
+}
+
+function parsePath(text: string): string {
+  return isAbsolute(text) ? normalize(text) : malformed();
+}
+
+function parseWord(text: string): string {
+  return /^\S{1,253}$/.test(text) ? text : malformed();
+}
+
+function parseRange(text: string): Prefix {
+  const range = parsePrefix(text);
+  return range.family === 4 && range.length <= 28 ? range : malformed();
+}
+
+function parseLogLevel(text: string): LogLevel {
+  return logLevels.find((level) => level === text) ?? malformed();
+}
+
+const endpointPattern = /^(?<endpoint>(?<scheme>https?):\/\/(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5})\/?$/;
+
+/** etcd clients take neither a mix of schemes nor a slash at the end; the slash is forgiven here. */
+function parseEndpoints(text: string): readonly string[] {
+  if (text === '') return [];
+  const matches = text
+    .split(',')
+    .map((endpoint) => endpointPattern.exec(endpoint.trim())?.groups ?? malformed());
+  if (new Set(matches.map(({ scheme }) => scheme)).size > 1) malformed();
+  return matches.map(({ endpoint }) => endpoint ?? malformed());
+}
+
+export function isSettingName(name: string): name is SettingName {
+  return Object.hasOwn(settings, name);
+}
