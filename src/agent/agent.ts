@@ -1,0 +1,237 @@
+/**
+ * weft on one host, put together: the store's news go into the mirror, the mirror marks what they bear on,
+ * the reconciler brings the kernel in line; Docker's calls go into the ledger and the store.
+ *
+ * Starting waits for nothing that can be away: calls are answered from the first moment, and those that need
+ * the store say so while it is missing.
+ */
+import { randomBytes } from 'node:crypto';
+import { explain, WeftError } from '../errors.ts';
+import type { Underlay } from '../fabric/fabric.ts';
+import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
+import type { Ipam } from '../ipam/ipam.ts';
+import { releasePool } from '../ipam/pools.ts';
+import type { SubnetRange } from '../ipam/subnet.ts';
+import type { Kernel, MainRoute } from '../kernel/kernel.ts';
+import type { Log } from '../log.ts';
+import { type Prefix, parsePrefix } from '../model/address.ts';
+import { keyedQueue } from '../model/queue.ts';
+import { systemClock } from '../store/clock.ts';
+import { keysBelow } from '../store/keys.ts';
+import { Mirror, mirroring } from '../store/mirror.ts';
+import type { Store } from '../store/store.ts';
+import { addressUseCases } from './addresses.ts';
+import { announcementsTo } from './announcements.ts';
+import type { AddressCalls, NetworkCalls } from './calls.ts';
+import { Cluster } from './cluster.ts';
+import { endpointUseCases } from './endpoints.ts';
+import { hostIdIn } from './host-id.ts';
+import { publishHost } from './host-record.ts';
+import { openLedger } from './ledger.ts';
+import { Membership } from './membership.ts';
+import { networkUseCases } from './networks.ts';
+import { newsRouter } from './news.ts';
+import { passesOver } from './passes.ts';
+import { Readiness } from './readiness.ts';
+import { Reconciler } from './reconciler.ts';
+import { settlement } from './settlement.ts';
+import type { ThisHost } from './this-host.ts';
+import { findUplink, type Uplink } from './underlay.ts';
+import { Views } from './views.ts';
+
+export interface AgentOptions {
+  readonly store: Store;
+  readonly kernel: Kernel;
+  readonly storePrefix: string;
+  /** URLs, for finding the address that the other hosts know. */
+  readonly storeEndpoints: readonly string[];
+  readonly address?: string;
+  readonly hostName: string;
+  readonly stateDir: string;
+  readonly automaticSubnets: SubnetRange;
+  readonly vxlanPort: number;
+  readonly resyncMs: number;
+  readonly log: Log;
+}
+
+export interface Agent {
+  readonly network: NetworkCalls;
+  readonly addresses: AddressCalls;
+  /** Lets go of everything and leaves the kernel as it is. */
+  close(): Promise<void>;
+}
+
+/** Calls that need the store wait for it this long; Docker must be answered well before its patience ends. */
+const readyTimeoutMs = 4_000;
+const establishRetryMs = 1_000;
+
+export function startAgent(options: AgentOptions): Agent {
+  const { kernel, log, hostName, resyncMs } = options;
+  const stopping = new AbortController();
+  const hostId = hostIdIn(options.stateDir);
+  const ledger = openLedger(options.stateDir, (file) =>
+    log.error({ file }, 'cannot use a file of the ledger'),
+  );
+  const keys = keysBelow(options.storePrefix);
+  const mirror = new Mirror(options.storePrefix, (changed) => onNews(changed));
+  const store = mirroring(options.store, () => [mirror]);
+  const cluster = new Cluster(mirror, keys, log);
+  const membership = new Membership(store, keys, hostId);
+  const announcements = announcementsTo(store, keys);
+  const views = new Views(cluster, ledger, kernel, underlay);
+  const passes = passesOver(kernel, ledger, views);
+  const reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
+  const scopesOf = newsRouter(keys, ledger, cluster);
+  const readiness = new Readiness(() => established && mirror.connected);
+
+  let uplink: Uplink | undefined;
+  /** The cluster's state is known here, and this host known to the cluster. */
+  let established = false;
+
+  const ipam: Ipam = {
+    store,
+    mirror,
+    keys,
+    queue: keyedQueue(),
+    hostId,
+    hostName: (id) => cluster.host(id)?.name ?? id,
+    network: (key) => cluster.network(key),
+    inUse: (address) => ledger.endpoints.all().some(({ addresses }) => addresses.includes(address)),
+    routes: async () => foreignRoutes(await kernel.mainRoutes()),
+    automatic: { 4: options.automaticSubnets },
+    now: Date.now,
+    clock: systemClock,
+    random: Math.random,
+    randomId: () => randomBytes(6).toString('hex'),
+  };
+  const host: ThisHost = {
+    id: hostId,
+    underlay,
+    cluster,
+    ledger,
+    kernel,
+    views,
+    membership,
+    announcements,
+    reconciler,
+    log,
+    ready: () => readiness.wait(readyTimeoutMs),
+    giveBack,
+  };
+  const settle = settlement({
+    hostId,
+    cluster,
+    ledger,
+    membership,
+    announcements,
+    heldAddresses: () => assignmentsOf(ipam, hostId),
+    releaseAddress: (held) => releaseHeld(ipam, held),
+    releasePool: (poolId) => releasePool(ipam, poolId),
+    log,
+  });
+
+  function underlay(): Underlay {
+    if (uplink !== undefined) return { hostId, ...uplink, vxlanPort: options.vxlanPort };
+    throw new WeftError(
+      'unavailable',
+      'this host has no address by which others could reach it; set WEFT_ADDRESS',
+    );
+  }
+
+  function onNews(changed: readonly string[]): void {
+    const scopes = scopesOf(changed);
+    if (scopes === 'all') void markAll();
+    else for (const scope of scopes) reconciler.mark(scope);
+    readiness.check();
+  }
+
+  async function markAll(): Promise<void> {
+    for (const scope of await passes.scopes()) reconciler.mark(scope);
+  }
+
+  async function follow(): Promise<void> {
+    for await (const notice of options.store.watch(options.storePrefix, stopping.signal)) {
+      if (notice.type === 'lost' && !stopping.signal.aborted) {
+        readiness.report(`the store is away: ${notice.cause.message}`);
+        log.warn(
+          { reason: explain(notice.cause) },
+          'the store is away; traffic and running containers are not affected',
+        );
+      }
+      mirror.apply(notice);
+      if (notice.type === 'snapshot') void establish();
+    }
+  }
+
+  /** Once the cluster's state is here: makes this host known, and opens the way to the kernel. */
+  async function establish(): Promise<void> {
+    if (established || stopping.signal.aborted) return;
+    try {
+      await refresh();
+      established = true;
+      reconciler.open();
+      readiness.check();
+      log.info({ host: hostId, ...uplink }, 'this host takes part');
+    } catch (error) {
+      readiness.report(explain(error));
+      log.warn({ reason: explain(error) }, 'this host cannot take part yet');
+      setTimeout(() => void establish(), establishRetryMs).unref();
+    }
+  }
+
+  async function refresh(): Promise<void> {
+    const found = await findUplink(kernel, {
+      endpoints: options.storeEndpoints,
+      ...(options.address !== undefined && { wished: options.address }),
+    });
+    const moved = uplink !== undefined && (uplink.address !== found.address || uplink.mtu !== found.mtu);
+    uplink = found;
+    if (moved) await markAll();
+    if (mirror.connected) await publishHost({ store, keys, cluster }, hostName, underlay());
+  }
+
+  async function resync(): Promise<void> {
+    if (!established) return mirror.complete ? await establish() : undefined;
+    try {
+      await refresh();
+      if (mirror.connected) await settle();
+    } catch (error) {
+      log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');
+    }
+  }
+
+  /** Takes something away in the store. Docker would only log a failure; the settlement makes up for it. */
+  async function giveBack(what: string, task: () => Promise<void>): Promise<void> {
+    try {
+      if (mirror.connected) return await task();
+      log.warn({ what }, 'will be given back when the store is back');
+    } catch (error) {
+      log.warn({ what, reason: explain(error) }, 'will be given back later');
+    }
+  }
+
+  refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
+  const following = follow();
+  const timer = setInterval(() => void resync(), resyncMs);
+
+  return {
+    network: { ...networkUseCases(host), ...endpointUseCases(host) },
+    addresses: addressUseCases(host, ipam),
+    async close() {
+      clearInterval(timer);
+      stopping.abort();
+      reconciler.close();
+      await following;
+      await store.close();
+      kernel.close();
+    },
+  };
+}
+
+/** Where this host goes by routes that are not weft's, the default routes left out. */
+function foreignRoutes(routes: readonly MainRoute[]): Prefix[] {
+  return routes
+    .filter(({ own }) => !own)
+    .map(({ destination }) => parsePrefix(destination))
+    .filter(({ length }) => length > 0);
+}

@@ -1,0 +1,187 @@
+/** Endpoints: a container's place on a network, from CreateEndpoint to DeleteEndpoint. */
+import { explain, WeftError } from '../errors.ts';
+import type { Fabric, LocalEndpoint } from '../fabric/fabric.ts';
+import { fabrics } from '../fabric/registry.ts';
+import type { Namespace } from '../kernel/namespace.ts';
+import type { Change, NamespaceState } from '../kernel/state.ts';
+import { parseInterface, printAddress } from '../model/address.ts';
+import { containerEnd, hostEnd, macOf } from '../model/names.ts';
+import type { Attachment, CreateEndpoint, EndpointKey, Join, NetworkCalls } from './calls.ts';
+import type { LedgerEndpoint, LedgerNetwork } from './ledger.ts';
+import { scopeOf } from './networks.ts';
+import { filterScope } from './reconciler.ts';
+import type { ThisHost } from './this-host.ts';
+import { localEndpoint, networkOf } from './views.ts';
+
+export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetwork' | 'deleteNetwork'> {
+  const { ledger, announcements, kernel, views, reconciler, log } = host;
+
+  let filterSeen = false;
+
+  async function createEndpoint(request: CreateEndpoint): Promise<{ readonly mac?: string }> {
+    const network = knownNetwork(request.network);
+    const addresses = request.addresses.map((text) => printAddress(parseInterface(text).address));
+    const [first] = addresses;
+    if (first === undefined) {
+      throw new WeftError(
+        'invalid',
+        `endpoint ${short(request.endpoint)} of network ${network.key} has no address`,
+      );
+    }
+    const mac = request.mac ?? macOf(first);
+    const answer = request.mac === undefined ? { mac } : {};
+    if (ledger.endpoints.get(request.endpoint) !== undefined) return answer;
+    const endpoint: LedgerEndpoint = { id: request.endpoint, network: network.id, mac, addresses, slot: 1 };
+    await ledger.endpoints.put(endpoint);
+    try {
+      await host.ready();
+      await announcements.announce({
+        v: 1,
+        id: endpoint.id,
+        network: network.key,
+        host: host.id,
+        mac,
+        addresses,
+      });
+    } catch (error) {
+      await ledger.endpoints.delete(endpoint.id);
+      throw error;
+    }
+    return answer;
+  }
+
+  async function join({ network: networkId, endpoint: id, sandbox }: Join): Promise<Attachment> {
+    const network = knownNetwork(networkId);
+    const fabric = knownFabric(network);
+    const known = knownEndpoint(id, network);
+    const slot = freeSlot(sandbox, known);
+    const endpoint = { ...known, sandbox, slot };
+    await ledger.endpoints.put(endpoint);
+    const local = localEndpoint(endpoint, network.key, host.id);
+    const view = views.network(networkOf(network), new Map(), () => false);
+    try {
+      const namespace = await namespaceOf(network);
+      await namespace.apply(puts(fabric.endpoint(view, local)));
+    } catch (error) {
+      await detach(network, fabric, local);
+      await ledger.endpoints.put(known);
+      throw new WeftError(
+        'kernel',
+        `endpoint ${short(id)} of network ${network.key} could not be wired: ${explain(error)}`,
+        { cause: error },
+      );
+    }
+    // Docker may have closed the FORWARD chain since the last look, as it does at every start.
+    if (!filterSeen) reconciler.mark(filterScope);
+    filterSeen = true;
+    return {
+      link: containerEnd(id),
+      prefix: network.interfacePrefix,
+      gateways: [],
+      routes: fabric.sandbox(view, local).routes,
+    };
+  }
+
+  async function leave({ endpoint: id }: EndpointKey): Promise<void> {
+    const endpoint = ledger.endpoints.get(id);
+    if (endpoint?.sandbox === undefined) return;
+    const { sandbox: _, ...left } = endpoint;
+    await ledger.endpoints.put(left);
+  }
+
+  async function deleteEndpoint({ network: networkId, endpoint: id }: EndpointKey): Promise<void> {
+    const endpoint = ledger.endpoints.get(id);
+    const network = ledger.networks.get(endpoint?.network ?? networkId);
+    await ledger.endpoints.delete(id);
+    if (endpoint === undefined || network === undefined) return;
+    const fabric = knownFabric(network);
+    const local = localEndpoint(endpoint, network.key, host.id);
+    await Promise.all([
+      detach(network, fabric, local).catch((error: unknown) => {
+        log.warn({ endpoint: id, reason: explain(error) }, 'its link will be removed later');
+        reconciler.mark(scopeOf(network));
+      }),
+      host.giveBack(`endpoint ${id}`, () => announcements.withdraw(network.key, id)),
+    ]);
+  }
+
+  async function endpointInfo({ endpoint: id }: EndpointKey): Promise<Readonly<Record<string, string>>> {
+    const endpoint = ledger.endpoints.get(id);
+    const network = endpoint && ledger.networks.get(endpoint.network);
+    if (endpoint === undefined || network === undefined) throw unknownEndpoint(id);
+    return { 'weft.network': network.key, 'weft.fabric': network.fabric, 'weft.link': hostEnd(id) };
+  }
+
+  /** Its routes and addresses go with the link. */
+  async function detach(network: LedgerNetwork, fabric: Fabric, endpoint: LocalEndpoint): Promise<void> {
+    const view = views.network(networkOf(network), new Map(), () => false);
+    const { links } = fabric.endpoint(view, endpoint);
+    const namespace = await namespaceOf(network);
+    await namespace.apply(links.map((object) => ({ do: 'delete', kind: 'link', object })));
+  }
+
+  async function namespaceOf(network: LedgerNetwork): Promise<Namespace> {
+    const scope = scopeOf(network);
+    if (scope === 'host') return kernel.host;
+    // Rebuilt at the first container where a reboot has taken it, and complete before that container runs.
+    if (!(await kernel.namespaces()).includes(scope)) await reconciler.settle(scope);
+    return kernel.namespace(scope);
+  }
+
+  function knownNetwork(id: string): LedgerNetwork {
+    const network = ledger.networks.get(id);
+    if (network !== undefined) return network;
+    throw new WeftError(
+      'not-found',
+      `weft on this host does not know network ${short(id)}; remove it with docker network rm and create it again`,
+    );
+  }
+
+  function knownEndpoint(id: string, network: LedgerNetwork): LedgerEndpoint {
+    const endpoint = ledger.endpoints.get(id);
+    if (endpoint?.network === network.id) return endpoint;
+    throw unknownEndpoint(id);
+  }
+
+  function freeSlot(sandbox: string, joining: LedgerEndpoint): number {
+    const taken = new Set(
+      ledger.endpoints
+        .all()
+        .filter((endpoint) => endpoint.sandbox === sandbox && endpoint.id !== joining.id)
+        .map(({ slot }) => slot),
+    );
+    let slot = 1;
+    while (taken.has(slot)) slot += 1;
+    return slot;
+  }
+
+  return { createEndpoint, endpointInfo, deleteEndpoint, join, leave };
+}
+
+function knownFabric({ key, fabric: name }: LedgerNetwork): Fabric {
+  const fabric = fabrics.get(name);
+  if (fabric !== undefined) return fabric;
+  throw new WeftError(
+    'invalid',
+    `network ${key} is of fabric ${name}, which this weft does not know; upgrade it`,
+  );
+}
+
+function unknownEndpoint(id: string): WeftError {
+  return new WeftError('not-found', `weft on this host does not know endpoint ${short(id)}`);
+}
+
+function puts(state: NamespaceState): Change[] {
+  return [
+    ...state.links.map((object): Change => ({ do: 'put', kind: 'link', object })),
+    ...state.addresses.map((object): Change => ({ do: 'put', kind: 'address', object })),
+    ...state.routes.map((object): Change => ({ do: 'put', kind: 'route', object })),
+    ...state.neighbours.map((object): Change => ({ do: 'put', kind: 'neighbour', object })),
+    ...state.fdb.map((object): Change => ({ do: 'put', kind: 'fdb', object })),
+  ];
+}
+
+/** Docker shows 12 characters of an id. */
+function short(id: string): string {
+  return id.slice(0, 12);
+}

@@ -1,0 +1,155 @@
+/**
+ * What Docker has told this host, on disk: the truth about which networks, pools and endpoints exist here.
+ * The store is made to agree with it (`settlement.ts`), the kernel too (`reconciler.ts`); so a call that
+ * takes something away needs neither of them to succeed. Docker repeats nothing after a restart.
+ *
+ * One small JSON file an object, replaced by rename. Only what must outlive a power cut is synced: after
+ * one, Docker itself takes back the endpoints that were running.
+ */
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import Type, { type Static } from 'typebox';
+import { Compile } from 'typebox/compile';
+
+const text = Type.String({ minLength: 1 });
+
+/** A Docker network on this host, and the weft network it is. */
+const LedgerNetwork = Type.Object({
+  /** Docker's NetworkID. */
+  id: text,
+  key: text,
+  fabric: text,
+  vni: Type.Optional(Type.Integer()),
+  mtu: Type.Optional(Type.Integer()),
+  internal: Type.Boolean(),
+  pools: Type.Array(text),
+  interfacePrefix: text,
+});
+export type LedgerNetwork = Static<typeof LedgerNetwork>;
+
+/** A RequestPool that Docker has not released. */
+const LedgerPool = Type.Object({
+  id: text,
+  cidr: text,
+  /** NetworkID, once the network is made: until then its addresses are set aside, not a container's. */
+  network: Type.Optional(text),
+});
+export type LedgerPool = Static<typeof LedgerPool>;
+
+const LedgerEndpoint = Type.Object({
+  id: text,
+  /** NetworkID */
+  network: text,
+  mac: text,
+  /** Without prefix length. */
+  addresses: Type.Array(text),
+  /** Docker's sandbox, between Join and Leave. */
+  sandbox: Type.Optional(text),
+  slot: Type.Integer({ minimum: 1, maximum: 254 }),
+});
+export type LedgerEndpoint = Static<typeof LedgerEndpoint>;
+
+/** Objects of one kind, in memory and below one folder. */
+export class Shelf<T extends { readonly id: string }> {
+  readonly #folder: string;
+  readonly #durable: boolean;
+  readonly #items = new Map<string, T>();
+  #writes = 0;
+
+  /** `damaged` is told of every file that cannot be used; it is left where it is. */
+  constructor(
+    folder: string,
+    options: {
+      readonly isItem: (value: unknown) => value is T;
+      readonly durable: boolean;
+      readonly damaged: (file: string) => void;
+    },
+  ) {
+    this.#folder = folder;
+    this.#durable = options.durable;
+    mkdirSync(folder, { recursive: true });
+    for (const name of readdirSync(folder)) {
+      const path = join(folder, name);
+      if (!name.endsWith('.json')) {
+        rmSync(path);
+        continue;
+      }
+      const item = readItem(path);
+      if (options.isItem(item)) this.#items.set(item.id, item);
+      else options.damaged(path);
+    }
+  }
+
+  get(id: string): T | undefined {
+    return this.#items.get(id);
+  }
+
+  all(): T[] {
+    return [...this.#items.values()];
+  }
+
+  /** Resolves when the object is on disk; it is visible at once. */
+  async put(item: T): Promise<void> {
+    this.#items.set(item.id, item);
+    this.#writes += 1;
+    const path = this.#path(item.id);
+    const draft = `${path}.${this.#writes}`;
+    const file = await open(draft, 'w', 0o600);
+    try {
+      await file.writeFile(JSON.stringify(item));
+      if (this.#durable) await file.datasync();
+    } finally {
+      await file.close();
+    }
+    await rename(draft, path);
+  }
+
+  async delete(id: string): Promise<void> {
+    this.#items.delete(id);
+    await rm(this.#path(id), { force: true });
+  }
+
+  #path(id: string): string {
+    return join(this.#folder, `${encodeURIComponent(id)}.json`);
+  }
+}
+
+export interface Ledger {
+  readonly networks: Shelf<LedgerNetwork>;
+  readonly pools: Shelf<LedgerPool>;
+  readonly endpoints: Shelf<LedgerEndpoint>;
+}
+
+const networkChecker = Compile(LedgerNetwork);
+const poolChecker = Compile(LedgerPool);
+const endpointChecker = Compile(LedgerEndpoint);
+
+export function openLedger(stateDir: string, damaged: (file: string) => void): Ledger {
+  const folder = (name: string) => join(stateDir, 'ledger', name);
+  return {
+    networks: new Shelf(folder('networks'), {
+      isItem: (item): item is LedgerNetwork => networkChecker.Check(item),
+      durable: true,
+      damaged,
+    }),
+    pools: new Shelf(folder('pools'), {
+      isItem: (item): item is LedgerPool => poolChecker.Check(item),
+      durable: true,
+      damaged,
+    }),
+    endpoints: new Shelf(folder('endpoints'), {
+      isItem: (item): item is LedgerEndpoint => endpointChecker.Check(item),
+      durable: false,
+      damaged,
+    }),
+  };
+}
+
+function readItem(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}

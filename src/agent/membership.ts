@@ -1,0 +1,274 @@
+/**
+ * A network's shared record, and this host's part in it. The first host to take part makes the record, the
+ * last one to leave takes it away; everybody in between must agree with it.
+ */
+import { WeftError } from '../errors.ts';
+import { defaultFabric, fabrics } from '../fabric/registry.ts';
+import type { NetworkOptions } from '../model/options.ts';
+import { type Network, type Pool, records } from '../model/records.ts';
+import type { Keys } from '../store/keys.ts';
+import { type Plan, transactUntilSettled } from '../store/settle.ts';
+import type { Condition, Entry, Store, Write } from '../store/store.ts';
+
+/** VNIs that weft chooses; below are those that Docker's overlay (from 4096) and flannel (1) choose. */
+const firstVni = 0x57_00_00;
+
+export interface JoinRequest {
+  readonly key: string;
+  readonly dockerNetwork: string;
+  readonly options: NetworkOptions;
+  readonly internal: boolean;
+  /** CIDRs. */
+  readonly pools: readonly string[];
+}
+
+export class Membership {
+  readonly #store: Store;
+  readonly #keys: Keys;
+  readonly #hostId: string;
+
+  constructor(store: Store, keys: Keys, hostId: string) {
+    this.#store = store;
+    this.#keys = keys;
+    this.#hostId = hostId;
+  }
+
+  /**
+   * Makes this host take part, and the network exist.
+   * @throws WeftError `conflict` when the cluster has this network, or these subnets, otherwise
+   */
+  join(request: JoinRequest): Promise<Network> {
+    return transactUntilSettled(this.#store, {
+      subject: `create network ${request.key}`,
+      attempt: () => this.#planJoin(request),
+    });
+  }
+
+  /**
+   * Takes these Docker networks out of this host's part; with the last host's last one the record goes, and
+   * with it whatever endpoint records were left.
+   */
+  leave(key: string, dockerNetworks: readonly string[]): Promise<void> {
+    return transactUntilSettled(this.#store, {
+      subject: `leave network ${key}`,
+      attempt: () => this.#planLeave(key, dockerNetworks),
+    });
+  }
+
+  async #planJoin(request: JoinRequest): Promise<Plan<Network>> {
+    const { key, dockerNetwork } = request;
+    const networkKey = this.#keys.network(key);
+    const participantKey = this.#keys.participant(key, this.#hostId);
+    const recorded = await this.#store.get(networkKey);
+    const participantEntry = await this.#store.get(participantKey);
+    const participant =
+      participantEntry === undefined
+        ? { v: 1 as const, host: this.#hostId, dockerNetworks: [] }
+        : records.participant.parse(participantEntry.value);
+    if (participant.dockerNetworks.length > 0 && request.options.network === undefined) {
+      throw new WeftError(
+        'conflict',
+        `subnet ${key} already is a network on this host; choose another subnet, or give both the same -o weft.network=NAME if they shall be one network`,
+      );
+    }
+
+    const founding = recorded === undefined ? await this.#found(request) : undefined;
+    const network = founding?.network ?? agree(records.network.parse(recorded?.value ?? ''), request);
+    const pools = await this.#bindPools(network);
+    const joined = { ...participant, dockerNetworks: [...participant.dockerNetworks, dockerNetwork] };
+    return {
+      result: network,
+      proof: {
+        key: participantKey,
+        holds: (entry) =>
+          entry !== undefined &&
+          records.participant.parse(entry.value).dockerNetworks.includes(dockerNetwork),
+      },
+      transaction: {
+        conditions: [
+          { key: participantKey, revision: participantEntry?.revision ?? 0n },
+          { key: networkKey, revision: recorded?.revision ?? 0n },
+          ...(founding?.conditions ?? []),
+          ...pools.conditions,
+        ],
+        writes: [
+          ...(founding?.writes ?? []),
+          { put: participantKey, value: records.participant.render(joined) },
+          ...pools.writes,
+        ],
+      },
+    };
+  }
+
+  /** The first host decides; nobody else may have made a network, and taken a VNI, since it looked. */
+  async #found(request: JoinRequest) {
+    const { entries, revision } = await this.#store.list(this.#keys.networks);
+    const isNetwork = ({ key }: Entry) => this.#keys.parse(key)?.kind === 'network';
+    const network = newNetwork(request, takenVnis(entries.filter(isNetwork)));
+    return {
+      network,
+      conditions: [{ prefix: this.#keys.networks, unchangedSince: revision }],
+      writes: [{ put: this.#keys.network(request.key), value: records.network.render(network) }],
+    };
+  }
+
+  /** Every pool must be there, and be this network's or nobody's. */
+  async #bindPools(network: Network): Promise<{ conditions: Condition[]; writes: Write[] }> {
+    const conditions: Condition[] = [];
+    const writes: Write[] = [];
+    for (const cidr of network.pools) {
+      const entry = await this.#store.get(this.#keys.pool(cidr));
+      if (entry === undefined) {
+        throw new WeftError('conflict', `subnet ${cidr} was given back meanwhile; create the network again`);
+      }
+      const pool: Pool = records.pool.parse(entry.value);
+      if (pool.network === network.key) continue;
+      if (pool.network !== undefined) throw foreignSubnet(cidr, pool.network, network.key);
+      conditions.push({ key: entry.key, revision: entry.revision });
+      writes.push({ put: entry.key, value: records.pool.render({ ...pool, network: network.key }) });
+    }
+    return { conditions, writes };
+  }
+
+  async #planLeave(key: string, dockerNetworks: readonly string[]): Promise<Plan<void>> {
+    const participantKey = this.#keys.participant(key, this.#hostId);
+    const entry = await this.#store.get(participantKey);
+    if (entry === undefined) return { done: undefined };
+    const participant = records.participant.parse(entry.value);
+    const rest = participant.dockerNetworks.filter((id) => !dockerNetworks.includes(id));
+    if (rest.length === participant.dockerNetworks.length) return { done: undefined };
+    const unchanged: Condition = { key: participantKey, revision: entry.revision };
+    const left = {
+      result: undefined,
+      proof: {
+        key: participantKey,
+        holds: (now: Entry | undefined) =>
+          now === undefined ||
+          !records.participant.parse(now.value).dockerNetworks.some((id) => dockerNetworks.includes(id)),
+      },
+    };
+    if (rest.length > 0) {
+      const value = records.participant.render({ ...participant, dockerNetworks: rest });
+      return { ...left, transaction: { conditions: [unchanged], writes: [{ put: participantKey, value }] } };
+    }
+    const participants = this.#keys.participants(key);
+    const { entries } = await this.#store.list(participants);
+    const other = entries.find(({ key }) => key !== participantKey);
+    if (other !== undefined) {
+      // Two hosts that leave at once must not both take the other for the one that remains.
+      const conditions: Condition[] = [unchanged, { key: other.key, exists: true }];
+      return { ...left, transaction: { conditions, writes: [{ delete: participantKey }] } };
+    }
+    const unbound = await this.#unbindPools(key);
+    return {
+      ...left,
+      transaction: {
+        conditions: [unchanged, { prefix: participants, emptyExcept: participantKey }, ...unbound.conditions],
+        writes: [
+          { delete: participantKey },
+          { delete: this.#keys.network(key) },
+          { deletePrefix: this.#keys.endpoints(key) },
+          ...unbound.writes,
+        ],
+      },
+    };
+  }
+
+  /** Pools that outlive the network (somebody is about to make another with them) are free for any. */
+  async #unbindPools(key: string): Promise<{ conditions: Condition[]; writes: Write[] }> {
+    const recorded = await this.#store.get(this.#keys.network(key));
+    const conditions: Condition[] = [];
+    const writes: Write[] = [];
+    for (const cidr of recorded === undefined ? [] : records.network.parse(recorded.value).pools) {
+      const entry = await this.#store.get(this.#keys.pool(cidr));
+      if (entry === undefined) continue;
+      const { network, ...pool } = records.pool.parse(entry.value);
+      if (network !== key) continue;
+      conditions.push({ key: entry.key, revision: entry.revision });
+      writes.push({ put: entry.key, value: records.pool.render(pool) });
+    }
+    return { conditions, writes };
+  }
+}
+
+function newNetwork(
+  { key, options, internal, pools }: JoinRequest,
+  vnis: ReadonlyMap<number, string>,
+): Network {
+  const name = options.fabric ?? defaultFabric;
+  const fabric = fabrics.get(name);
+  const { mtu, vni: wished } = options;
+  if (fabric?.isolated !== true && wished !== undefined) {
+    throw new WeftError(
+      'invalid',
+      `option weft.vni=${wished} means nothing to fabric ${name}; add -o weft.fabric=vxlan`,
+    );
+  }
+  const holder = wished === undefined ? undefined : vnis.get(wished);
+  if (holder !== undefined) {
+    throw new WeftError(
+      'conflict',
+      `VNI ${wished} is network ${holder}'s; choose another, or leave weft.vni out`,
+    );
+  }
+  const vni = fabric?.isolated === true ? (wished ?? lowestFree(vnis)) : undefined;
+  return {
+    v: 1,
+    key,
+    fabric: name,
+    internal,
+    pools: [...pools],
+    ...(mtu === undefined ? {} : { mtu }),
+    ...(vni === undefined ? {} : { vni }),
+  };
+}
+
+/** @throws WeftError `conflict` naming what the request and the record say */
+function agree(network: Network, { options, internal, pools }: JoinRequest): Network {
+  const differences = [
+    ['weft.fabric', network.fabric, options.fabric],
+    ['weft.vni', network.vni, options.vni],
+    ['weft.mtu', network.mtu, options.mtu],
+  ]
+    .filter(([, has, asked]) => asked !== undefined && asked !== has)
+    .map(([name, has, asked]) => `${name}=${has ?? 'unset'}, not ${asked}`);
+  if (network.internal !== internal) {
+    differences.push(`${network.internal ? '--internal' : 'no --internal'}, not the other way`);
+  }
+  const sorted = (cidrs: readonly string[]) => cidrs.toSorted().join(' and ');
+  if (sorted(network.pools) !== sorted(pools)) {
+    const subnets = network.pools.map((cidr) => `--subnet ${cidr}`).join(' ');
+    differences.push(
+      `subnet ${sorted(network.pools)}, not ${sorted(pools)} (create it here with ${subnets})`,
+    );
+  }
+  if (differences.length === 0) return network;
+  throw new WeftError(
+    'conflict',
+    `network ${network.key} exists with ${differences.join('; ')}; use the same everywhere, or another name`,
+  );
+}
+
+function foreignSubnet(cidr: string, owner: string, key: string): WeftError {
+  return new WeftError(
+    'conflict',
+    `subnet ${cidr} is network ${owner}'s and cannot be network ${key}'s too; choose another subnet, or join with -o weft.network=${owner}`,
+  );
+}
+
+/** By VNI, the network that has it. Looks into records of newer versions too: their VNIs are taken all the same. */
+function takenVnis(networks: readonly Entry[]): Map<number, string> {
+  const taken = new Map<number, string>();
+  for (const { value } of networks) {
+    const vni = /"vni":(\d+)/.exec(value)?.[1];
+    const key = /"key":"([^"]+)"/.exec(value)?.[1];
+    if (vni !== undefined) taken.set(Number(vni), key ?? 'unknown');
+  }
+  return taken;
+}
+
+function lowestFree(taken: ReadonlyMap<number, string>): number {
+  let vni = firstVni;
+  while (taken.has(vni)) vni += 1;
+  return vni;
+}

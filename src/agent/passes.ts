@@ -1,0 +1,77 @@
+/** What a pass of the reconciler does, scope by scope. */
+
+import { merge, type NetworkView } from '../fabric/fabric.ts';
+import { isolationTable } from '../fabric/isolation.ts';
+import { fabrics } from '../fabric/registry.ts';
+import { diff } from '../kernel/diff.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { NamespaceState } from '../kernel/state.ts';
+import { hostEnd } from '../model/names.ts';
+import type { Network } from '../model/records.ts';
+import type { Ledger } from './ledger.ts';
+import { scopeOf } from './networks.ts';
+import { filterScope, type Scope } from './reconciler.ts';
+import { networkOf, type Views } from './views.ts';
+
+export interface Passes {
+  pass(scope: Scope): Promise<number>;
+  scopes(): Promise<readonly Scope[]>;
+}
+
+export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes {
+  /** Each network once, however many Docker networks it is here. */
+  function networks(): Network[] {
+    return [...new Map(ledger.networks.all().map((network) => [network.key, networkOf(network)])).values()];
+  }
+
+  /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
+  async function desiredIn(members: readonly Network[], actual: NamespaceState): Promise<NamespaceState> {
+    const links = new Set(actual.links.map(({ name }) => name));
+    const peers = await views.peers();
+    return merge(
+      members.map((network) => {
+        const view: NetworkView = views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
+        return fabrics.get(network.fabric)?.desired(view) ?? merge([]);
+      }),
+    );
+  }
+
+  async function bringInLine(scope: Scope, members: readonly Network[]): Promise<number> {
+    const namespace = scope === 'host' ? kernel.host : await kernel.namespace(scope);
+    const actual = await namespace.read();
+    const changes = diff(actual, await desiredIn(members, actual));
+    if (changes.length > 0) await namespace.apply(changes);
+    return changes.length;
+  }
+
+  /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
+  async function filter(): Promise<number> {
+    const sharing = networks().filter(({ vni }) => vni === undefined);
+    if (sharing.length === 0) {
+      await kernel.removeForwardAccept();
+      await kernel.deleteNftTable();
+      return 0;
+    }
+    const results = [
+      kernel.enableForwarding([4]),
+      await kernel.ensureForwardAccept(),
+      await kernel.writeNftTable(isolationTable(sharing)),
+    ];
+    return results.filter(({ changed }) => changed).length;
+  }
+
+  return {
+    async pass(scope) {
+      if (scope === filterScope) return await filter();
+      const members = networks().filter((network) => scopeOf(network) === scope);
+      if (scope === 'host' || members.length > 0) return await bringInLine(scope, members);
+      await kernel.removeNamespace(scope);
+      return 1;
+    },
+
+    async scopes() {
+      const wanted = networks().map(scopeOf);
+      return [...new Set(['host', filterScope, ...wanted, ...(await kernel.namespaces())])];
+    },
+  };
+}

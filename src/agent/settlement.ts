@@ -1,0 +1,84 @@
+/**
+ * Makes the store agree with the ledger: what it still holds in this host's name, and Docker no longer has
+ * here, is given back. That is how a removal is finished whose RPC found the store away, or was cut off by
+ * a crash. Two looks: something that is just being made is in the store before it is in the ledger, so only
+ * what was left over at the last look too is taken away.
+ */
+import { explain } from '../errors.ts';
+import type { HeldAddress } from '../ipam/addresses.ts';
+import type { Log } from '../log.ts';
+import type { Announcements } from './announcements.ts';
+import type { Cluster } from './cluster.ts';
+import type { Ledger } from './ledger.ts';
+import type { Membership } from './membership.ts';
+
+export interface SettlementParts {
+  readonly hostId: string;
+  readonly cluster: Cluster;
+  readonly ledger: Ledger;
+  readonly membership: Membership;
+  readonly announcements: Announcements;
+  readonly heldAddresses: () => readonly HeldAddress[];
+  readonly releaseAddress: (held: HeldAddress) => Promise<void>;
+  readonly releasePool: (poolId: string) => Promise<void>;
+  readonly log: Log;
+}
+
+interface Leftover {
+  readonly name: string;
+  readonly giveBack: () => Promise<void>;
+}
+
+/** @returns one look; to be called again and again while the store answers */
+export function settlement(parts: SettlementParts): () => Promise<void> {
+  const { hostId, cluster, ledger, membership, announcements, log } = parts;
+  let seen: ReadonlySet<string> = new Set();
+
+  function leftovers(): Leftover[] {
+    const endpoints = cluster
+      .allEndpoints()
+      .filter(({ host, id }) => host === hostId && ledger.endpoints.get(id) === undefined)
+      .map(({ network, id }) => ({
+        name: `endpoint ${id}`,
+        giveBack: () => announcements.withdraw(network, id),
+      }));
+
+    const participations = cluster.participations(hostId).flatMap(({ network, participant }) => {
+      const gone = participant.dockerNetworks.filter((id) => ledger.networks.get(id) === undefined);
+      if (gone.length === 0) return [];
+      return [
+        { name: `network ${network} ${gone.join(' ')}`, giveBack: () => membership.leave(network, gone) },
+      ];
+    });
+
+    const inUse = new Set(ledger.endpoints.all().flatMap(({ addresses }) => addresses));
+    const addresses = parts
+      .heldAddresses()
+      .filter(({ address }) => !inUse.has(address))
+      .map((held) => ({
+        name: `address ${held.address} of ${held.cidr}, operation ${held.operation}`,
+        giveBack: () => parts.releaseAddress(held),
+      }));
+
+    const pools = cluster
+      .references(hostId)
+      .map(({ pool, id }) => `${id}@${pool}`)
+      .filter((id) => ledger.pools.get(id) === undefined)
+      .map((id) => ({ name: `pool ${id}`, giveBack: () => parts.releasePool(id) }));
+
+    return [...endpoints, ...addresses, ...participations, ...pools];
+  }
+
+  return async () => {
+    const found = leftovers();
+    for (const { name, giveBack } of found.filter(({ name }) => seen.has(name))) {
+      try {
+        await giveBack();
+        log.info({ leftover: name }, 'gave back what Docker no longer has on this host');
+      } catch (error) {
+        log.warn({ leftover: name, reason: explain(error) }, 'cannot give back a leftover yet');
+      }
+    }
+    seen = new Set(found.map(({ name }) => name));
+  };
+}

@@ -1,0 +1,84 @@
+/**
+ * The contract of a fabric: a pure function from what the cluster holds to what this host's kernel should
+ * hold. It reads nothing, remembers nothing and decides nothing about when; the reconciler does the rest.
+ */
+import type { NamespaceState } from '../kernel/state.ts';
+import type { Family } from '../model/address.ts';
+import type { Block, Endpoint, Network } from '../model/records.ts';
+
+/** This host's place on the network that joins the hosts. */
+export interface Underlay {
+  readonly hostId: string;
+  readonly address: string;
+  /** Bytes that fit through the uplink. */
+  readonly mtu: number;
+  /** UDP port of VXLAN, the same on all hosts. */
+  readonly vxlanPort: number;
+}
+
+/** Another host, and how the kernel would send to it now. */
+export interface Peer {
+  readonly id: string;
+  readonly address: string;
+  /** Absent: no route to it. `via` present: it is behind a router. */
+  readonly path?: { readonly link: string; readonly via?: string };
+}
+
+export interface LocalEndpoint extends Endpoint {
+  /**
+   * Which network of its container this is, from 1. Every network of a container needs a next hop of its
+   * own: two equal on-link routes in one sandbox would collide.
+   */
+  readonly slot: number;
+}
+
+/** All that bears on one network, as this host sees it. */
+export interface NetworkView {
+  readonly network: Network;
+  readonly underlay: Underlay;
+  readonly peers: ReadonlyMap<string, Peer>;
+  /** The blocks of the network's pools, of all hosts. */
+  readonly blocks: readonly Block[];
+  /** Endpoints on other hosts. */
+  readonly remote: readonly Endpoint[];
+  /** Endpoints on this host whose link exists, or is about to. */
+  readonly local: readonly LocalEndpoint[];
+}
+
+/** What Docker shall set up inside the sandbox, beside the addresses. */
+export interface SandboxRoutes {
+  /** In the order in which they must be added; `via` absent: on-link. */
+  readonly routes: readonly { readonly destination: string; readonly via?: string }[];
+}
+
+export interface Fabric {
+  readonly name: string;
+  /** Bytes that encapsulation adds to a packet on an underlay of this family; 0: none. */
+  overhead(underlay: Family): number;
+  /** Each network has a VNI and a namespace of its own. */
+  readonly isolated: boolean;
+  /** Prefix length with which a container holds an address of a pool. */
+  addressLength(family: Family, poolLength: number): number;
+  /** Everything of this network in its namespace, the endpoints' part included. */
+  desired(view: NetworkView): NamespaceState;
+  /** The part of `desired` that belongs to one endpoint. */
+  endpoint(view: NetworkView, endpoint: LocalEndpoint): NamespaceState;
+  sandbox(view: NetworkView, endpoint: LocalEndpoint): SandboxRoutes;
+}
+
+/** MTU of the containers: what the user asked for, else what fits. */
+export function containerMtu(fabric: Fabric, network: Network, underlay: Underlay): number {
+  return network.mtu ?? underlay.mtu - fabric.overhead(underlay.address.includes(':') ? 6 : 4);
+}
+
+/** Puts states together; no two parts may hold the same key (`diff` refuses that). */
+export function merge(states: readonly NamespaceState[]): NamespaceState {
+  return {
+    links: states.flatMap((state) => state.links),
+    addresses: states.flatMap((state) => state.addresses),
+    routes: states.flatMap((state) => state.routes),
+    rules: states.flatMap((state) => state.rules),
+    neighbours: states.flatMap((state) => state.neighbours),
+    fdb: states.flatMap((state) => state.fdb),
+  };
+}

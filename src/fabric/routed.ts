@@ -1,0 +1,109 @@
+/**
+ * `routed`: layer 3, no encapsulation. A container is alone on its link: a /32 behind a link-local next hop
+ * that its host answers for. A host routes its own containers one by one, and every other host's by block.
+ *
+ *   container 10.77.0.5/32 -- veth -- host A == underlay == host B -- veth -- 10.77.0.70/32
+ *                  via 169.254.1.1    10.77.0.64/26 via B
+ *
+ * Packets cross the underlay with the containers' own addresses, at its full MTU.
+ */
+import type { NamespaceState, Route } from '../kernel/state.ts';
+import { emptyState } from '../kernel/state.ts';
+import { type Family, parseAddress, parsePrefix, printAddress, singleLength } from '../model/address.ts';
+import { containerEnd, hostEnd, nextHopMac } from '../model/names.ts';
+import {
+  containerMtu,
+  type Fabric,
+  type LocalEndpoint,
+  merge,
+  type NetworkView,
+  type Peer,
+} from './fabric.ts';
+
+/** The same on every host, never routed; the last part is the endpoint's slot. */
+const nextHopPrefix = { 4: '169.254.1.', 6: 'fe80::' } as const satisfies Record<Family, string>;
+
+export const routed: Fabric = {
+  name: 'routed',
+  isolated: false,
+  overhead: () => 0,
+  addressLength: (family) => singleLength(family),
+  desired: (view) =>
+    merge([
+      { ...emptyState, routes: [...poolRoutes(view), ...blockRoutes(view), ...borrowedRoutes(view)] },
+      ...view.local.map((endpoint) => endpointState(view, endpoint)),
+    ]),
+  endpoint: endpointState,
+  sandbox: (view, endpoint) => ({
+    routes: endpoint.addresses.flatMap((address) => {
+      const { family } = parseAddress(address);
+      const via = nextHop(family, endpoint.slot);
+      const pools = view.network.pools.filter((cidr) => parsePrefix(cidr).family === family);
+      return [single(via), ...pools.map((destination) => ({ destination, via }))];
+    }),
+  }),
+};
+
+function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceState {
+  const link = hostEnd(endpoint.id);
+  const mtu = containerMtu(routed, view.network, view.underlay);
+  const families = new Set(endpoint.addresses.map((address) => parseAddress(address).family));
+  return {
+    ...emptyState,
+    links: [
+      {
+        kind: 'veth',
+        name: link,
+        mtu,
+        mac: nextHopMac,
+        up: true,
+        strictSource: true,
+        peer: { name: containerEnd(endpoint.id), mac: endpoint.mac, mtu },
+      },
+    ],
+    addresses: [...families].map((family) => ({
+      link,
+      address: single(nextHop(family, endpoint.slot)).destination,
+      scope: 'link',
+    })),
+    routes: endpoint.addresses.map((address) => ({ ...single(address), type: 'unicast', link })),
+  };
+}
+
+/** What no host holds is answered at once, instead of leaving by the default route. */
+function poolRoutes(view: NetworkView): Route[] {
+  return view.network.pools.map((destination) => ({ destination, type: 'unreachable' }));
+}
+
+function blockRoutes(view: NetworkView): Route[] {
+  return view.blocks
+    .filter((block) => block.owner !== view.underlay.hostId)
+    .map((block) => towards(view.peers.get(block.owner), block.cidr));
+}
+
+/** Single addresses held by a host that does not own their block. */
+function borrowedRoutes(view: NetworkView): Route[] {
+  return view.blocks.flatMap((block) => {
+    const { family, first } = parsePrefix(block.cidr);
+    return Object.entries(block.assigned)
+      .filter(([, { host }]) => host !== block.owner && host !== view.underlay.hostId)
+      .map(([offset, { host }]) => {
+        const address = printAddress({ family, value: first + BigInt(offset) });
+        return towards(view.peers.get(host), single(address).destination);
+      });
+  });
+}
+
+/** Only a next hop on the same link can be used without encapsulation; there is nothing to route by else. */
+function towards(peer: Peer | undefined, destination: string): Route {
+  if (peer?.path === undefined || peer.path.via !== undefined) return { destination, type: 'unreachable' };
+  return { destination, type: 'unicast', link: peer.path.link, via: peer.address };
+}
+
+function nextHop(family: Family, slot: number): string {
+  return `${nextHopPrefix[family]}${slot}`;
+}
+
+function single(address: string): { readonly destination: string } {
+  return { destination: `${address}/${singleLength(parseAddress(address).family)}` };
+}

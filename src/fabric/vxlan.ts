@@ -1,0 +1,91 @@
+/**
+ * `vxlan`: one Ethernet segment over all hosts. A bridge and a vxlan device in a namespace of the network's
+ * own, so that networks may overlap and the host's netfilter is not in the path.
+ *
+ *   container eth0 -- veth -- br0 -- vx0 == UDP over the underlay == vx0 -- br0 -- veth -- eth0
+ *
+ * Nothing is learned or flooded: every remote endpoint has its entries. ARP suppression needs all three, or
+ * stays mute: the VTEP behind the MAC (vx0's own table), the port behind the MAC (the bridge's table), and
+ * the neighbour on the bridge (net/bridge/br_arp_nd_proxy.c).
+ */
+import { emptyState, type FdbEntry, type NamespaceState, type Neighbour } from '../kernel/state.ts';
+import { bridgeMac, containerEnd, hostEnd, portMacOf } from '../model/names.ts';
+import { containerMtu, type Fabric, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
+
+const bridge = 'br0';
+const device = 'vx0';
+
+export const vxlan: Fabric = {
+  name: 'vxlan',
+  isolated: true,
+  /** Outer IP header, UDP 8, VXLAN 8, inner Ethernet 14. */
+  overhead: (underlay) => (underlay === 4 ? 20 : 40) + 30,
+  addressLength: (_family, poolLength) => poolLength,
+  desired: (view) =>
+    merge([
+      segment(view),
+      remoteEntries(view),
+      ...view.local.map((endpoint) => endpointState(view, endpoint)),
+    ]),
+  endpoint: endpointState,
+  sandbox: () => ({ routes: [] }),
+};
+
+/**
+ * Bridge and device carry the uplink's MTU, not the containers': a container that sends too much is told so
+ * by the kernel (fragmentation needed) only if the packet gets as far as the encapsulation.
+ */
+function segment({ network, underlay }: NetworkView): NamespaceState {
+  const { vni } = network;
+  if (vni === undefined) return emptyState;
+  const mtu = Math.max(underlay.mtu, containerMtu(vxlan, network, underlay));
+  return {
+    ...emptyState,
+    links: [
+      { kind: 'bridge', name: bridge, mtu, mac: bridgeMac, up: true },
+      {
+        kind: 'vxlan',
+        name: device,
+        mtu,
+        mac: portMacOf(underlay.hostId),
+        up: true,
+        master: bridge,
+        vni,
+        local: underlay.address,
+        port: underlay.vxlanPort,
+        suppressNeighbours: true,
+      },
+    ],
+  };
+}
+
+function remoteEntries({ remote, peers }: NetworkView): NamespaceState {
+  const fdb: FdbEntry[] = [];
+  const neighbours: Neighbour[] = [];
+  for (const { host, mac, addresses } of remote) {
+    const vtep = peers.get(host)?.address;
+    if (vtep === undefined) continue;
+    fdb.push({ link: device, table: 'self', mac, vtep }, { link: device, table: 'master', mac });
+    neighbours.push(...addresses.map((address) => ({ link: bridge, address, mac })));
+  }
+  return { ...emptyState, fdb, neighbours };
+}
+
+function endpointState({ network, underlay }: NetworkView, endpoint: LocalEndpoint): NamespaceState {
+  const mtu = containerMtu(vxlan, network, underlay);
+  return {
+    ...emptyState,
+    links: [
+      {
+        kind: 'veth',
+        name: hostEnd(endpoint.id),
+        mtu,
+        mac: portMacOf(endpoint.id),
+        up: true,
+        master: bridge,
+        strictSource: false,
+        peer: { name: containerEnd(endpoint.id), mac: endpoint.mac, mtu },
+      },
+    ],
+  };
+}

@@ -1,0 +1,168 @@
+/**
+ * Addresses of containers. A host serves its own from the blocks it owns: one transaction, which no other
+ * host's allocation disturbs. When those are full it claims another block; when there is none left, it
+ * borrows single addresses from blocks of other hosts (the assignment's host is then not the block's owner).
+ *
+ * A transaction that gives an address away holds only while block and pool are as they were read: the block,
+ * so that no address is given twice; the pool, so that it is still there, with that gateway and those
+ * reserved addresses.
+ */
+import {
+  type Address,
+  contains,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+  printAddress,
+} from '../model/address.ts';
+import { records } from '../model/records.ts';
+import type { Plan } from '../store/settle.ts';
+import type { Entry } from '../store/store.ts';
+import { assign, free, holderOf } from './block.ts';
+import {
+  type HeldBlock,
+  type HeldPool,
+  knownBlock,
+  parsePoolId,
+  poolOf,
+  referenceOf,
+  unknownPool,
+} from './holdings.ts';
+import type { Ipam } from './ipam.ts';
+import { blockAt, nextPlace, type Place, wantedPlace } from './place.ts';
+import { change, type Reading } from './reading.ts';
+
+/** An address that a host has, whatever for. */
+export interface HeldAddress {
+  /** Of the pool. */
+  readonly cidr: string;
+  /** Canonical text, without prefix length. */
+  readonly address: string;
+  /** Which request it was given to. */
+  readonly operation: string;
+  /** Milliseconds since 1970, of the clock of the host that has it. */
+  readonly sinceMs: number;
+}
+
+/**
+ * Gives an address to this host. One that this host holds and no endpoint uses is adopted: daemons crash
+ * between asking and using, and swarm asks twice.
+ * @param wanted any address of the pool; absent: the next free one, within the reference's range
+ * @returns canonical text, without prefix length
+ * @throws WeftError `invalid` | `conflict` (in use, gateway, reserved) | `exhausted` | `not-found` (pool),
+ *   and as `change`
+ */
+export async function assignAddress(ipam: Ipam, poolId: string, wanted?: string): Promise<string> {
+  const { keys, queue } = ipam;
+  const id = parsePoolId(poolId);
+  if (id === undefined) throw unknownPool(poolId);
+  const address = wanted === undefined ? undefined : parseAddress(wanted);
+  const operation = ipam.randomId();
+
+  const subject = `assign ${wanted === undefined ? 'an address' : `address ${wanted}`} of subnet ${id.cidr}`;
+  return queue(id.cidr, () =>
+    change(ipam, subject, (reading, conflicts) => {
+      const pool = poolOf(reading, keys, id);
+      const { range } = referenceOf(reading, keys, id);
+      const place =
+        address === undefined
+          ? nextPlace(ipam, reading, { pool, range }, conflicts)
+          : wantedPlace(ipam, reading, pool, address);
+      return planAssignment(ipam, pool, place, operation);
+    }),
+  );
+}
+
+/**
+ * Gives back an address that this host holds; any other is left as it is. One that an endpoint of this host
+ * uses stays: Docker deletes the endpoint first, so this is a late copy of the call for an earlier container.
+ * @throws WeftError `invalid` when the text is no address, and as `change`
+ */
+export async function releaseAddress(ipam: Ipam, poolId: string, text: string): Promise<void> {
+  const pool = parsePoolId(poolId);
+  const address = parseAddress(text);
+  if (pool !== undefined && contains(pool.prefix, address)) await release(ipam, pool, address);
+}
+
+/**
+ * Gives back what was found to be held for nobody; but not when the address has been given to another
+ * request since it was looked at, whose endpoint may not exist yet.
+ * @throws WeftError as `change`
+ */
+export async function releaseHeld(ipam: Ipam, { cidr, address, operation }: HeldAddress): Promise<void> {
+  await release(ipam, { cidr, prefix: parsePrefix(cidr) }, parseAddress(address), operation);
+}
+
+async function release(
+  ipam: Ipam,
+  pool: { readonly cidr: string; readonly prefix: Prefix },
+  address: Address,
+  operation?: string,
+): Promise<void> {
+  const { hostId, inUse, queue } = ipam;
+  const text = printAddress(address);
+  const plan = (reading: Reading): Plan<void> => {
+    if (inUse(text)) return { done: undefined };
+    const block = blockAt(ipam, reading, pool, address.value);
+    if (block?.record === undefined) return { done: undefined };
+    const offset = Number(address.value - block.prefix.first);
+    const holder = holderOf(block.record, offset);
+    if (holder?.host !== hostId) return { done: undefined };
+    if (operation !== undefined && holder.operation !== operation) return { done: undefined };
+    return {
+      transaction: {
+        conditions: [{ key: block.key, revision: block.revision }],
+        writes: [{ put: block.key, value: records.block.render(free(block.record, offset)) }],
+      },
+      result: undefined,
+      proof: {
+        key: block.key,
+        holds: (found) => operationAt(ipam, found, offset) !== holder.operation,
+      },
+    };
+  };
+  await queue(pool.cidr, () => change(ipam, `release address ${text} of subnet ${pool.cidr}`, plan));
+}
+
+/** Every address that a host holds, as the mirror has it: to be compared with the endpoints it has. */
+export function assignmentsOf({ mirror, keys }: Ipam, hostId: string): HeldAddress[] {
+  return [...mirror.entries(keys.allBlocks)].flatMap((entry) => {
+    const block = knownBlock(keys, entry);
+    if (block?.record === undefined) return [];
+    const { assigned, pool: cidr } = block.record;
+    return Object.entries(assigned)
+      .filter(([, holder]) => holder.host === hostId)
+      .map(([offset, { operation, sinceMs }]) => {
+        return { cidr, address: addressAt(block, Number(offset)), operation, sinceMs };
+      });
+  });
+}
+
+function planAssignment(
+  ipam: Ipam,
+  pool: HeldPool,
+  { block, offset }: Place,
+  operation: string,
+): Plan<string> {
+  const record = assign(block.record, offset, { host: ipam.hostId, operation, sinceMs: ipam.now() });
+  return {
+    transaction: {
+      conditions: [
+        { key: pool.key, revision: pool.revision },
+        { key: block.key, revision: block.revision },
+      ],
+      writes: [{ put: block.key, value: records.block.render(record) }],
+    },
+    result: addressAt(block, offset),
+    proof: { key: block.key, holds: (found) => operationAt(ipam, found, offset) === operation },
+  };
+}
+
+function operationAt({ keys }: Ipam, entry: Entry | undefined, offset: number): string | undefined {
+  const record = entry && knownBlock(keys, entry)?.record;
+  return record && holderOf(record, offset)?.operation;
+}
+
+function addressAt({ prefix: { family, first } }: Pick<HeldBlock, 'prefix'>, offset: number): string {
+  return printAddress({ family, value: first + BigInt(offset) });
+}

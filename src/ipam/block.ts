@@ -1,0 +1,69 @@
+/**
+ * A block: the slice of a pool from which one host serves its containers. Pure functions on its record.
+ *
+ * Of the free addresses, the next one to hand out is the lowest that was never used; when all were used, the
+ * one that has been free longest. So addresses are easy to predict in a young network, and in an old one a
+ * neighbour's cache, a client's open connection or a late call of Docker for the former holder of an address
+ * has had the most time to go away before the address means another container.
+ *
+ *   never used --assign--> assigned --free--> freed (queue) --assign--> assigned ...
+ *
+ * A block does not know which of its addresses the pool keeps back (network address, gateway, ...): that is
+ * the caller's `Window`. Addresses are offsets from the block's first one, at most 63; so a search here is a
+ * walk over at most 64 of them, however large the pool is.
+ */
+import { WeftError } from '../errors.ts';
+import type { Assignment, Block } from '../model/records.ts';
+
+/** The offsets that may be handed out: `first` to `last`, both included, without `except`. */
+export interface Window {
+  readonly first: number;
+  readonly last: number;
+  readonly except: ReadonlySet<number>;
+}
+
+export function newBlock(of: {
+  readonly pool: string;
+  readonly cidr: string;
+  readonly owner: string;
+}): Block {
+  return { v: 1, ...of, sequence: 0, freed: [], assigned: {} };
+}
+
+/** The offset to hand out next; undefined when none in the window is free. */
+export function nextFree(block: Block, { first, last, except }: Window): number | undefined {
+  for (let offset = first; offset <= last; offset += 1) {
+    if (except.has(offset) || offset in block.assigned || block.freed.includes(offset)) continue;
+    return offset;
+  }
+  return block.freed.find((offset) => offset >= first && offset <= last && !except.has(offset));
+}
+
+/** Who has the address; undefined when it is free. */
+export function holderOf(block: Block, offset: number): Assignment | undefined {
+  return block.assigned[offset];
+}
+
+/**
+ * The block with the address given to the holder; again, when the same host holds it.
+ * @throws WeftError `internal` when another host holds it: the caller has not looked.
+ */
+export function assign(block: Block, offset: number, holder: Assignment): Block {
+  const before = holderOf(block, offset);
+  if (before !== undefined && before.host !== holder.host) {
+    throw new WeftError('internal', `offset ${offset} of block ${block.cidr} is held by host ${before.host}`);
+  }
+  return {
+    ...block,
+    sequence: block.sequence + 1,
+    freed: block.freed.filter((freed) => freed !== offset),
+    assigned: { ...block.assigned, [offset]: holder },
+  };
+}
+
+/** The block with the address given back, last in the queue; the same block when it was free. */
+export function free(block: Block, offset: number): Block {
+  if (holderOf(block, offset) === undefined) return block;
+  const { [offset]: _, ...assigned } = block.assigned;
+  return { ...block, sequence: block.sequence + 1, freed: [...block.freed, offset], assigned };
+}

@@ -1,0 +1,112 @@
+/** Pools and blocks as a reading of the store shows them, parsed. */
+import { WeftError } from '../errors.ts';
+import { type Prefix, parseAddress, parsePrefix } from '../model/address.ts';
+import { type Block, type Pool, type PoolReference, records } from '../model/records.ts';
+import type { Keys } from '../store/keys.ts';
+import type { Entry } from '../store/store.ts';
+import type { Reading } from './reading.ts';
+
+/** Docker's PoolID: which RequestPool, of which subnet. */
+export interface PoolId {
+  readonly reference: string;
+  readonly cidr: string;
+  readonly prefix: Prefix;
+}
+
+export function printPoolId(reference: string, cidr: string): string {
+  return `${reference}@${cidr}`;
+}
+
+/** Undefined: not one that weft has made. */
+export function parsePoolId(text: string): PoolId | undefined {
+  const [reference, cidr, ...rest] = text.split('@');
+  if (reference === undefined || reference === '' || cidr === undefined || rest.length > 0) return undefined;
+  try {
+    return { reference, cidr, prefix: parsePrefix(cidr) };
+  } catch (error) {
+    if (error instanceof WeftError && error.code === 'invalid') return undefined;
+    throw error;
+  }
+}
+
+export interface HeldPool {
+  readonly cidr: string;
+  readonly prefix: Prefix;
+  readonly key: string;
+  readonly revision: bigint;
+  readonly record: Pool;
+  /** Gateway and reserved addresses. */
+  readonly keptBack: ReadonlySet<bigint>;
+}
+
+/** A block of a pool as the store has it. */
+export interface HeldBlock {
+  readonly key: string;
+  readonly prefix: Prefix;
+  /** `0n`: nobody has claimed it. */
+  readonly revision: bigint;
+  readonly record: Block;
+}
+
+/** A block whose record is damaged or of a newer weft: claimed, but nobody is served from it here. */
+export type KnownBlock = HeldBlock | (Omit<HeldBlock, 'record'> & { readonly record: undefined });
+
+/** @throws WeftError `not-found` | `invalid` when its record cannot be read */
+export function poolOf(reading: Reading, keys: Keys, { cidr, prefix }: PoolId): HeldPool {
+  const key = keys.pool(cidr);
+  const entry = reading.get(key);
+  if (entry === undefined) throw unknownPool(cidr);
+  const record = records.pool.parse(entry.value);
+  const kept = record.gateway === undefined ? record.reserved : [...record.reserved, record.gateway];
+  return {
+    cidr,
+    prefix,
+    key,
+    revision: entry.revision,
+    record,
+    keptBack: new Set(kept.map((text) => parseAddress(text).value)),
+  };
+}
+
+/** @throws as `poolOf` */
+export function referenceOf(reading: Reading, keys: Keys, { reference, cidr }: PoolId): PoolReference {
+  const entry = reading.get(keys.reference(cidr, reference));
+  if (entry === undefined) throw unknownPool(cidr);
+  return records.poolReference.parse(entry.value);
+}
+
+/** The blocks that hosts have claimed of the pool, in no particular order. */
+export function blocksOf(reading: Reading, keys: Keys, cidr: string): KnownBlock[] {
+  return reading.entries(keys.blocks(cidr)).flatMap((entry) => knownBlock(keys, entry) ?? []);
+}
+
+/** Parsing costs more than all the arithmetic; an entry never changes, so it is done once. */
+const parsed = new WeakMap<Entry, KnownBlock>();
+
+/** Undefined: the key is not one of a block. */
+export function knownBlock(keys: Keys, entry: Entry): KnownBlock | undefined {
+  const known = parsed.get(entry);
+  if (known !== undefined) return known;
+  const place = keys.parse(entry.key);
+  if (place?.kind !== 'block') return undefined;
+  const { key, revision } = entry;
+  const block = { key, prefix: parsePrefix(place.block), revision, record: readable(entry) };
+  parsed.set(entry, block);
+  return block;
+}
+
+function readable(entry: Entry): Block | undefined {
+  try {
+    return records.block.parse(entry.value);
+  } catch (error) {
+    if (error instanceof WeftError && error.code === 'invalid') return undefined;
+    throw error;
+  }
+}
+
+export function unknownPool(cidr: string): WeftError {
+  return new WeftError(
+    'not-found',
+    `subnet ${cidr} is not in use in this cluster any more: remove the network and create it again`,
+  );
+}

@@ -1,0 +1,163 @@
+/** Where in a pool the next address comes from, or a wanted one lies; and the sentences when there is none. */
+import { WeftError } from '../errors.ts';
+import { type Address, type Prefix, parsePrefix, printAddress, printPrefix } from '../model/address.ts';
+import type { Assignment } from '../model/records.ts';
+import { holderOf, newBlock, nextFree } from './block.ts';
+import { blocksOf, type HeldBlock, type HeldPool, type KnownBlock, knownBlock } from './holdings.ts';
+import type { Ipam } from './ipam.ts';
+import {
+  blockOf,
+  countWithin,
+  intersect,
+  refuseUnusable,
+  type Span,
+  spanOf,
+  unclaimedBlock,
+  usable,
+  windowOf,
+} from './pool.ts';
+import type { Reading } from './reading.ts';
+
+export interface Place {
+  readonly block: HeldBlock;
+  readonly offset: number;
+}
+
+/**
+ * The next free place of the pool, or of a range of it: in the lowest own block that has one, else in a block
+ * of nobody's, else in one of another host's.
+ * @throws WeftError `exhausted`
+ */
+export function nextPlace(
+  ipam: Ipam,
+  reading: Reading,
+  { pool, range }: { readonly pool: HeldPool; readonly range: string | undefined },
+  conflicts: number,
+): Place {
+  const { hostId, random } = ipam;
+  const { keptBack, prefix } = pool;
+  const all = usable(prefix);
+  const span = range === undefined ? all : intersect(all, spanOf(parsePrefix(range)));
+  const blocks = blocksOf(reading, ipam.keys, pool.cidr);
+
+  const placeIn = (block: HeldBlock): Place | undefined => {
+    const offset = nextFree(block.record, windowOf(block.prefix, span, keptBack));
+    return offset === undefined ? undefined : { block, offset };
+  };
+  const readable = blocks.filter((block) => block.record !== undefined);
+  for (const block of readable.filter(({ record }) => record.owner === hostId).sort(lowestFirst)) {
+    const place = placeIn(block);
+    if (place !== undefined) return place;
+  }
+
+  // In a quiet cluster blocks are claimed from the lowest up, as a person would. After a conflict somebody
+  // else is doing the same just now, perhaps all hosts at once: each goes to a random one of the next 16,
+  // then 256, ... so that a thousand that begin together are apart after a few rounds, not after a thousand.
+  const nth = conflicts === 0 ? 0 : Math.floor(random() * Math.min(16 ** conflicts, 2 ** 32));
+  const claimed = blocks.map((block) => block.prefix.first);
+  const next = unclaimedBlock(prefix, { span, keptBack, claimed }, nth);
+  const own = next && placeIn(unclaimed(ipam, pool, next));
+  if (own !== undefined) return own;
+
+  const foreign = readable.sort(lowestFirst).flatMap((block) => placeIn(block) ?? []);
+  const borrowed = foreign[nth % foreign.length];
+  if (borrowed !== undefined) return borrowed;
+  throw exhausted(pool, { span, range, unreadable: blocks.length - readable.length });
+}
+
+/**
+ * The place of an address that somebody asked for by name, in whosever block it lies. A block that nobody
+ * has claimed is claimed by this host along with the address: a host that comes later and finds none left can
+ * still borrow, so this never costs anybody an address, only a route; whereas to leave the block to others
+ * would need a block without an owner, which every host's routes would have to allow for.
+ * @throws WeftError `conflict` when it is the gateway, reserved, or in use; `invalid` as `placeOf`
+ */
+export function wantedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Address): Place {
+  const text = printAddress(address);
+  const { cidr, record } = pool;
+  if (record.gateway === text) {
+    throw new WeftError('conflict', `address ${text} is the gateway of subnet ${cidr}: choose another`);
+  }
+  if (record.reserved.includes(text)) {
+    throw new WeftError(
+      'conflict',
+      `address ${text} is set aside in subnet ${cidr} (--aux-address): choose another`,
+    );
+  }
+  const place = placeOf(ipam, reading, pool, address);
+  const holder = holderOf(place.block.record, place.offset);
+  const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(text));
+  if (!free) throw addressInUse(ipam, text, holder);
+  return place;
+}
+
+/** What is known of the block in which the address lies; undefined: nobody has claimed it. */
+export function blockAt(
+  { keys }: Ipam,
+  reading: Reading,
+  pool: Pick<HeldPool, 'cidr' | 'prefix'>,
+  address: bigint,
+): KnownBlock | undefined {
+  const entry = reading.get(keys.block(pool.cidr, printPrefix(blockOf(pool.prefix, address))));
+  return entry && knownBlock(keys, entry);
+}
+
+/** A block that nobody has claimed, as this host claims it. */
+export function unclaimed({ keys, hostId }: Ipam, { cidr: pool }: HeldPool, prefix: Prefix): HeldBlock {
+  const cidr = printPrefix(prefix);
+  return {
+    key: keys.block(pool, cidr),
+    prefix,
+    revision: 0n,
+    record: newBlock({ pool, cidr, owner: hostId }),
+  };
+}
+
+/**
+ * The place of an address of the pool, whoever has it.
+ * @throws WeftError `invalid` when it is no address for a container or gateway; `conflict` when the block
+ *   cannot be read
+ */
+export function placeOf(ipam: Ipam, reading: Reading, pool: HeldPool, address: Address): Place {
+  const { prefix } = pool;
+  refuseUnusable(prefix, address);
+  const block =
+    blockAt(ipam, reading, pool, address.value) ?? unclaimed(ipam, pool, blockOf(prefix, address.value));
+  if (block.record === undefined) {
+    throw new WeftError(
+      'conflict',
+      `address ${printAddress(address)} cannot be had, because the record of block ${printPrefix(block.prefix)} is damaged or of a newer weft: choose another, or run the same weft on all hosts`,
+    );
+  }
+  return { block, offset: Number(address.value - block.prefix.first) };
+}
+
+export function addressInUse({ hostName }: Ipam, address: string, { host }: Assignment): WeftError {
+  return new WeftError(
+    'conflict',
+    `address ${address} is in use on host ${hostName(host)}: choose another, or remove the container that has it`,
+  );
+}
+
+function exhausted(
+  { cidr, keptBack }: HeldPool,
+  of: { readonly span: Span; readonly range: string | undefined; readonly unreadable: number },
+): WeftError {
+  const count = countWithin(of.span, keptBack);
+  const [what, more] =
+    of.range === undefined
+      ? [`subnet ${cidr}`, 'make a network with a larger --subnet']
+      : [`range ${of.range} of subnet ${cidr}`, 'make the network with a larger --ip-range'];
+  const numbers =
+    of.unreadable === 0
+      ? `${count} of ${count} addresses are in use`
+      : `all addresses are in use, or lie in ${of.unreadable} blocks whose records cannot be read`;
+  return new WeftError(
+    'exhausted',
+    `${what} is full: ${numbers}; remove containers that are not needed, or ${more}`,
+  );
+}
+
+function lowestFirst(a: HeldBlock, b: HeldBlock): number {
+  return a.prefix.first < b.prefix.first ? -1 : 1;
+}

@@ -1,0 +1,186 @@
+/**
+ * Pools: which subnets the cluster uses, and who refers to them. A pool lives as long as one RequestPool of
+ * any host has not been released; each has a reference record, and the last to go takes the pool along.
+ *
+ * Two hosts may make pools at the same moment. That they do not overlap rests on one condition: a pool is
+ * created only if nothing below `pools/` was written since the revision at which its creator looked.
+ */
+import { WeftError } from '../errors.ts';
+import { type Family, type Prefix, parsePrefix, printPrefix } from '../model/address.ts';
+import { parseNetworkOptions, refuseUnknown } from '../model/options.ts';
+import { records } from '../model/records.ts';
+import type { Plan } from '../store/settle.ts';
+import type { Condition, Write } from '../store/store.ts';
+import { parsePoolId, printPoolId } from './holdings.ts';
+import type { Ipam } from './ipam.ts';
+import { change, type Reading } from './reading.ts';
+import {
+  automaticSubnet,
+  type KnownPool,
+  refuseOutside,
+  refuseOverlap,
+  refuseSpecial,
+  subnetOfNetwork,
+} from './subnet.ts';
+
+export interface PoolRequest {
+  /** CIDR; absent: that of the network named by option `weft.network`, else a free one. */
+  readonly pool?: string;
+  /** `--ip-range`: CIDR inside the pool. */
+  readonly range?: string;
+  /** Every `--ipam-opt`. */
+  readonly options: Readonly<Record<string, string>>;
+  readonly family: Family;
+}
+
+export interface GrantedPool {
+  /** Docker's PoolID. */
+  readonly poolId: string;
+  readonly cidr: string;
+}
+
+const poolOptions = ['weft.network'];
+
+/**
+ * Refers to a pool, and creates it when nobody else does.
+ * @param reference names this request in the PoolID; a second request with the same one changes nothing
+ * @throws WeftError `invalid`, `conflict` (overlap), `exhausted` (no free subnet), and as `change`
+ */
+export async function requestPool(
+  ipam: Ipam,
+  request: PoolRequest,
+  reference = ipam.randomId(),
+): Promise<GrantedPool> {
+  refuseUnknown(Object.keys(request.options), poolOptions);
+  const { network } = parseNetworkOptions(request.options);
+  const asked = request.pool === undefined ? undefined : parsePrefix(request.pool);
+  const range = request.range === undefined ? undefined : parsePrefix(request.range);
+  if (asked !== undefined) refuseSpecial(asked);
+  const routes = asked === undefined ? await ipam.routes() : [];
+
+  const subject = `use ${asked === undefined ? 'a subnet' : `subnet ${printPrefix(asked)}`}`;
+  return ipam.queue('pools', () =>
+    change(ipam, subject, (reading) => {
+      const pools = knownPools(ipam, reading);
+      const subnet = asked ?? chooseSubnet(ipam, { ...request, network, routes }, pools);
+      if (range !== undefined) refuseOutside(range, subnet);
+      return planReference(ipam, reading, { subnet, range, network, reference, pools });
+    }),
+  );
+}
+
+/**
+ * Takes a reference away, and the pool with all its blocks when it was the last one. Unknown or already
+ * released: succeeds.
+ * @throws WeftError as `change`
+ */
+export async function releasePool(ipam: Ipam, poolId: string): Promise<void> {
+  const id = parsePoolId(poolId);
+  if (id === undefined) return;
+  const { keys } = ipam;
+  const key = keys.reference(id.cidr, id.reference);
+  const references = keys.references(id.cidr);
+  const pool: Write[] = [{ delete: keys.pool(id.cidr) }, { deletePrefix: keys.blocks(id.cidr) }];
+
+  const plan = (reading: Reading): Plan<void> => {
+    const entry = reading.get(key);
+    if (entry === undefined) return { done: undefined };
+    const other = reading.entries(references).find((reference) => reference.key !== key);
+    // The other one must still be there: of two hosts that release at once, the second takes the pool along.
+    const remaining: Condition =
+      other === undefined ? { prefix: references, emptyExcept: key } : { key: other.key, exists: true };
+    return {
+      transaction: {
+        conditions: [{ key, revision: entry.revision }, remaining],
+        writes: [{ delete: key }, ...(other === undefined ? pool : [])],
+      },
+      result: undefined,
+      proof: { key, holds: (found) => found === undefined },
+    };
+  };
+  await ipam.queue('pools', () => change(ipam, `release subnet ${id.cidr}`, plan));
+}
+
+function chooseSubnet(
+  ipam: Ipam,
+  of: { readonly family: Family; readonly network: string | undefined; readonly routes: readonly Prefix[] },
+  pools: readonly KnownPool[],
+): Prefix {
+  const { family, network, routes } = of;
+  if (network !== undefined) {
+    const listed = (ipam.network(network)?.pools ?? []).map(parsePrefix);
+    const subnet = subnetOfNetwork({ network, family, listed }, pools, routes);
+    if (subnet !== undefined) return subnet;
+  }
+  return automaticSubnet(family, ipam.automatic[family], pools, routes);
+}
+
+/** Joins the pool when the cluster has it, else creates it; either with the reference, in one transaction. */
+function planReference(
+  { keys, hostId, now }: Ipam,
+  reading: Reading,
+  of: {
+    readonly subnet: Prefix;
+    readonly range: Prefix | undefined;
+    readonly network: string | undefined;
+    readonly reference: string;
+    readonly pools: readonly KnownPool[];
+  },
+): Plan<GrantedPool> {
+  const cidr = printPrefix(of.subnet);
+  const result = { poolId: printPoolId(of.reference, cidr), cidr };
+  const key = keys.reference(cidr, of.reference);
+  if (reading.get(key) !== undefined) return { done: result };
+
+  const range = of.range && { range: printPrefix(of.range) };
+  const reference = records.poolReference.render({ v: 1, host: hostId, sinceMs: now(), ...range });
+  const refer: Write = { put: key, value: reference };
+  const proof = { key, holds: (found: unknown) => found !== undefined };
+
+  const pool = reading.get(keys.pool(cidr));
+  if (pool !== undefined) {
+    refuseOtherNetwork(cidr, of.network, records.pool.parse(pool.value).network);
+    const conditions = [
+      { key, revision: 0n },
+      { key: pool.key, revision: pool.revision },
+    ];
+    return { transaction: { conditions, writes: [refer] }, result, proof };
+  }
+
+  refuseOverlap(of.subnet, of.pools);
+  const network = of.network === undefined ? {} : { network: of.network };
+  const created = records.pool.render({ v: 1, cidr, reserved: [], ...network });
+  const unchanged = { prefix: keys.pools, unchangedSince: reading.revision(keys.pools) };
+  return {
+    transaction: { conditions: [unchanged], writes: [{ put: keys.pool(cidr), value: created }, refer] },
+    result,
+    proof,
+  };
+}
+
+function refuseOtherNetwork(cidr: string, asked: string | undefined, actual: string | undefined): void {
+  if (asked === undefined || actual === undefined || asked === actual) return;
+  throw new WeftError(
+    'conflict',
+    `subnet ${cidr} belongs to network "${actual}", not to "${asked}": choose another --subnet, or weft.network=${actual} to join that network`,
+  );
+}
+
+function knownPools({ keys }: Ipam, reading: Reading): KnownPool[] {
+  return reading.entries(keys.pools).flatMap((entry) => {
+    const place = keys.parse(entry.key);
+    return place?.kind === 'pool'
+      ? [{ prefix: parsePrefix(place.pool), network: networkOf(entry.value) }]
+      : [];
+  });
+}
+
+/** Of a pool that cannot be read the subnet is known all the same, by its key; and that is taken. */
+function networkOf(json: string): string | undefined {
+  try {
+    return records.pool.parse(json).network;
+  } catch (error) {
+    if (error instanceof WeftError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,10 @@
+import { constants } from 'node:os';
+
+const names = new Map(Object.entries(constants.errno).map(([name, errno]) => [errno, name]));
+
+export const { EEXIST, ENOENT, ENODEV, ESRCH, EADDRNOTAVAIL } = constants.errno;
+
+/** `ENOENT` of 2. */
+export function errnoName(errno: number): string {
+  return names.get(errno) ?? `errno ${errno}`;
+}

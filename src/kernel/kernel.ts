@@ -1,0 +1,212 @@
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { endianness } from 'node:os';
+import { WeftError } from '../errors.ts';
+import type { Family } from '../model/address.ts';
+import { ensureForwardAccept, type FilterPlace, removeForwardAccept } from './forward-accept.ts';
+import { protocol } from './mark.ts';
+import { createNamespace, type Namespace } from './namespace.ts';
+import { raiseLoopback } from './netlink/link.ts';
+import { SocketPool } from './netlink/socket.ts';
+import type { InstalledNftTable, NftTable } from './nft.ts';
+import { deleteNftTable, readNftTable, writeNftTable } from './nft-program.ts';
+import { isPinned, listPins, openPinned, pinFile, removePin } from './pin.ts';
+import { inHostNamespace, inOwnNamespace } from './read.ts';
+import {
+  type HostAddress,
+  hostAddresses,
+  type MainRoute,
+  mainRoutes,
+  type PathTo,
+  pathsTo,
+} from './routing.ts';
+import { currentNamespace, inNamespace, openRouteSocket } from './syscalls.ts';
+import { enableForwarding, makeSysctlsWritable } from './sysctl.ts';
+
+export type { HostAddress, MainRoute, Namespace, PathTo };
+
+/** Whether anything had to be changed: what a repair pass counts as drift. */
+export interface Settled {
+  readonly changed: boolean;
+}
+
+/**
+ * All that weft does to the kernel. Every call is idempotent, and every failure is a WeftError `kernel`
+ * (an AggregateError of them where several changes were asked for).
+ */
+export interface Kernel {
+  readonly host: Namespace;
+  /** The network's own namespace, made and pinned at `<runDir>/netns/<name>` when missing; `weft-` names only. */
+  namespace(name: string): Promise<Namespace>;
+  /** Names of weft's pins, live or left behind by a reboot. */
+  namespaces(): Promise<readonly string[]>;
+  /** Deletes its links (and so the containers' ends) at once, then its pin. */
+  removeNamespace(name: string): Promise<void>;
+
+  /** In the order asked; undefined where the kernel has no way there. */
+  route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]>;
+  mainRoutes(): Promise<readonly MainRoute[]>;
+  /** Of global scope, of links that are not weft's; loopback's last. */
+  addresses(): Promise<readonly HostAddress[]>;
+
+  readNftTable(): Promise<InstalledNftTable | undefined>;
+  /** Makes weft's table this, in one transaction, and touches nothing when it already is. */
+  writeNftTable(table: NftTable): Promise<Settled>;
+  deleteNftTable(): Promise<void>;
+
+  /** Lets traffic of weft's links pass the FORWARD chain that Docker closes; see `forward-accept.ts`. */
+  ensureForwardAccept(): Promise<Settled>;
+  removeForwardAccept(): Promise<void>;
+
+  /** A managed plugin has /proc/sys read-only; remounts it. */
+  makeSysctlsWritable(): void;
+  /** Turns routing on where it is off. */
+  enableForwarding(families: readonly Family[]): Settled;
+
+  /** Lets go of sockets and namespaces; changes nothing in the kernel. */
+  close(): void;
+}
+
+export interface KernelOptions {
+  /** `/run` of the host, as this process sees it: where pins are made. */
+  readonly runDir: string;
+  /** File of the namespace to take for the host's; the current one by default. */
+  readonly hostNamespace?: string;
+}
+
+/** Deletions of veths wait in the kernel side by side, so that four are done in the time of one. */
+const hostSocketCount = 4;
+
+/** Of a network's own: one slow request must not keep a starting container waiting. */
+const ownSocketCount = 2;
+
+/** @throws WeftError `kernel` where the namespace or its sockets cannot be had */
+export async function openKernel(options: KernelOptions): Promise<Kernel> {
+  if (endianness() !== 'LE') throw new WeftError('internal', 'weft runs on little-endian machines only');
+  const kernel = new LinuxKernel(options);
+  // Fails now, and plainly, where weft may not talk to the kernel at all.
+  await kernel.route([]);
+  return kernel;
+}
+
+class LinuxKernel implements Kernel {
+  readonly host: Namespace;
+  readonly #runDir: string;
+  readonly #hostNamespace: string | undefined;
+  readonly #hostFd: number;
+  readonly #hostSockets: SocketPool;
+  readonly #families: readonly Family[] = existsSync('/proc/net/if_inet6') ? [4, 6] : [4];
+  readonly #own = new Map<string, OwnNamespace>();
+
+  constructor({ runDir, hostNamespace }: KernelOptions) {
+    this.#runDir = runDir;
+    this.#hostNamespace = hostNamespace;
+    this.#hostFd = openSync(hostNamespace ?? currentNamespace, 'r');
+    this.#hostSockets = socketsIn(this.#hostFd, hostSocketCount);
+    const target = { sockets: this.#hostSockets, mark, deletable: mark };
+    this.host = createNamespace('host', target, inHostNamespace, this.#families);
+  }
+
+  async namespace(name: string): Promise<Namespace> {
+    const known = this.#own.get(name);
+    if (known !== undefined) return known.namespace;
+    const fd = openPinned(pinFile(this.#runDir, name));
+    const sockets = socketsIn(fd, ownSocketCount);
+    const target = {
+      sockets,
+      beside: { namespaceFd: fd, hostSockets: this.#hostSockets, hostFd: this.#hostFd },
+      mark,
+      deletable: anyones,
+    };
+    const namespace = createNamespace(name, target, inOwnNamespace, this.#families);
+    this.#own.set(name, { namespace, sockets, fd });
+    await sockets.ask([raiseLoopback()]);
+    return namespace;
+  }
+
+  async namespaces(): Promise<readonly string[]> {
+    return listPins(this.#runDir);
+  }
+
+  async removeNamespace(name: string): Promise<void> {
+    const file = pinFile(this.#runDir, name);
+    if (isPinned(file)) {
+      // Its links would go by themselves, but some time after the last who holds the namespace.
+      const namespace = await this.namespace(name);
+      const { links } = await namespace.read();
+      await namespace.apply(links.map((object) => ({ do: 'delete', kind: 'link', object })));
+    }
+    this.#letGo(name);
+    removePin(file);
+  }
+
+  route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]> {
+    return pathsTo(this.#hostSockets, destinations);
+  }
+
+  mainRoutes(): Promise<readonly MainRoute[]> {
+    return mainRoutes(this.#hostSockets, this.#families);
+  }
+
+  addresses(): Promise<readonly HostAddress[]> {
+    return hostAddresses(this.#hostSockets, this.#families);
+  }
+
+  readNftTable(): Promise<InstalledNftTable | undefined> {
+    return readNftTable(this.#hostNamespace);
+  }
+
+  async writeNftTable(table: NftTable): Promise<Settled> {
+    return { changed: await writeNftTable(table, this.#hostNamespace) };
+  }
+
+  deleteNftTable(): Promise<void> {
+    return deleteNftTable(this.#hostNamespace);
+  }
+
+  async ensureForwardAccept(): Promise<Settled> {
+    return { changed: await ensureForwardAccept(this.#filterPlace()) };
+  }
+
+  removeForwardAccept(): Promise<void> {
+    return removeForwardAccept(this.#filterPlace());
+  }
+
+  makeSysctlsWritable(): void {
+    makeSysctlsWritable();
+  }
+
+  enableForwarding(families: readonly Family[]): Settled {
+    return { changed: inNamespace(this.#hostFd, () => enableForwarding(families)) };
+  }
+
+  close(): void {
+    for (const name of this.#own.keys()) this.#letGo(name);
+    this.#hostSockets.close();
+    closeSync(this.#hostFd);
+  }
+
+  #letGo(name: string): void {
+    const own = this.#own.get(name);
+    if (own === undefined) return;
+    this.#own.delete(name);
+    own.sockets.close();
+    closeSync(own.fd);
+  }
+
+  #filterPlace(): FilterPlace {
+    return { runDir: this.#runDir, namespaceFd: this.#hostFd, namespace: this.#hostNamespace };
+  }
+}
+
+interface OwnNamespace {
+  readonly namespace: Namespace;
+  readonly sockets: SocketPool;
+  readonly fd: number;
+}
+
+const mark = { protocol, metric: protocol };
+const anyones = { protocol: 0, metric: 0 };
+
+function socketsIn(namespaceFd: number, count: number): SocketPool {
+  return new SocketPool(() => inNamespace(namespaceFd, openRouteSocket), count);
+}

@@ -1,0 +1,34 @@
+import type { Family } from '../model/address.ts';
+import { applyChanges, type Target } from './apply.ts';
+import type { Ownership } from './read.ts';
+import { readNamespace } from './read.ts';
+import type { Change, NamespaceState } from './state.ts';
+
+export interface Namespace {
+  /** Name of its pin; `host` for the host's. */
+  readonly name: string;
+  /**
+   * What weft has there. In the host's namespace: links named `weft...` (the containers' ends excepted), what
+   * sits on them, and routes and rules that bear weft's protocol number. In a namespace of weft's own:
+   * everything but loopback and what the kernel makes by itself. A veth is read without its `peer`.
+   */
+  read(): Promise<NamespaceState>;
+  /**
+   * Applies in order and goes on after a failure.
+   * @throws AggregateError of WeftError `kernel`, one for each change that failed
+   */
+  apply(changes: readonly Change[]): Promise<void>;
+}
+
+export function createNamespace(
+  name: string,
+  target: Target,
+  ownership: Ownership,
+  families: readonly Family[],
+): Namespace {
+  return {
+    name,
+    read: () => readNamespace(target.sockets, families, ownership),
+    apply: (changes) => applyChanges(changes, target),
+  };
+}

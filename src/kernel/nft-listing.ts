@@ -1,0 +1,96 @@
+/** weft's nftables table from what `nft -j list table` prints (libnftables-json(5)); pure. */
+import Type, { type Static } from 'typebox';
+import { Value } from 'typebox/value';
+import { WeftError } from '../errors.ts';
+import type { InstalledNftChain, InstalledNftTable, NftSet } from './nft.ts';
+
+const Scalar = Type.Union([Type.String(), Type.Number()]);
+const Field = Type.Union([
+  Scalar,
+  Type.Object({ prefix: Type.Object({ addr: Type.String(), len: Type.Number() }) }),
+  Type.Object({ range: Type.Array(Scalar) }),
+]);
+const Key = Type.Union([Field, Type.Object({ concat: Type.Array(Field) })]);
+/** With a comment, a counter or a timeout, the key is wrapped once more. */
+const Element = Type.Union([Key, Type.Object({ elem: Type.Object({ val: Key }) })]);
+
+const Listed = Type.Object({
+  name: Type.String(),
+  type: Type.Union([Type.String(), Type.Array(Type.String())]),
+  flags: Type.Optional(Type.Array(Type.String())),
+  elem: Type.Optional(Type.Array(Element)),
+});
+const Chain = Type.Object({
+  name: Type.String(),
+  type: Type.Optional(Type.Enum(['filter', 'nat', 'route'])),
+  hook: Type.Optional(Type.Enum(['prerouting', 'input', 'forward', 'output', 'postrouting'])),
+  prio: Type.Optional(Type.Number()),
+  policy: Type.Optional(Type.Enum(['accept', 'drop'])),
+});
+const Rule = Type.Object({ chain: Type.String(), comment: Type.Optional(Type.String()) });
+const Listing = Type.Object({
+  nftables: Type.Array(
+    Type.Object({
+      table: Type.Optional(Type.Object({ family: Type.Literal('inet'), name: Type.Literal('weft') })),
+      set: Type.Optional(Listed),
+      chain: Type.Optional(Chain),
+      rule: Type.Optional(Rule),
+    }),
+  ),
+});
+
+/**
+ * Undefined where the listing has no table of weft's.
+ * @throws WeftError `kernel` when it is not such a listing
+ */
+export function parseNftTable(json: string): InstalledNftTable | undefined {
+  const { nftables } = parse(json);
+  if (!nftables.some(({ table }) => table !== undefined)) return undefined;
+  const rules = nftables.flatMap(({ rule }) => rule ?? []);
+  return {
+    family: 'inet',
+    name: 'weft',
+    sets: nftables.flatMap(({ set }) => (set === undefined ? [] : [asSet(set)])),
+    chains: nftables.flatMap(({ chain }) => (chain === undefined ? [] : [asChain(chain, rules)])),
+  };
+}
+
+function parse(json: string): Static<typeof Listing> {
+  try {
+    return Value.Parse(Listing, JSON.parse(json));
+  } catch (cause) {
+    throw new WeftError('kernel', 'nft listed its table in a form that weft does not know', { cause });
+  }
+}
+
+function asSet({ name, type, flags = [], elem = [] }: Static<typeof Listed>): NftSet {
+  return {
+    name,
+    type: typeof type === 'string' ? [type] : type,
+    interval: flags.includes('interval'),
+    elements: elem.map((element) => keyText(isWrapped(element) ? element.elem.val : element)),
+  };
+}
+
+function isWrapped(element: Static<typeof Element>): element is { elem: { val: Static<typeof Key> } } {
+  return typeof element === 'object' && 'elem' in element;
+}
+
+function keyText(key: Static<typeof Key>): string {
+  if (typeof key === 'object' && 'concat' in key) return key.concat.map(fieldText).join(' . ');
+  return fieldText(key);
+}
+
+function fieldText(field: Static<typeof Field>): string {
+  if (typeof field !== 'object') return String(field);
+  return 'prefix' in field ? `${field.prefix.addr}/${field.prefix.len}` : field.range.join('-');
+}
+
+function asChain(
+  { name, type, hook, prio, policy = 'accept' }: Static<typeof Chain>,
+  rules: readonly Static<typeof Rule>[],
+): InstalledNftChain {
+  const fingerprints = rules.filter(({ chain }) => chain === name).map(({ comment = '' }) => comment);
+  if (type === undefined || hook === undefined || prio === undefined) return { name, fingerprints };
+  return { name, base: { type, hook, priority: prio, policy }, fingerprints };
+}

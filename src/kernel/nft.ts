@@ -1,0 +1,148 @@
+/**
+ * weft's own nftables table: as data, as the text that `nft` takes, and from the JSON that it lists; pure.
+ * nft prints rules otherwise than it was told them, so each bears a fingerprint of its text as its comment.
+ */
+import { createHash } from 'node:crypto';
+
+/** A set that rules name as `@name`. */
+export interface NftSet {
+  readonly name: string;
+  /** One type a field of the key: `['ipv4_addr']`, `['ifname', 'ipv4_addr']`. */
+  readonly type: readonly string[];
+  /** Whether elements may be prefixes; those must not overlap. */
+  readonly interval: boolean;
+  /** nft's text: `10.0.0.1`, `10.0.0.0/26`, `weft0a1b . 10.0.0.1`. */
+  readonly elements: readonly string[];
+}
+
+interface ChainBase {
+  readonly name: string;
+  /** Absent in a chain that is only jumped to. */
+  readonly base?: {
+    readonly type: 'filter' | 'nat' | 'route';
+    readonly hook: 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting';
+    readonly priority: number;
+    readonly policy: 'accept' | 'drop';
+  };
+}
+
+export interface NftChain extends ChainBase {
+  /** nft's text, without comments: `ip saddr @blue drop`. */
+  readonly rules: readonly string[];
+}
+
+export interface NftTable {
+  readonly family: 'inet';
+  readonly name: 'weft';
+  readonly sets: readonly NftSet[];
+  readonly chains: readonly NftChain[];
+}
+
+export interface InstalledNftChain extends ChainBase {
+  /** Of its rules, in order; empty text where weft did not write the rule. */
+  readonly fingerprints: readonly string[];
+}
+
+export interface InstalledNftTable extends Omit<NftTable, 'chains'> {
+  readonly chains: readonly InstalledNftChain[];
+}
+
+/** Replaces the whole table in one transaction: no packet meets half of it. */
+export function renderNftTable(table: NftTable): string {
+  const { family, name } = table;
+  return [
+    renderNftRemoval(table),
+    `table ${family} ${name} {`,
+    ...table.sets.map(renderSet),
+    ...table.chains.map(renderChain),
+    '}',
+    '',
+  ].join('\n');
+}
+
+/** Added first, since to delete what does not exist is an error. */
+export function renderNftRemoval({ family, name }: Pick<NftTable, 'family' | 'name'>): string {
+  return `add table ${family} ${name}\ndelete table ${family} ${name}\n`;
+}
+
+function renderSet({ name, type, interval, elements }: NftSet): string {
+  const flags = interval ? ' flags interval;' : '';
+  const content = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
+  return `  set ${name} { type ${type.join(' . ')};${flags}${content} }`;
+}
+
+function renderChain({ name, base, rules }: NftChain): string {
+  const lines = rules.map((rule) => `${rule} comment "${fingerprint(rule)}"`);
+  if (base !== undefined) {
+    lines.unshift(`type ${base.type} hook ${base.hook} priority ${base.priority}; policy ${base.policy};`);
+  }
+  return `  chain ${name} {\n${lines.map((line) => `    ${line}\n`).join('')}  }`;
+}
+
+function fingerprint(rule: string): string {
+  return createHash('sha256').update(rule).digest('hex').slice(0, 12);
+}
+
+/**
+ * The least text that makes the installed table the desired one; undefined when it is. A difference in
+ * elements alone leaves the rules, and their counters, alone.
+ */
+export function renderNftUpdate(
+  installed: InstalledNftTable | undefined,
+  table: NftTable,
+): string | undefined {
+  if (installed === undefined || skeletonOf(installed) !== skeletonOf(asInstalled(table))) {
+    return renderNftTable(table);
+  }
+  const before = new Map(installed.sets.map((set) => [set.name, elementsOf(set)]));
+  const lines = table.sets.flatMap((set) => {
+    const present = before.get(set.name) ?? new Set<string>();
+    const wanted = elementsOf(set);
+    return [
+      ...renderElements('delete', table, set, without(present, wanted)),
+      ...renderElements('add', table, set, without(wanted, present)),
+    ];
+  });
+  return lines.length === 0 ? undefined : `${lines.join('\n')}\n`;
+}
+
+function without(elements: Set<string>, others: Set<string>): string[] {
+  return [...elements].filter((element) => !others.has(element));
+}
+
+function renderElements(verb: string, table: NftTable, set: NftSet, elements: string[]): string[] {
+  if (elements.length === 0) return [];
+  return [`${verb} element ${table.family} ${table.name} ${set.name} { ${elements.join(', ')} }`];
+}
+
+/** What the kernel will hold of a table. */
+export function asInstalled({ chains, ...table }: NftTable): InstalledNftTable {
+  return {
+    ...table,
+    chains: chains.map(({ rules, ...chain }) => ({ ...chain, fingerprints: rules.map(fingerprint) })),
+  };
+}
+
+/** All but the elements, in an order and form of its own, to be compared. */
+function skeletonOf({ sets, chains }: InstalledNftTable): string {
+  const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+  return JSON.stringify([
+    sets.toSorted(byName).map(({ name, type, interval }) => [name, type, interval]),
+    chains
+      .toSorted(byName)
+      .map(({ name, base, fingerprints }) => [
+        name,
+        base ? [base.type, base.hook, base.priority, base.policy] : [],
+        fingerprints,
+      ]),
+  ]);
+}
+
+/** As nft prints them: a prefix of one address is that address, a name has no quotes. */
+function elementsOf({ elements }: NftSet): Set<string> {
+  return new Set(elements.map((element) => element.split(' . ').map(canonicalField).join(' . ')));
+}
+
+function canonicalField(field: string): string {
+  return field.replaceAll('"', '').replace(field.includes(':') ? /\/128$/ : /\/32$/, '');
+}

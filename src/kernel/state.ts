@@ -1,0 +1,114 @@
+/**
+ * What a network namespace holds, as plain data: the vocabulary in which a fabric says what should be and
+ * the kernel says what is. Addresses are canonical text (`10.77.0.5`, `10.77.0.0/26`, `fd00::1/128`), MACs
+ * are lower-case colon form, links are named, never numbered.
+ */
+
+interface LinkBase {
+  /** At most 15 bytes; weft's own begin with `weft` (host namespace). */
+  readonly name: string;
+  readonly mtu: number;
+  readonly mac: string;
+  readonly up: boolean;
+  /** Name of the bridge this link is a port of. */
+  readonly master?: string;
+}
+
+/**
+ * One end of a pair. `peer` is the container's end as it is created, in the host's namespace, where Docker
+ * takes it; once it is in the container it cannot be seen from here, so it is no part of a comparison.
+ */
+export interface Veth extends LinkBase {
+  readonly kind: 'veth';
+  /** Needed to create the pair; never read back. */
+  readonly peer?: { readonly name: string; readonly mac: string; readonly mtu: number };
+  /** Strict reverse-path filter (rp_filter=1): a container sends only from addresses routed to its link. */
+  readonly strictSource: boolean;
+}
+
+/** `mac` is set on creation: an automatic one changes with the ports, and the kernel then drops neighbours. */
+export interface Bridge extends LinkBase {
+  readonly kind: 'bridge';
+}
+
+/** Its UDP socket lives in the host's namespace, wherever the link itself is. Never learns. */
+export interface Vxlan extends LinkBase {
+  readonly kind: 'vxlan';
+  readonly vni: number;
+  /** Underlay address it sends from. */
+  readonly local: string;
+  readonly port: number;
+  /** As a bridge port: answer ARP and ND from the bridge's neighbours, and do not learn. */
+  readonly suppressNeighbours: boolean;
+}
+
+export type Link = Veth | Bridge | Vxlan;
+
+export interface LinkAddress {
+  readonly link: string;
+  /** With prefix length: `169.254.1.1/32`. */
+  readonly address: string;
+  readonly scope: 'global' | 'link';
+}
+
+/** Key: destination (of the main table). */
+export interface Route {
+  readonly destination: string;
+  /** `unreachable` answers the sender at once and has neither link nor next hop. */
+  readonly type: 'unicast' | 'unreachable';
+  readonly link?: string;
+  /** Next hop; absent = on-link. */
+  readonly via?: string;
+}
+
+/** Permanent ARP/ND entry. Key: link and address. */
+export interface Neighbour {
+  readonly link: string;
+  readonly address: string;
+  readonly mac: string;
+}
+
+/**
+ * Forwarding entry. `self` is the vxlan device's own table (which VTEP has this MAC), `master` the bridge's
+ * (which port has it). Key: link, table, MAC, and for the all-zero MAC also the VTEP.
+ */
+export type FdbEntry =
+  | { readonly link: string; readonly table: 'self'; readonly mac: string; readonly vtep: string }
+  | { readonly link: string; readonly table: 'master'; readonly mac: string };
+
+/** Policy rule. Key: all of it. */
+export interface Rule {
+  readonly family: 4 | 6;
+  readonly priority: number;
+  readonly table: number;
+  readonly from?: string;
+  readonly to?: string;
+  readonly inputLink?: string;
+}
+
+export interface NamespaceState {
+  readonly links: readonly Link[];
+  readonly addresses: readonly LinkAddress[];
+  readonly routes: readonly Route[];
+  readonly rules: readonly Rule[];
+  readonly neighbours: readonly Neighbour[];
+  readonly fdb: readonly FdbEntry[];
+}
+
+export const emptyState: NamespaceState = {
+  links: [],
+  addresses: [],
+  routes: [],
+  rules: [],
+  neighbours: [],
+  fdb: [],
+};
+
+/** One step from what is to what should be. `put` creates or replaces; doing either twice is harmless. */
+export type Change =
+  | { readonly do: 'put' | 'delete'; readonly kind: 'link'; readonly object: Link }
+  | { readonly do: 'put' | 'delete'; readonly kind: 'address'; readonly object: LinkAddress }
+  | { readonly do: 'put' | 'delete'; readonly kind: 'route'; readonly object: Route }
+  | { readonly do: 'put' | 'delete'; readonly kind: 'rule'; readonly object: Rule }
+  | { readonly do: 'put' | 'delete'; readonly kind: 'neighbour'; readonly object: Neighbour }
+  | { readonly do: 'put' | 'delete'; readonly kind: 'fdb'; readonly object: FdbEntry };

@@ -1,0 +1,44 @@
+/**
+ * The process. It listens before anything else, and goes on listening whatever is wrong: a plugin that does
+ * not is disabled by Docker and stays so. What is wrong is then the answer to every call, and in the log.
+ */
+import type { Agent } from './agent/agent.ts';
+import { deferredCalls } from './agent/deferred.ts';
+import { startServer } from './cnm/server.ts';
+import { describeConfig, readConfig, readSockets } from './config.ts';
+import { explain } from './errors.ts';
+import { createLog } from './log.ts';
+
+const stopping = new AbortController();
+const started = Promise.withResolvers<Agent>();
+const log = createLog();
+
+const server = await startServer({
+  sockets: readSockets(),
+  ...deferredCalls(started.promise),
+  scope: 'local',
+  log,
+});
+
+try {
+  const config = readConfig();
+  log.level = config.logLevel;
+  log.info(describeConfig(config), 'weft listens; these are its settings');
+  const { start } = await import('./start.ts');
+  started.resolve(await start(config, log, stopping.signal));
+} catch (error) {
+  log.error({ reason: explain(error) }, 'weft cannot work until this is put right');
+  started.reject(error);
+}
+started.promise.catch(() => undefined);
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
+
+/** The kernel stays as it is: containers keep their traffic. */
+async function stop(): Promise<void> {
+  log.info('weft stops; traffic goes on');
+  stopping.abort();
+  await server.close();
+  await started.promise.then((agent) => agent.close()).catch(() => undefined);
+  process.exit(0);
+}

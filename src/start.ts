@@ -1,0 +1,66 @@
+/** Builds each thing with an effect once, and puts them together. Loaded after the sockets are open. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Agent, startAgent } from './agent/agent.ts';
+import type { Config, StoreAccess } from './config.ts';
+import { WeftError } from './errors.ts';
+import { openKernel } from './kernel/kernel.ts';
+import type { Log } from './log.ts';
+import { printAddress } from './model/address.ts';
+import { startBundledEtcd } from './store/bundled-etcd.ts';
+import { openEtcdStore } from './store/etcd.ts';
+import type { Store } from './store/store.ts';
+
+/** @throws WeftError when this host cannot be served at all: a certificate that is not there, no netlink */
+export async function start(config: Config, log: Log, signal: AbortSignal): Promise<Agent> {
+  const kernel = await openKernel({ runDir: config.runDir });
+  kernel.makeSysctlsWritable();
+  const { store, endpoints } = openStore(config, log, signal);
+  return startAgent({
+    store,
+    kernel,
+    storePrefix: config.storePrefix,
+    storeEndpoints: endpoints,
+    ...(config.address && { address: printAddress(config.address) }),
+    hostName: config.hostName,
+    stateDir: config.stateDir,
+    automaticSubnets: config.automaticSubnets,
+    vxlanPort: config.vxlanPort,
+    resyncMs: config.resyncMs,
+    log,
+  });
+}
+
+function openStore(
+  { store: access, stateDir }: Config,
+  log: Log,
+  signal: AbortSignal,
+): { readonly store: Store; readonly endpoints: readonly string[] } {
+  if (access !== undefined) return { store: openShared(access), endpoints: access.endpoints };
+  log.warn('no WEFT_ETCD_ENDPOINTS: this host is on its own, with an etcd that serves no other');
+  const { endpoint } = startBundledEtcd({ dataDir: join(stateDir, 'etcd'), log, signal });
+  return { store: openEtcdStore({ endpoints: [endpoint] }), endpoints: [] };
+}
+
+function openShared({ endpoints, caFile, client, login }: StoreAccess): Store {
+  return openEtcdStore({
+    endpoints,
+    ...(caFile !== undefined && { ca: readSetting('WEFT_ETCD_CA', caFile) }),
+    ...(client !== undefined && {
+      cert: readSetting('WEFT_ETCD_CERT', client.certFile),
+      key: readSetting('WEFT_ETCD_KEY', client.keyFile),
+    }),
+    ...(login !== undefined && {
+      username: login.user,
+      password: readSetting('WEFT_ETCD_PASSWORD_FILE', login.passwordFile).toString().trim(),
+    }),
+  });
+}
+
+function readSetting(name: string, path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    throw new WeftError('invalid', `cannot read ${path}, which ${name} names`, { cause });
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Follows a prefix of etcd and loses nothing, whatever happens to the connection: lists it at one revision,
+ * then watches from the next. The point to resume from moves only with what was told to the consumer, never
+ * with the revision in the header of a response: that is the store's newest, and a batch of a thousand events
+ * on the way there may still be behind it.
+ */
+import type { IWatchCreateRequest, IWatchResponse } from 'etcd3';
+import { backOff } from './back-off.ts';
+import type { Clock } from './clock.ts';
+import { EtcdFailure } from './etcd-failure.ts';
+import { eventOf, prefixRange } from './etcd-wire.ts';
+import type { Entry, Notice, StoreEvent } from './store.ts';
+
+export interface WatchSource {
+  /** All keys below the prefix at one revision, linearizable. */
+  list(prefix: string): Promise<{ entries: readonly Entry[]; revision: bigint }>;
+  /** The store's newest revision, linearizable. */
+  newestRevision(): Promise<bigint>;
+  open(request: IWatchCreateRequest, signal: AbortSignal): AsyncIterable<IWatchResponse>;
+  readonly clock: Clock;
+  readonly random: () => number;
+}
+
+/** As `Store.watch`. */
+export async function* watchPrefix(
+  source: WatchSource,
+  prefix: string,
+  signal: AbortSignal,
+): AsyncGenerator<Notice> {
+  const pause = backOff(50, 2_000, source.random);
+  let next: bigint | undefined;
+  let lost = false;
+
+  while (!signal.aborted) {
+    try {
+      // Older than what we have seen: the store was restored from a backup, and would stay silent until it
+      // had caught up with us.
+      if (next !== undefined && (await source.newestRevision()) < next - 1n) next = undefined;
+      if (next === undefined) {
+        const { entries, revision } = await source.list(prefix);
+        if (signal.aborted) return;
+        next = revision + 1n;
+        lost = false;
+        yield { type: 'snapshot', entries, revision };
+      }
+      for await (const message of messages(source, prefix, next, signal)) {
+        pause.reset();
+        if (message === 'created') {
+          if (lost) yield { type: 'events', events: [], revision: next - 1n };
+          lost = false;
+        } else {
+          next = message.revision + 1n;
+          yield message;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof EtcdFailure)) throw error;
+      if (signal.aborted) return;
+      if (error.kind === 'compacted') {
+        next = undefined;
+        continue;
+      }
+      if (!lost) yield { type: 'lost', cause: error };
+      lost = true;
+      await source.clock.sleep(pause.next(), signal);
+    }
+  }
+}
+
+/** One stream, from `created` until it fails. */
+async function* messages(source: WatchSource, prefix: string, start: bigint, signal: AbortSignal) {
+  const request = {
+    ...prefixRange(prefix),
+    start_revision: String(start),
+    progress_notify: true,
+    fragment: true,
+  };
+  let held: StoreEvent[] = [];
+  for await (const response of source.open(request, signal)) {
+    if (response.created) {
+      yield 'created' as const;
+      continue;
+    }
+    held.push(...response.events.map(eventOf));
+    if (response.fragment) continue;
+    const last = held.at(-1);
+    // No events: a progress notice, which says that everything up to its revision has been sent.
+    const revision = last === undefined ? BigInt(response.header.revision) : revisionOf(last);
+    yield { type: 'events' as const, events: held, revision };
+    held = [];
+  }
+}
+
+function revisionOf(event: StoreEvent): bigint {
+  return event.type === 'put' ? event.entry.revision : event.revision;
+}

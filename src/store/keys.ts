@@ -1,0 +1,99 @@
+/**
+ * Where each record lives in the store. Below one prefix:
+ *
+ *   hosts/<host>                      pools/<cidr>
+ *   alive/<host>                      pools/<cidr>/references/<id>
+ *   networks/<network>                blocks/<pool cidr>/<block cidr>
+ *   networks/<network>/hosts/<host>   endpoints/<network>/<endpoint>
+ *
+ * A CIDR is written with `-` for `/` (`10.77.0.0-16`); any other name is percent-encoded, so that a segment
+ * never holds a slash. Prefixes to list or watch end in a slash, so that `net` never matches `net2`.
+ */
+
+/** What a key names. */
+export type Place =
+  | { readonly kind: 'host'; readonly host: string }
+  | { readonly kind: 'alive'; readonly host: string }
+  | { readonly kind: 'network'; readonly network: string }
+  | { readonly kind: 'participant'; readonly network: string; readonly host: string }
+  | { readonly kind: 'pool'; readonly pool: string }
+  | { readonly kind: 'reference'; readonly pool: string; readonly reference: string }
+  | { readonly kind: 'block'; readonly pool: string; readonly block: string }
+  | { readonly kind: 'endpoint'; readonly network: string; readonly endpoint: string };
+
+export type Keys = ReturnType<typeof keysBelow>;
+
+/** @param root for example `/weft/v1/`; must end in a slash. */
+export function keysBelow(root: string) {
+  const key = (...segments: string[]) => root + segments.join('/');
+  const prefix = (...segments: string[]) => `${key(...segments)}/`;
+  return {
+    root,
+
+    host: (host: string) => key('hosts', name(host)),
+    alive: (host: string) => key('alive', name(host)),
+    network: (network: string) => key('networks', name(network)),
+    participant: (network: string, host: string) => key('networks', name(network), 'hosts', name(host)),
+    pool: (pool: string) => key('pools', cidr(pool)),
+    reference: (pool: string, reference: string) => key('pools', cidr(pool), 'references', name(reference)),
+    block: (pool: string, block: string) => key('blocks', cidr(pool), cidr(block)),
+    endpoint: (network: string, endpoint: string) => key('endpoints', name(network), name(endpoint)),
+
+    hosts: prefix('hosts'),
+    allAlive: prefix('alive'),
+    /** Networks and their participants. */
+    networks: prefix('networks'),
+    participants: (network: string) => prefix('networks', name(network), 'hosts'),
+    /** Pools and their references. */
+    pools: prefix('pools'),
+    references: (pool: string) => prefix('pools', cidr(pool), 'references'),
+    allBlocks: prefix('blocks'),
+    blocks: (pool: string) => prefix('blocks', cidr(pool)),
+    allEndpoints: prefix('endpoints'),
+    endpoints: (network: string) => prefix('endpoints', name(network)),
+
+    /** What the key names; undefined for a key that this version of weft does not know. */
+    parse: (text: string) => (text.startsWith(root) ? parse(text.slice(root.length).split('/')) : undefined),
+  };
+}
+
+function parse(segments: readonly string[]): Place | undefined {
+  if (segments.includes('')) return undefined;
+  const [folder, first = '', second = '', third = ''] = segments;
+  try {
+    switch (`${folder}, ${segments.length} segments`) {
+      case 'hosts, 2 segments':
+        return { kind: 'host', host: decodeURIComponent(first) };
+      case 'alive, 2 segments':
+        return { kind: 'alive', host: decodeURIComponent(first) };
+      case 'networks, 2 segments':
+        return { kind: 'network', network: decodeURIComponent(first) };
+      case 'networks, 4 segments':
+        if (second !== 'hosts') return undefined;
+        return { kind: 'participant', network: decodeURIComponent(first), host: decodeURIComponent(third) };
+      case 'pools, 2 segments':
+        return { kind: 'pool', pool: parseCidr(first) };
+      case 'pools, 4 segments':
+        if (second !== 'references') return undefined;
+        return { kind: 'reference', pool: parseCidr(first), reference: decodeURIComponent(third) };
+      case 'blocks, 3 segments':
+        return { kind: 'block', pool: parseCidr(first), block: parseCidr(second) };
+      case 'endpoints, 3 segments':
+        return {
+          kind: 'endpoint',
+          network: decodeURIComponent(first),
+          endpoint: decodeURIComponent(second),
+        };
+      default:
+        return undefined;
+    }
+  } catch (error) {
+    // Not percent-encoded by weft, so not a key of weft.
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}
+
+const name = encodeURIComponent;
+const cidr = (text: string) => text.replace('/', '-');
+const parseCidr = (segment: string) => segment.replace('-', '/');

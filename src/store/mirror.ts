@@ -1,0 +1,157 @@
+/**
+ * The local copy of a watched prefix. It is fed from two sides, by the watch and by this host's own commits
+ * (which are to be seen at once, not when the watch comes round to them), and news from either side can
+ * overtake the other. One rule keeps it right: of a key, only the newest revision counts.
+ *
+ * A deletion leaves nothing behind that has a revision, so our own deletions are remembered as graves until
+ * the watch has passed them: until then it may still tell of older writes of the same key.
+ */
+import { KeyTree } from './key-tree.ts';
+import type { Entry, Notice, Store, StoreEvent, Write } from './store.ts';
+
+interface Grave {
+  readonly covers: (key: string) => boolean;
+  readonly revision: bigint;
+}
+
+export class Mirror {
+  readonly prefix: string;
+  readonly #onChange: (keys: readonly string[]) => void;
+  readonly #entries = new KeyTree<Entry>();
+  #graves: readonly Grave[] = [];
+  #revision = 0n;
+  #complete = false;
+  #connected = false;
+
+  /**
+   * @param onChange called with the keys that were put or deleted; with none when only `complete` or
+   *   `connected` changed.
+   */
+  constructor(prefix: string, onChange: (keys: readonly string[]) => void = () => {}) {
+    this.prefix = prefix;
+    this.#onChange = onChange;
+  }
+
+  /** Everything up to this revision of the store is in. */
+  get revision(): bigint {
+    return this.#revision;
+  }
+
+  /** A snapshot has been seen; before that, what is not here may well be in the store. */
+  get complete(): boolean {
+    return this.#complete;
+  }
+
+  /** The store answers; otherwise this is what it held at `revision`. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  get(key: string): Entry | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** In no particular order. */
+  entries(prefix: string): Iterable<Entry> {
+    return this.#entries.below(prefix);
+  }
+
+  /** Takes what the watch of the prefix tells, in its order. */
+  apply(notice: Notice): void {
+    const before = { complete: this.#complete, connected: this.#connected };
+    const changed = new Set<string>();
+    switch (notice.type) {
+      case 'snapshot':
+        this.#replace(notice.entries, notice.revision, changed);
+        this.#complete = true;
+        this.#connected = true;
+        break;
+      case 'events':
+        for (const event of notice.events) this.#take(event, changed);
+        this.#pass(notice.revision);
+        this.#connected = true;
+        break;
+      case 'lost':
+        this.#connected = false;
+        break;
+    }
+    const turned = before.complete !== this.#complete || before.connected !== this.#connected;
+    if (changed.size > 0 || turned) this.#onChange([...changed]);
+  }
+
+  /** Takes what this host has committed at a revision, in any order. Keys outside the prefix are left out. */
+  commit(writes: readonly Write[], revision: bigint): void {
+    if (revision <= this.#revision) return;
+    const changed = new Set<string>();
+    for (const write of writes) {
+      if ('put' in write) {
+        if (!write.put.startsWith(this.prefix)) continue;
+        const entry = { key: write.put, value: write.value, revision };
+        this.#take({ type: 'put', entry }, changed);
+      } else {
+        const covers = (key: string) =>
+          'delete' in write ? key === write.delete : key.startsWith(write.deletePrefix);
+        this.#graves = [...this.#graves, { covers, revision }];
+        const doomed = 'delete' in write ? [write.delete] : this.#keysBelow(write.deletePrefix);
+        for (const key of doomed) this.#take({ type: 'delete', key, revision }, changed);
+      }
+    }
+    if (changed.size > 0) this.#onChange([...changed]);
+  }
+
+  #take(event: StoreEvent, changed: Set<string>): void {
+    const { key, revision } = event.type === 'put' ? event.entry : event;
+    const known = this.#entries.get(key);
+    if (known !== undefined && known.revision >= revision) return;
+    if (event.type === 'put') {
+      if (this.#graves.some((grave) => grave.revision > revision && grave.covers(key))) return;
+      this.#entries.set(key, event.entry);
+    } else {
+      if (known === undefined) return;
+      this.#entries.delete(key);
+    }
+    changed.add(key);
+  }
+
+  #replace(entries: readonly Entry[], revision: bigint, changed: Set<string>): void {
+    // A store never goes back, unless it was restored from a backup: then nothing known of it counts.
+    const restored = revision < this.#revision;
+    if (restored) this.#graves = [];
+    const kept = new Set(entries.map((entry) => entry.key));
+    for (const known of [...this.#entries.below('')]) {
+      if (kept.has(known.key) ? !restored : known.revision > revision && !restored) continue;
+      this.#entries.delete(known.key);
+      changed.add(known.key);
+    }
+    for (const entry of entries) this.#take({ type: 'put', entry }, changed);
+    this.#pass(revision);
+  }
+
+  #pass(revision: bigint): void {
+    this.#revision = revision;
+    this.#graves = this.#graves.filter((grave) => grave.revision > revision);
+  }
+
+  #keysBelow(prefix: string): string[] {
+    return Array.from(this.#entries.below(prefix), (entry) => entry.key);
+  }
+}
+
+/** The same store, whose commits are seen in the mirrors as soon as they are answered. */
+export function mirroring(store: Store, mirrors: () => Iterable<Mirror>): Store {
+  return {
+    get: (key) => store.get(key),
+    list: (prefix) => store.list(prefix),
+    watch: (prefix, signal) => store.watch(prefix, signal),
+    grantLease: (ttlSeconds) => store.grantLease(ttlSeconds),
+    renewLease: (lease) => store.renewLease(lease),
+    close: () => store.close(),
+    async transact(transaction) {
+      const outcome = await store.transact(transaction);
+      if (outcome.outcome === 'committed') {
+        for (const mirror of mirrors()) mirror.commit(transaction.writes, outcome.revision);
+      }
+      return outcome;
+    },
+  };
+}

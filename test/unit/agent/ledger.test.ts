@@ -1,0 +1,54 @@
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { hostIdIn } from '../../../src/agent/host-id.ts';
+import { type LedgerEndpoint, openLedger } from '../../../src/agent/ledger.ts';
+
+let folder: string;
+let damaged: string[];
+const open = () => openLedger(folder, (file) => damaged.push(file));
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'weft-ledger-'));
+  damaged = [];
+});
+
+const endpoint: LedgerEndpoint = {
+  id: 'e1',
+  network: 'd1',
+  mac: '02:57:0a:4d:00:02',
+  addresses: ['10.77.0.2'],
+  slot: 1,
+};
+
+test('what was put is there after a restart, what was deleted is not', async () => {
+  const { endpoints } = open();
+  await endpoints.put(endpoint);
+  await endpoints.put({ ...endpoint, id: 'e2' });
+  await endpoints.put({ ...endpoint, sandbox: '/run/docker/netns/abc' });
+  await endpoints.delete('e2');
+  expect(open().endpoints.all()).toEqual([{ ...endpoint, sandbox: '/run/docker/netns/abc' }]);
+});
+
+test('a file cut off in the middle is named and left out, and the others count', async () => {
+  await open().endpoints.put(endpoint);
+  const broken = join(folder, 'ledger/endpoints/e9.json');
+  writeFileSync(broken, '{"id":"e9","netw');
+  expect(open().endpoints.all()).toEqual([endpoint]);
+  expect(damaged).toEqual([broken]);
+});
+
+test('a draft that a crash has left is cleared away', async () => {
+  await open().endpoints.put(endpoint);
+  writeFileSync(join(folder, 'ledger/endpoints/e1.json.7'), '{');
+  expect(open().endpoints.all()).toEqual([endpoint]);
+  expect(readdirSync(join(folder, 'ledger/endpoints'))).toEqual(['e1.json']);
+});
+
+test('the host keeps its id', () => {
+  const id = hostIdIn(folder);
+  expect(id).toMatch(/^[0-9a-f]{12}$/);
+  expect(hostIdIn(folder)).toBe(id);
+  expect(hostIdIn(mkdtempSync(join(tmpdir(), 'weft-id-')))).not.toBe(id);
+});

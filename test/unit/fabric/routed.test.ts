@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { routed } from '../../../src/fabric/routed.ts';
+import { hostEnd } from '../../../src/model/names.ts';
+import { block, local, view } from './views.ts';
+
+const routes = (changes = {}) => routed.desired(view({ local: [], ...changes })).routes;
+
+test('routes one prefix for each block of another host, and none for its own', () => {
+  expect(routes()).toEqual([
+    { destination: '10.77.0.0/16', type: 'unreachable' },
+    { destination: '10.77.0.64/26', type: 'unicast', link: 'eth0', via: '10.9.0.2' },
+    { destination: '10.77.0.128/26', type: 'unicast', link: 'eth0', via: '10.9.0.3' },
+  ]);
+});
+
+test('routes an address that a host borrowed from the block of another', () => {
+  const blocks = [block('h1', '10.77.0.0/26', { 7: 'h2' }), block('h2', '10.77.0.64/26', { 3: 'h1' })];
+  expect(routes({ blocks })).toContainEqual({
+    destination: '10.77.0.7/32',
+    type: 'unicast',
+    link: 'eth0',
+    via: '10.9.0.2',
+  });
+  expect(routes({ blocks }).filter(({ destination }) => destination === '10.77.0.67/32')).toEqual([]);
+});
+
+test('answers at once for a host that it cannot reach directly', () => {
+  const peers = new Map([
+    ['h2', { id: 'h2', address: '10.8.0.2', path: { link: 'eth0', via: '10.9.0.254' } }],
+  ]);
+  expect(routes({ peers })).toContainEqual({ destination: '10.77.0.64/26', type: 'unreachable' });
+  expect(routes({ peers })).toContainEqual({ destination: '10.77.0.128/26', type: 'unreachable' });
+});
+
+test('wires a container by a link, a next hop on it, and a route to the one address', () => {
+  const link = hostEnd(local.id);
+  const state = routed.endpoint(view(), local);
+  expect(state.addresses).toEqual([{ link, address: '169.254.1.1/32', scope: 'link' }]);
+  expect(state.routes).toEqual([{ destination: '10.77.0.2/32', type: 'unicast', link }]);
+  expect(routed.sandbox(view(), local).routes).toEqual([
+    { destination: '169.254.1.1/32' },
+    { destination: '10.77.0.0/16', via: '169.254.1.1' },
+  ]);
+});
+
+test('gives the second network of a container another next hop', () => {
+  expect(routed.sandbox(view(), { ...local, slot: 2 }).routes[0]).toEqual({ destination: '169.254.1.2/32' });
+});

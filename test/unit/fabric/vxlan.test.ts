@@ -1,0 +1,36 @@
+import { expect, test } from 'vitest';
+import { vxlan } from '../../../src/fabric/vxlan.ts';
+import { endpoint, local, network, view } from './views.ts';
+
+test('gives a remote container the three entries that ARP suppression needs', () => {
+  const { fdb, neighbours } = vxlan.desired(view());
+  const { mac } = endpoint('h2', '10.77.0.66');
+  expect(fdb.filter((entry) => entry.mac === mac)).toEqual([
+    { link: 'vx0', table: 'self', mac, vtep: '10.9.0.2' },
+    { link: 'vx0', table: 'master', mac },
+  ]);
+  expect(neighbours.filter((entry) => entry.mac === mac)).toEqual([
+    { link: 'br0', address: '10.77.0.66', mac },
+  ]);
+});
+
+test('carries the uplink MTU itself and gives containers what is left', () => {
+  const { links } = vxlan.desired(view());
+  expect(links.map(({ name, mtu }) => [name, mtu])).toEqual([
+    ['br0', 1500],
+    ['vx0', 1500],
+    [expect.stringContaining('weft'), 1450],
+  ]);
+  expect(vxlan.overhead(6)).toBe(70);
+});
+
+test('sends from this host with the VNI of the network', () => {
+  const device = vxlan.desired(view()).links.find(({ kind }) => kind === 'vxlan');
+  expect(device).toMatchObject({ vni: network.vni, local: '10.9.0.1', port: 4789, suppressNeighbours: true });
+});
+
+test('makes a container a port of the bridge and adds no route in it', () => {
+  expect(vxlan.endpoint(view(), local).links[0]).toMatchObject({ master: 'br0' });
+  expect(vxlan.sandbox(view(), local).routes).toEqual([]);
+  expect(vxlan.addressLength(4, 16)).toBe(16);
+});
