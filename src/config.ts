@@ -60,8 +60,8 @@ export function readSockets(env: Environment = process.env): readonly string[] {
 }
 
 /**
- * Docker finds a driver called `weft` by the socket of that name among the host's plugins. The managed plugin's
- * own comes last: Docker takes it as the sign that the plugin is ready.
+ * Docker finds a driver called `weft` by the socket of that name among the host's plugins. The managed
+ * plugin's own comes last: Docker takes it as the sign that the plugin is ready.
  */
 function socketPaths(read: Read): readonly string[] {
   const plugins = join(read('WEFT_RUN_DIR'), 'docker/plugins');

@@ -1,7 +1,7 @@
 /**
- * What the user can set, as `WEFT_*` environment variables. This one table drives parsing, the error messages, the
- * documentation and the check that the managed plugin's config.json offers the same. No setting is a secret:
- * keys and passwords are named by file, so that neither `docker plugin inspect` nor the log shows one.
+ * What the user can set, as `WEFT_*` environment variables. This one table drives parsing, the error messages,
+ * the documentation and the check that the managed plugin's config.json offers the same. No setting is a
+ * secret: keys and passwords are named by file, so that neither `docker plugin inspect` nor the log shows one.
  */
 import { isAbsolute, normalize } from 'node:path';
 import { type Address, type Prefix, parseAddress, parsePrefix } from './model/address.ts';

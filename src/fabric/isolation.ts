@@ -30,6 +30,8 @@ export function isolationTable(networks: readonly Network[]): NftTable {
     );
     const [saddr, daddr] = [`${expression} saddr`, `${expression} daddr`];
     rules.push(
+      // The way out that Docker gives every container must not be a way round into another network.
+      `iifname "docker_gwbridge" ${daddr} @pools${family} reject with ${reject} type admin-prohibited`,
       `${saddr} @pools${family} ${daddr} @pools${family} ${saddr} . ${daddr} != @within${family} ` +
         `reject with ${reject} type admin-prohibited`,
     );

@@ -51,12 +51,12 @@ export interface HeldBlock {
 /** A block whose record is damaged or of a newer weft: claimed, but nobody is served from it here. */
 export type KnownBlock = HeldBlock | (Omit<HeldBlock, 'record'> & { readonly record: undefined });
 
-/** @throws WeftError `not-found` | `invalid` when its record cannot be read */
+/** @throws WeftError `not-found`; `conflict` when its record cannot be read */
 export function poolOf(reading: Reading, keys: Keys, { cidr, prefix }: PoolId): HeldPool {
   const key = keys.pool(cidr);
   const entry = reading.get(key);
   if (entry === undefined) throw unknownPool(cidr);
-  const record = records.pool.parse(entry.value);
+  const record = readPool(cidr, entry);
   const kept = record.gateway === undefined ? record.reserved : [...record.reserved, record.gateway];
   return {
     cidr,
@@ -68,7 +68,20 @@ export function poolOf(reading: Reading, keys: Keys, { cidr, prefix }: PoolId): 
   };
 }
 
-/** @throws as `poolOf` */
+/** @throws WeftError `conflict` when it cannot be read */
+export function readPool(cidr: string, entry: Entry): Pool {
+  try {
+    return records.pool.parse(entry.value);
+  } catch (cause) {
+    throw new WeftError(
+      'conflict',
+      `subnet ${cidr} cannot be used, because its record is damaged or of a newer weft: choose another --subnet, or run the same weft on all hosts`,
+      { cause },
+    );
+  }
+}
+
+/** @throws WeftError `not-found` | `invalid` */
 export function referenceOf(reading: Reading, keys: Keys, { reference, cidr }: PoolId): PoolReference {
   const entry = reading.get(keys.reference(cidr, reference));
   if (entry === undefined) throw unknownPool(cidr);
@@ -77,7 +90,10 @@ export function referenceOf(reading: Reading, keys: Keys, { reference, cidr }: P
 
 /** The blocks that hosts have claimed of the pool, in no particular order. */
 export function blocksOf(reading: Reading, keys: Keys, cidr: string): KnownBlock[] {
-  return reading.entries(keys.blocks(cidr)).flatMap((entry) => knownBlock(keys, entry) ?? []);
+  return reading
+    .entries(keys.blocks(cidr))
+    .map((entry) => knownBlock(keys, entry))
+    .filter((block) => block !== undefined);
 }
 
 /** Parsing costs more than all the arithmetic; an entry never changes, so it is done once. */

@@ -56,12 +56,12 @@ export function nextPlace(
   const nth = conflicts === 0 ? 0 : Math.floor(random() * Math.min(16 ** conflicts, 2 ** 32));
   const claimed = blocks.map((block) => block.prefix.first);
   const next = unclaimedBlock(prefix, { span, keptBack, claimed }, nth);
-  const own = next && placeIn(unclaimed(ipam, pool, next));
-  if (own !== undefined) return own;
+  const claim = next && placeIn(unclaimed(ipam, pool, next));
+  if (claim !== undefined) return claim;
 
-  const foreign = readable.sort(lowestFirst).flatMap((block) => placeIn(block) ?? []);
-  const borrowed = foreign[nth % foreign.length];
-  if (borrowed !== undefined) return borrowed;
+  const loans = readable.sort(lowestFirst).flatMap((block) => placeIn(block) ?? []);
+  const loan = loans[nth % loans.length];
+  if (loan !== undefined) return loan;
   throw exhausted(pool, { span, range, unreadable: blocks.length - readable.length });
 }
 

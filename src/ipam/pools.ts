@@ -11,7 +11,7 @@ import { parseNetworkOptions, refuseUnknown } from '../model/options.ts';
 import { records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition, Write } from '../store/store.ts';
-import { parsePoolId, printPoolId } from './holdings.ts';
+import { parsePoolId, printPoolId, readPool } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { change, type Reading } from './reading.ts';
 import {
@@ -139,7 +139,7 @@ function planReference(
 
   const pool = reading.get(keys.pool(cidr));
   if (pool !== undefined) {
-    refuseOtherNetwork(cidr, of.network, records.pool.parse(pool.value).network);
+    refuseOtherNetwork(cidr, of.network, readPool(cidr, pool).network);
     const conditions = [
       { key, revision: 0n },
       { key: pool.key, revision: pool.revision },

@@ -35,11 +35,8 @@ export async function change<T>(
       } catch (refused) {
         made = { refused };
       }
-      if ('transaction' in made && mirror.complete && mirror.connected) {
-        tried = made.transaction.conditions;
-        return made;
-      }
-      if (await reading.verify()) continue;
+      const checked = 'transaction' in made && mirror.complete && mirror.connected;
+      if (!checked && (await reading.verify())) continue;
       if ('refused' in made) throw made.refused;
       if ('transaction' in made) tried = made.transaction.conditions;
       return made;
@@ -73,11 +70,12 @@ export class Reading {
   entries(prefix: string): Entry[] {
     this.#askedPrefixes.add(prefix);
     const mirrored = this.#lists.has(prefix) ? [] : [...this.#mirror.entries(prefix)];
+    // The usual case, and in a large pool the one that must be quick.
+    if (this.#entries.size === 0) return mirrored;
+    const read = [...this.#entries.values()].filter((entry) => entry !== undefined);
     return [
       ...mirrored.filter((entry) => !this.#isRead(entry.key)),
-      ...[...this.#entries.values()]
-        .filter((entry) => entry?.key.startsWith(prefix))
-        .filter((entry) => entry !== undefined),
+      ...read.filter((entry) => entry.key.startsWith(prefix)),
     ];
   }
 

@@ -1,7 +1,7 @@
 /** The steps from what is to what should be; pure. */
 import { WeftError } from '../errors.ts';
-import { describe, keyOf, linksNeeded } from './change.ts';
-import type { Change, Link, NamespaceState } from './state.ts';
+import { describe, keyOf } from './change.ts';
+import { type Change, emptyState, type Link, type NamespaceState } from './state.ts';
 
 /**
  * Nothing where nothing differs. Ordered so that traffic flows on: what stands in the way goes first; then
@@ -17,26 +17,51 @@ export function diff(actual: NamespaceState, desired: NamespaceState): Change[] 
     wanted.set(keyOf(change), change);
   }
 
-  const obstacles = new Set(actual.links.filter((link) => standsInTheWay(link, desired.links)));
-  const removals = changesTo('delete', actual);
-  const leaving = new Set(
-    removals.filter(
-      (change) => isLink(change) && (obstacles.has(change.object) || !wanted.has(keyOf(change))),
-    ),
-  );
-  const leavingNames = new Set([...leaving].map((change) => (isLink(change) ? change.object.name : '')));
-  // The kernel takes what is on a link away with it.
-  const staying = removals.filter(
-    (change) => !leaving.has(change) && !linksNeeded(change).some((name) => leavingNames.has(name)),
-  );
-  const present = new Map(staying.map((change) => [keyOf(change), change]));
+  const wantedLinks = new Map(desired.links.map((link) => [link.name, link]));
+  const obstacles = actual.links.filter((link) => standsInTheWay(link, wantedLinks));
+  const superfluous = actual.links.filter(({ name }) => !wantedLinks.has(name));
+  const leaving = new Set([...obstacles, ...superfluous].map(({ name }) => name));
+  const kept = changesTo('delete', survivors(actual, leaving, wantedLinks));
+  const present = new Map(kept.map((change) => [keyOf(change), change]));
 
   return [
-    ...removals.filter((change) => isLink(change) && obstacles.has(change.object)),
+    ...changesTo('delete', { ...emptyState, links: obstacles }),
     ...[...wanted.values()].flatMap((change) => stepsTo(change, present.get(keyOf(change)))),
-    ...staying.filter((change) => !wanted.has(keyOf(change))).reverse(),
-    ...[...leaving].filter((change) => isLink(change) && !obstacles.has(change.object)),
+    ...kept.filter((change) => !wanted.has(keyOf(change))).reverse(),
+    ...changesTo('delete', { ...emptyState, links: superfluous.filter((link) => !obstacles.includes(link)) }),
   ];
+}
+
+/**
+ * What remains when links go or change: the kernel takes away what is on a link together with the link, its
+ * neighbours (permanent ones too) when it gets another MAC, and a port's MACs when it gets another bridge.
+ */
+function survivors(
+  actual: NamespaceState,
+  leaving: ReadonlySet<string>,
+  wantedLinks: ReadonlyMap<string, Link>,
+): NamespaceState {
+  const links = actual.links
+    .filter(({ name }) => !leaving.has(name))
+    .map((link) => (link.master !== undefined && leaving.has(link.master) ? withoutMaster(link) : link));
+  const byName = new Map(links.map((link) => [link.name, link]));
+  const stays = ({ link }: { readonly link?: string }) => link === undefined || !leaving.has(link);
+  const keepsIts = (property: 'mac' | 'master', name: string) =>
+    byName.get(name)?.[property] === wantedLinks.get(name)?.[property];
+  return {
+    links,
+    addresses: actual.addresses.filter(stays),
+    routes: actual.routes.filter(stays),
+    rules: actual.rules,
+    neighbours: actual.neighbours.filter((neighbour) => stays(neighbour) && keepsIts('mac', neighbour.link)),
+    fdb: actual.fdb.filter(
+      (entry) => stays(entry) && (entry.table === 'self' || keepsIts('master', entry.link)),
+    ),
+  };
+}
+
+function withoutMaster({ master: _, ...link }: Link): Link {
+  return link;
 }
 
 /** In the order of their creation. */
@@ -105,20 +130,16 @@ function sameProperties(actual: Link, desired: Link): boolean {
 }
 
 /** A link that must be made anew, or a vxlan whose VNI another is to have: the kernel allows one a port. */
-function standsInTheWay(actual: Link, desired: readonly Link[]): boolean {
-  return desired.some((link) => {
-    if (link.name === actual.name) return !sameIdentity(actual, link);
-    if (link.kind !== 'vxlan' || actual.kind !== 'vxlan') return false;
-    const takesOver = link.vni === actual.vni && link.port === actual.port;
-    return takesOver && !desired.some(({ name }) => name === actual.name);
-  });
+function standsInTheWay(actual: Link, wantedLinks: ReadonlyMap<string, Link>): boolean {
+  const successor = wantedLinks.get(actual.name);
+  if (successor !== undefined) return !sameIdentity(actual, successor);
+  if (actual.kind !== 'vxlan') return false;
+  return [...wantedLinks.values()].some(
+    (link) => link.kind === 'vxlan' && link.vni === actual.vni && link.port === actual.port,
+  );
 }
 
 function sameIdentity(a: Link, b: Link): boolean {
   if (a.kind !== 'vxlan' || b.kind !== 'vxlan') return a.kind === b.kind;
   return a.vni === b.vni && a.local === b.local && a.port === b.port;
-}
-
-function isLink(change: Change): change is Change & { readonly kind: 'link' } {
-  return change.kind === 'link';
 }

@@ -50,14 +50,13 @@ export interface InstalledNftTable extends Omit<NftTable, 'chains'> {
 /** Replaces the whole table in one transaction: no packet meets half of it. */
 export function renderNftTable(table: NftTable): string {
   const { family, name } = table;
-  return [
-    renderNftRemoval(table),
+  const lines = [
     `table ${family} ${name} {`,
     ...table.sets.map(renderSet),
     ...table.chains.map(renderChain),
     '}',
-    '',
-  ].join('\n');
+  ];
+  return `${renderNftRemoval(table)}${lines.join('\n')}\n`;
 }
 
 /** Added first, since to delete what does not exist is an error. */

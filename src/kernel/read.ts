@@ -74,7 +74,7 @@ export async function readNamespace(
 
 /** In weft's words; none for a kind they do not have. */
 function asLink(link: KernelLink, nameOf: (index: number) => string | undefined): Link[] {
-  const { name, mtu, mac, up, vni, local, port, suppressNeighbours } = link;
+  const { name, mtu, mac, up, vxlan, suppressNeighbours } = link;
   const master = nameOf(link.masterIndex);
   const base = { name, mtu, mac, up, ...(master === undefined ? {} : { master }) };
   switch (link.kind) {
@@ -83,7 +83,7 @@ function asLink(link: KernelLink, nameOf: (index: number) => string | undefined)
     case 'bridge':
       return [{ ...base, kind: 'bridge' }];
     case 'vxlan':
-      return [{ ...base, kind: 'vxlan', vni, local, port, suppressNeighbours }];
+      return vxlan === undefined ? [] : [{ ...base, kind: 'vxlan', ...vxlan, suppressNeighbours }];
     default:
       return [];
   }

@@ -3,7 +3,7 @@
  * that it needs no port and serves nobody else. Everything above it is the same as with a shared etcd.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { backOff } from './back-off.ts';
@@ -40,6 +40,9 @@ const settings = [
   `--listen-peer-urls=unix://${peerSocket}`,
   `--initial-advertise-peer-urls=unix://${peerSocket}`,
   `--initial-cluster=weft=unix://${peerSocket}`,
+  // With nobody to elect but itself it need not wait the usual second.
+  '--heartbeat-interval=50',
+  '--election-timeout=250',
   // Off by default: every version of every key would be kept for ever.
   '--auto-compaction-mode=periodic',
   '--auto-compaction-retention=10m',
@@ -74,6 +77,8 @@ async function keepRunning(options: BundledEtcdOptions): Promise<void> {
 
 /** From start to end; answers why it ended. */
 function run({ dataDir, log, signal, binary = 'etcd' }: BundledEtcdOptions): Promise<string> {
+  // Left behind by one that was killed; etcd would not take its place.
+  for (const socket of [clientSocket, peerSocket]) rmSync(join(dataDir, socket), { force: true });
   return new Promise((resolve) => {
     // The kernel ends it with us, however we end: an orphan would hold the lock of the data directory.
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, ...settings], {

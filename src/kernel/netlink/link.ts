@@ -60,9 +60,8 @@ export interface KernelLink {
   readonly reversePathFilter: number;
   /** Absent where the link, or the kernel, has no IPv6. */
   readonly addressGeneration?: number;
-  readonly vni: number;
-  readonly local: string;
-  readonly port: number;
+  readonly vxlan?: { readonly vni: number; readonly local: string; readonly port: number };
+  /** As a bridge port. */
   readonly suppressNeighbours: boolean;
 }
 
@@ -223,13 +222,11 @@ export function decodeLink(body: Buffer): KernelLink {
   const attributes = decodeAttributes(body.subarray(headerBytes));
   const info = nested(attributes, IFLA.LINKINFO);
   const kind = readText(info.get(INFO.KIND) ?? Buffer.alloc(0));
-  const vxlan = kind === 'vxlan' ? nested(info, INFO.DATA) : new Map<number, Buffer>();
   const port = nested(info, INFO.SLAVE_DATA);
   const perFamily = nested(attributes, IFLA.AF_SPEC);
   // An array with one u32 a setting, the first being number 1.
   const inet = nested(perFamily, addressFamily[4]).get(IFLA_INET_CONF);
   const generation = nested(perFamily, addressFamily[6]).get(IFLA_INET6_ADDR_GEN_MODE);
-  const local = vxlan.get(VXLAN.LOCAL) ?? vxlan.get(VXLAN.LOCAL6);
   return {
     index: body.readInt32LE(4),
     name: readText(attributes.get(IFLA.IFNAME) ?? Buffer.alloc(0)),
@@ -241,10 +238,17 @@ export function decodeLink(body: Buffer): KernelLink {
     group: attributes.get(IFLA.GROUP)?.readUInt32LE() ?? 0,
     reversePathFilter: inet?.readUInt32LE((IPV4_DEVCONF_RP_FILTER - 1) * 4) ?? 0,
     ...(generation === undefined ? {} : { addressGeneration: generation.readUInt8() }),
-    vni: vxlan.get(VXLAN.ID)?.readUInt32LE() ?? 0,
-    local: local === undefined ? '' : readAddress(local),
-    port: vxlan.get(VXLAN.PORT)?.readUInt16BE() ?? 0,
+    ...(kind === 'vxlan' ? { vxlan: decodeVxlan(nested(info, INFO.DATA)) } : {}),
     suppressNeighbours: port.get(PORT.NEIGH_SUPPRESS)?.readUInt8() === 1,
+  };
+}
+
+function decodeVxlan(attributes: ReadonlyMap<number, Buffer>) {
+  const local = attributes.get(VXLAN.LOCAL) ?? attributes.get(VXLAN.LOCAL6);
+  return {
+    vni: attributes.get(VXLAN.ID)?.readUInt32LE() ?? 0,
+    local: local === undefined ? '' : readAddress(local),
+    port: attributes.get(VXLAN.PORT)?.readUInt16BE() ?? 0,
   };
 }
 

@@ -1,0 +1,107 @@
+/** A lab whose hosts have weft: what the tests of this folder, of test/fault and the demo begin with. */
+import { buildPlugin } from '../../plugin/build.ts';
+import type { Host, HostSpec } from '../lab/host.ts';
+import { Lab } from '../lab/lab.ts';
+import { toolsImage } from '../lab/tools-image.ts';
+import { waitFor } from '../lab/wait.ts';
+
+export const pluginName = 'weft-plugin';
+
+export interface ClusterSpec {
+  readonly name: string;
+  readonly hosts: readonly HostSpec[];
+  readonly members?: 1 | 3;
+  /** Of the plugin, beside where the store is. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** Brings up hosts with the plugin installed and enabled; the caller takes the lab down. */
+export async function clusterUp(spec: ClusterSpec, options: { readonly keep?: boolean } = {}): Promise<Lab> {
+  const folder = await buildPlugin();
+  const lab = await Lab.up(
+    { name: spec.name, hosts: spec.hosts, etcd: { members: spec.members ?? 1 } },
+    options,
+  );
+  try {
+    await Promise.all(
+      lab.hosts.map((host) =>
+        host.installPlugin(folder, pluginName, { WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints, ...spec.settings }),
+      ),
+    );
+    return lab;
+  } catch (error) {
+    await lab.down();
+    throw error;
+  }
+}
+
+/** `docker network create` with weft's two drivers; answers the id. */
+export function createNetwork(host: Host, name: string, args: readonly string[] = []): Promise<string> {
+  return host.docker(['network', 'create', '--driver', 'weft', '--ipam-driver', 'weft-ipam', ...args, name]);
+}
+
+/** Starts a container that does nothing and answers its address on the network. */
+export async function startContainer(
+  host: Host,
+  network: string,
+  name: string,
+  args: readonly string[] = [],
+): Promise<string> {
+  await host.docker([
+    ...['run', '--detach', '--net', network, '--name', name, '--stop-signal', 'KILL', ...args],
+    ...[toolsImage, 'sleep', 'infinity'],
+  ]);
+  return addressOf(host, network, name);
+}
+
+export async function addressOf(host: Host, network: string, name: string): Promise<string> {
+  const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
+  return (await host.docker(['inspect', '--format', format, name])).trim();
+}
+
+/** Whether one ping of the container is answered; the routes of a new neighbour may be a moment away. */
+export async function pings(host: Host, container: string, address: string): Promise<void> {
+  await waitFor(`${container} on ${host.name} reaches ${address}`, async () => {
+    await host.docker(['exec', container, 'ping', '-c', '1', '-W', '1', address]);
+    return true;
+  });
+}
+
+export async function reachesNot(host: Host, container: string, address: string): Promise<boolean> {
+  const ping = ['exec', container, 'ping', '-c', '1', '-W', '1', address];
+  return host.docker(ping).then(
+    () => false,
+    () => true,
+  );
+}
+
+/** What a command that must fail says. */
+export async function complaint(command: Promise<string>): Promise<string> {
+  try {
+    await command;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  throw new Error('the command succeeded');
+}
+
+/** Everything of weft that can be seen in a host's kernel: links, routes, namespaces, packet filter. */
+export async function traces(host: Host): Promise<string[]> {
+  const outputs = await Promise.all([
+    host.exec(['sh', '-c', "ip -o link | grep -o ' weft[^:@ ]*' || true"]),
+    host.exec(['ip', 'route', 'show', 'table', 'all', 'proto', '119']),
+    host.exec(['ip', '-6', 'route', 'show', 'table', 'all', 'proto', '119']),
+    host.exec(['sh', '-c', 'ls /run/netns 2>/dev/null | grep ^weft- || true']),
+    host.exec(['sh', '-c', 'nft list tables | grep weft || true']),
+    host.exec(['sh', '-c', '(iptables-legacy-save; iptables-nft-save) 2>/dev/null | grep weft || true']),
+  ]);
+  return outputs.flatMap((output) => output.split('\n')).filter((line) => line.trim() !== '');
+}
+
+/** Keys of weft in the store, without what hosts say of themselves. */
+export async function storeKeys(lab: Lab): Promise<string[]> {
+  const output = await lab.etcd.ctl(['get', '--prefix', '--keys-only', '/weft/v1/']);
+  return output
+    .split('\n')
+    .filter((key) => key !== '' && !/\/(hosts|alive)\/[^/]+$/.test(key.replace('/weft/v1', '')));
+}

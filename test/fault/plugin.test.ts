@@ -1,0 +1,151 @@
+/** weft itself fails, and what it stands on. */
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import {
+  clusterUp,
+  complaint,
+  createNetwork,
+  pings,
+  pluginName,
+  startContainer,
+  storeKeys,
+  traces,
+} from '../cluster/cluster.ts';
+import type { Host } from '../lab/host.ts';
+import type { Lab } from '../lab/lab.ts';
+import { waitFor } from '../lab/wait.ts';
+
+let lab: Lab;
+let h1: Host;
+let h2: Host;
+
+beforeAll(async () => {
+  lab = await clusterUp({
+    name: 'fault',
+    hosts: [
+      { name: 'h1', docker: '28.5' },
+      { name: 'h2', docker: '26.1' },
+    ],
+  });
+  h1 = lab.host('h1');
+  h2 = lab.host('h2');
+  for (const [name, fabric, subnet] of networks) {
+    for (const host of lab.hosts) {
+      await createNetwork(host, name, [
+        ...['--subnet', subnet, '-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`],
+      ]);
+    }
+  }
+});
+
+afterAll(() => lab?.down());
+
+const networks = [
+  ['blue', 'routed', '10.77.0.0/16'],
+  ['red', 'vxlan', '10.78.0.0/16'],
+] as const;
+
+/** Process of weft, as the host numbers it; changes when Docker restarts it. */
+async function pidOfWeft(host: Host): Promise<number> {
+  const pids = await host.exec(['sh', '-c', 'grep -lz /opt/weft/weft.js /proc/[0-9]*/cmdline | cut -d/ -f3']);
+  for (const pid of pids.split('\n').filter((line) => line !== '')) {
+    const [program] = (await host.exec(['cat', `/proc/${pid}/cmdline`])).split('\0');
+    if (program?.endsWith('node')) return Number(pid);
+  }
+  throw new Error(`weft does not run on ${host.name}`);
+}
+
+async function isEnabled(host: Host): Promise<boolean> {
+  const format = '--format={{.Enabled}}';
+  return (await host.docker(['plugin', 'inspect', format, pluginName])).trim() === 'true';
+}
+
+test.each(networks)(
+  '%s: weft killed while containers ping: no ping is lost, and the next starts',
+  async (name) => {
+    await startContainer(h1, name, 'pinger');
+    const target = await startContainer(h2, name, 'target');
+    await pings(h1, 'pinger', target);
+    const pinging = h1.docker(['exec', 'pinger', 'ping', '-i', '0.05', '-c', '120', target]);
+    for (const host of [h1, h2]) {
+      const before = await pidOfWeft(host);
+      await host.exec(['kill', '-9', String(before)]);
+      await waitFor(`weft is back on ${host.name}`, async () => (await pidOfWeft(host)) !== before);
+    }
+    expect(await pinging).toContain('120 packets transmitted, 120 packets received, 0% packet loss');
+    const next = await startContainer(h1, name, 'next');
+    await pings(h2, 'target', next);
+    await h1.docker(['rm', '--force', 'pinger', 'next']);
+    await h2.docker(['rm', '--force', 'target']);
+  },
+);
+
+test('a restarted weft writes nothing to a kernel that is right', async () => {
+  for (const [name] of networks) await startContainer(h1, name, `still-${name}`);
+  const before = await kernelOf(h1);
+  await h1.docker(['plugin', 'disable', '--force', pluginName]);
+  expect(await kernelOf(h1)).toBe(before);
+  await h1.docker(['plugin', 'enable', pluginName]);
+  await startContainer(h1, 'blue', 'after');
+  await h1.docker(['rm', '--force', 'after']);
+  expect(await kernelOf(h1)).toBe(before);
+  for (const [name] of networks) await h1.docker(['rm', '--force', `still-${name}`]);
+});
+
+/** Links with their numbers (a link made anew has another), routes and pins. */
+function kernelOf(host: Host): Promise<string> {
+  return host.exec(['sh', '-c', 'ip -o -br link | grep weft; ip route show proto 119; ls -i /run/netns']);
+}
+
+test('removals made while the store is away are settled when it is back', async () => {
+  for (const [name] of networks) await startContainer(h1, name, `gone-${name}`);
+  await lab.etcd.members[0]?.kill();
+  for (const [name] of networks) await h1.docker(['rm', '--force', `gone-${name}`]);
+  const refusal = await complaint(createNetwork(h1, 'green', ['--subnet', '10.79.0.0/24']));
+  expect(refusal).toContain('the store is away');
+  await lab.etcd.start();
+  const left = async () => (await storeKeys(lab)).filter((key) => key.includes('/endpoints/'));
+  await waitFor('the endpoints are gone from the store', async () => (await left()).length === 0, 120_000);
+});
+
+test('what others break is repaired by the next pass', async () => {
+  await startContainer(h1, 'blue', 'a');
+  const target = await startContainer(h2, 'blue', 'b');
+  await pings(h1, 'a', target);
+  const route = (await h1.exec(['ip', 'route', 'show', 'proto', '119']))
+    .split('\n')
+    .find((line) => / via /.test(line));
+  await h1.exec(['ip', 'route', 'del', ...(route ?? '').trim().split(/ +/).slice(0, 3)]);
+  await h1.exec(['nft', 'delete', 'table', 'inet', 'weft']);
+  await waitFor(
+    'the route and the table are back',
+    async () => {
+      const now = await h1.exec(['sh', '-c', 'ip route show proto 119; nft list tables']);
+      return now.includes(route ?? 'no route') && now.includes('inet weft');
+    },
+    60_000,
+  );
+  await pings(h1, 'a', target);
+  await h1.docker(['rm', '--force', 'a']);
+  await h2.docker(['rm', '--force', 'b']);
+});
+
+test('with the store away at boot the plugin is enabled, says so, and works when it is back', async () => {
+  for (const host of lab.hosts) for (const [name] of networks) await host.docker(['network', 'rm', name]);
+  for (const host of lab.hosts) {
+    await waitFor(`${host.name} is clean`, async () => (await traces(host)).length === 0);
+  }
+  await lab.etcd.members[0]?.kill();
+  await h1.stopDockerd();
+  await h1.startDockerd();
+  expect(await isEnabled(h1)).toBe(true);
+  expect(await complaint(createNetwork(h1, 'green', ['--subnet', '10.79.0.0/24']))).toContain(
+    'the store is away',
+  );
+  await lab.etcd.start();
+  await waitFor('a network can be made', async () => {
+    await createNetwork(h1, 'green', ['--subnet', '10.79.0.0/24']);
+    return true;
+  });
+  expect(await isEnabled(h1)).toBe(true);
+  await startContainer(h1, 'green', 'first');
+});
