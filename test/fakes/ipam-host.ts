@@ -1,0 +1,67 @@
+/** Address management of one host of a test's cluster, on whatever store the hosts share. */
+import type { Ipam } from '../../src/ipam/ipam.ts';
+import { type Prefix, parsePrefix } from '../../src/model/address.ts';
+import { keyedQueue } from '../../src/model/queue.ts';
+import type { Network } from '../../src/model/records.ts';
+import { keysBelow } from '../../src/store/keys.ts';
+import { mirroring } from '../../src/store/mirror.ts';
+import type { Store } from '../../src/store/store.ts';
+import { skippingClock } from './clock.ts';
+import { Watcher } from './watcher.ts';
+
+export interface IpamHost extends Ipam {
+  readonly watcher: Watcher;
+  /** Addresses that endpoints of this host use. */
+  readonly endpoints: Set<string>;
+  readonly networks: Map<string, Network>;
+  /** Routes of this host that are not weft's. */
+  readonly otherRoutes: Prefix[];
+}
+
+export interface IpamHostOptions {
+  readonly root?: string;
+  readonly automatic?: Ipam['automatic'];
+  readonly clock?: Ipam['clock'];
+  readonly random?: () => number;
+}
+
+/** Resolves when its mirror is complete. */
+export async function ipamHost(
+  store: Store,
+  hostId: string,
+  options: IpamHostOptions = {},
+): Promise<IpamHost> {
+  const keys = keysBelow(options.root ?? '/weft/v1/');
+  const watcher = new Watcher(store, keys.root);
+  const endpoints = new Set<string>();
+  const networks = new Map<string, Network>();
+  const otherRoutes: Prefix[] = [];
+  let ids = 0;
+  await watcher.until(({ mirror }) => mirror.complete);
+  return {
+    watcher,
+    endpoints,
+    networks,
+    otherRoutes,
+    store: mirroring(store, () => [watcher.mirror]),
+    mirror: watcher.mirror,
+    keys,
+    queue: keyedQueue(),
+    hostId,
+    hostName: (id) => `${id}.example`,
+    network: (key) => networks.get(key),
+    inUse: (address) => endpoints.has(address),
+    routes: async () => otherRoutes,
+    automatic: options.automatic ?? {
+      4: { range: parsePrefix('10.160.0.0/11'), length: 20 },
+      6: { range: parsePrefix('fd77:1:2::/48'), length: 64 },
+    },
+    now: () => 1_700_000_000_000,
+    clock: options.clock ?? skippingClock(),
+    random: options.random ?? (() => 0.5),
+    randomId: () => {
+      ids += 1;
+      return `${hostId}x${ids}`;
+    },
+  };
+}

@@ -1,0 +1,271 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { assignAddress } from '../../../src/ipam/addresses.ts';
+import { type PoolRequest, releasePool, requestPool } from '../../../src/ipam/pools.ts';
+import { reserveGateway } from '../../../src/ipam/reservations.ts';
+import { parsePrefix } from '../../../src/model/address.ts';
+import { type IpamHost, type IpamHostOptions, ipamHost } from '../../fakes/ipam-host.ts';
+import { FakeStore } from '../../fakes/store.ts';
+
+let store: FakeStore;
+let h1: IpamHost;
+let h2: IpamHost;
+const hosts: IpamHost[] = [];
+
+async function host(id: string, options?: IpamHostOptions): Promise<IpamHost> {
+  const made = await ipamHost(store, id, options);
+  hosts.push(made);
+  return made;
+}
+
+beforeEach(async () => {
+  store = new FakeStore();
+  h1 = await host('h1');
+  h2 = await host('h2');
+});
+
+afterEach(async () => {
+  await Promise.all(hosts.splice(0).map(({ watcher }) => watcher.stop()));
+});
+
+const ask = (on: IpamHost, request: Partial<PoolRequest> = {}) =>
+  requestPool(on, { options: {}, family: 4, ...request });
+const cidrs = (pools: readonly { readonly cidr: string }[]) => pools.map(({ cidr }) => cidr).sort();
+const keysInStore = async () => (await store.list('')).entries.map(({ key }) => key);
+
+describe('requesting a pool', () => {
+  it('creates it in one transaction, and names it by reference and subnet', async () => {
+    expect(await ask(h1, { pool: '10.77.0.0/16' })).toEqual({
+      poolId: 'h1x1@10.77.0.0/16',
+      cidr: '10.77.0.0/16',
+    });
+    expect(store.sent).toHaveLength(1);
+    expect(await keysInStore()).toEqual([
+      '/weft/v1/pools/10.77.0.0-16',
+      '/weft/v1/pools/10.77.0.0-16/references/h1x1',
+    ]);
+  });
+
+  it('joins the same subnet, on this host and on others, each by an id of its own', async () => {
+    const pools = [
+      await ask(h1, { pool: '10.77.0.0/16' }),
+      await ask(h1, { pool: '10.77.0.0/16' }),
+      await ask(h2, { pool: '10.77.0.0/16' }),
+    ];
+    expect(new Set(pools.map(({ poolId }) => poolId)).size).toBe(3);
+    expect(new Set(cidrs(pools))).toEqual(new Set(['10.77.0.0/16']));
+  });
+
+  it('again with the same reference answers the same and changes nothing', async () => {
+    const request = { pool: '10.77.0.0/16', options: {}, family: 4 } as const;
+    const first = await requestPool(h1, request, 'mine');
+    const { revision } = store;
+    expect(await requestPool(h1, request, 'mine')).toEqual(first);
+    expect(store.revision).toBe(revision);
+  });
+
+  it('takes an IPv6 subnet as it takes an IPv4 one', async () => {
+    expect((await ask(h1, { pool: 'fd00::/64', family: 6 })).cidr).toBe('fd00::/64');
+  });
+
+  it.each<[string, Partial<PoolRequest>, string, string]>([
+    [
+      'overlaps that of a network',
+      { pool: '10.1.2.0/24' },
+      'conflict',
+      'subnet 10.1.2.0/24 overlaps 10.1.0.0/16 of network "blue": choose another --subnet, or --subnet 10.1.0.0/16 to join that network',
+    ],
+    [
+      'overlaps one in use',
+      { pool: '10.0.0.0/8' },
+      'conflict',
+      'subnet 10.0.0.0/8 overlaps 10.1.0.0/16 of network "blue": choose another --subnet, or --subnet 10.1.0.0/16 to join that network',
+    ],
+    [
+      'belongs to another network',
+      { pool: '10.1.0.0/16', options: { 'weft.network': 'green' } },
+      'conflict',
+      'subnet 10.1.0.0/16 belongs to network "blue", not to "green": choose another --subnet, or weft.network=blue to join that network',
+    ],
+    [
+      'is none',
+      { pool: '10.9.0.7/16' },
+      'invalid',
+      '"10.9.0.7/16" is not a subnet: did you mean 10.9.0.0/16?',
+    ],
+    [
+      'is loopback',
+      { pool: '127.0.0.0/16' },
+      'invalid',
+      'subnet 127.0.0.0/16 cannot be used, because 127.0.0.0/8 is for loopback: choose another --subnet',
+    ],
+    [
+      'does not contain the range',
+      { pool: '10.9.0.0/16', range: '10.8.0.0/24' },
+      'invalid',
+      '--ip-range 10.8.0.0/24 is not inside subnet 10.9.0.0/16: choose a range that is, and name the subnet by --subnet',
+    ],
+    [
+      'has options that do not exist',
+      { options: { 'weft.netwrok': 'blue' } },
+      'invalid',
+      'there is no option weft.netwrok: did you mean weft.network?',
+    ],
+    [
+      'has options that are for the network',
+      { options: { 'weft.mtu': '1400' } },
+      'invalid',
+      'there is no option weft.mtu: the options are weft.network',
+    ],
+  ])('is refused when the subnet %s', async (_, request, code, message) => {
+    await ask(h2, { pool: '10.1.0.0/16', options: { 'weft.network': 'blue' } });
+    const before = store.revision;
+    await expect(ask(h1, request)).rejects.toMatchObject({ code, message });
+    expect(store.revision).toBe(before);
+  });
+
+  it("leaves others' options alone", async () => {
+    await expect(ask(h1, { options: { foo: 'bar' } })).resolves.toMatchObject({ cidr: '10.160.0.0/20' });
+  });
+});
+
+describe('an automatic subnet', () => {
+  it('is another one each time, of either family', async () => {
+    const pools = [await ask(h1), await ask(h2), await ask(h1, { family: 6 }), await ask(h2, { family: 6 })];
+    expect(cidrs(pools)).toEqual(['10.160.0.0/20', '10.160.16.0/20', 'fd77:1:2:1::/64', 'fd77:1:2::/64']);
+  });
+
+  it("avoids this host's routes", async () => {
+    h1.otherRoutes.push(parsePrefix('10.160.0.0/12'));
+    expect((await ask(h1)).cidr).toBe('10.176.0.0/20');
+  });
+
+  it('is never the same on hosts that ask at the same moment', async () => {
+    const pools = await Promise.all([ask(h1), ask(h2), ask(h1), ask(h2), ask(h2)]);
+    expect(new Set(cidrs(pools)).size).toBe(5);
+  });
+
+  it('runs out with a sentence', async () => {
+    const small = await host('h3', { automatic: { 4: { range: parsePrefix('10.5.0.0/23'), length: 24 } } });
+    await ask(small);
+    await ask(small);
+    await expect(ask(small)).rejects.toMatchObject({
+      code: 'exhausted',
+      message: expect.stringContaining(
+        "no /24 subnet is left in the cluster's range 10.5.0.0/23: 2 subnets in use",
+      ),
+    });
+    await expect(ask(small, { family: 6 })).rejects.toMatchObject({ code: 'invalid' });
+  });
+});
+
+describe('two hosts at the same moment', () => {
+  it('never create subnets that overlap', async () => {
+    const answers = await Promise.allSettled([
+      ask(h1, { pool: '10.77.0.0/16' }),
+      ask(h2, { pool: '10.77.4.0/24' }),
+    ]);
+    expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  });
+
+  it('make one subnet for the network that both name', async () => {
+    const options = { 'weft.network': 'blue' };
+    const pools = await Promise.all([ask(h1, { options }), ask(h2, { options })]);
+    expect(cidrs(pools)).toEqual(['10.160.0.0/20', '10.160.0.0/20']);
+  });
+
+  it('each keep a subnet that one of them gives back', async () => {
+    const { poolId } = await ask(h1, { pool: '10.77.0.0/16' });
+    const [, joined] = await Promise.all([releasePool(h1, poolId), ask(h2, { pool: '10.77.0.0/16' })]);
+    await expect(assignAddress(h2, joined.poolId)).resolves.toBe('10.77.0.1');
+  });
+
+  it('that both give it back leave nothing', async () => {
+    const ids = await Promise.all(
+      [h1, h2].map(async (on) => (await ask(on, { pool: '10.77.0.0/16' })).poolId),
+    );
+    await Promise.all([releasePool(h1, ids[0] ?? ''), releasePool(h2, ids[1] ?? '')]);
+    expect(await keysInStore()).toEqual([]);
+  });
+});
+
+describe('joining a network by its name', () => {
+  it('answers the subnets it has', async () => {
+    await ask(h1, { pool: '10.9.0.0/24' });
+    await ask(h1, { pool: 'fd00:9::/64', family: 6 });
+    const pools = ['10.9.0.0/24', 'fd00:9::/64'];
+    h2.networks.set('blue', { v: 1, key: 'blue', fabric: 'routed', internal: false, pools });
+    const options = { 'weft.network': 'blue' };
+    const joined = [await ask(h2, { options }), await ask(h2, { options, family: 6 })];
+    expect(cidrs(joined)).toEqual(pools);
+  });
+
+  it('takes a range inside its subnet, and no other', async () => {
+    await ask(h1, { pool: '10.9.0.0/24', options: { 'weft.network': 'blue' } });
+    const options = { 'weft.network': 'blue' };
+    await expect(ask(h2, { options, range: '10.8.0.0/28' })).rejects.toMatchObject({ code: 'invalid' });
+    const { poolId } = await ask(h2, { options, range: '10.9.0.64/28' });
+    expect(await assignAddress(h2, poolId)).toBe('10.9.0.64');
+  });
+});
+
+describe('giving a pool back', () => {
+  it('leaves it to those who still refer to it', async () => {
+    const first = await ask(h1, { pool: '10.77.0.0/16' });
+    const second = await ask(h2, { pool: '10.77.0.0/16' });
+    await assignAddress(h2, second.poolId);
+    await releasePool(h1, first.poolId);
+    expect(await assignAddress(h2, second.poolId)).toBe('10.77.0.2');
+  });
+
+  it('takes gateway, blocks and addresses along with the last reference, in one transaction', async () => {
+    const { poolId } = await ask(h1, { pool: '10.77.0.0/16' });
+    await reserveGateway(h1, poolId);
+    await assignAddress(h1, poolId);
+    const before = store.sent.length;
+    await releasePool(h1, poolId);
+    expect(store.sent.length - before).toBe(1);
+    expect(await keysInStore()).toEqual([]);
+    await expect(assignAddress(h1, poolId)).rejects.toMatchObject({
+      code: 'not-found',
+      message:
+        'subnet 10.77.0.0/16 is not in use in this cluster any more: remove the network and create it again',
+    });
+  });
+
+  it.each(['', 'nonsense', 'h1x9@10.77.0.0/16', '@10.77.0.0/16', 'x@y'])(
+    'succeeds for "%s", which does not exist',
+    async (poolId) => {
+      await expect(releasePool(h1, poolId)).resolves.toBeUndefined();
+    },
+  );
+
+  it('twice succeeds', async () => {
+    const { poolId } = await ask(h1, { pool: '10.77.0.0/16' });
+    await releasePool(h1, poolId);
+    await expect(releasePool(h1, poolId)).resolves.toBeUndefined();
+  });
+});
+
+describe('when the answer of the store is lost', () => {
+  it.each([1, 2, 5])('%d times, there is one pool with one reference', async (answers) => {
+    store.loseAnswers(answers);
+    const { poolId, cidr } = await ask(h1);
+    expect(cidr).toBe('10.160.0.0/20');
+    expect(await keysInStore()).toHaveLength(2);
+    store.loseAnswers(answers);
+    await releasePool(h1, poolId);
+    expect(await keysInStore()).toEqual([]);
+  });
+});
+
+it('a pool whose record cannot be read is in the way of others, and nothing else', async () => {
+  const value = '{"v":99}';
+  await store.transact({ conditions: [], writes: [{ put: '/weft/v1/pools/10.160.0.0-20', value }] });
+  expect((await ask(h1)).cidr).toBe('10.160.16.0/20');
+  await expect(ask(h1, { pool: '10.160.0.0/24' })).rejects.toMatchObject({ code: 'conflict' });
+  await expect(ask(h1, { pool: '10.160.0.0/20' })).rejects.toMatchObject({
+    code: 'conflict',
+    message:
+      'subnet 10.160.0.0/20 cannot be used, because its record is damaged or of a newer weft: choose another --subnet, or run the same weft on all hosts',
+  });
+});

@@ -1,0 +1,20 @@
+import { describe, expect, test } from 'vitest';
+import { diff } from '../../../src/kernel/diff.ts';
+import { emptyState } from '../../../src/kernel/state.ts';
+import { FakeKernel } from '../../fakes/kernel.ts';
+import { kernelSuite, routed } from '../../kernel/kernel-suite.ts';
+
+describe('the fake kernel', () => {
+  kernelSuite(async () => ({ kernel: new FakeKernel(), close: async () => {} }));
+
+  test('fails once when told to, and only in what it was told', async () => {
+    const kernel = new FakeKernel();
+    kernel.failNext('route');
+    const changes = diff(emptyState, routed);
+    await expect(kernel.host.apply(changes)).rejects.toThrow(AggregateError);
+    const left = diff(await kernel.host.read(), routed);
+    expect(left.map(({ kind }) => kind)).toEqual(['route']);
+    await kernel.host.apply(left);
+    expect(diff(await kernel.host.read(), routed)).toEqual([]);
+  });
+});
