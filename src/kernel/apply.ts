@@ -1,5 +1,5 @@
 /** Making the kernel do a list of changes, in as few sends as their dependencies allow. */
-import { WeftError } from '../errors.ts';
+import { explain, WeftError } from '../errors.ts';
 import { describe, linksNeeded } from './change.ts';
 import { EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH } from './errno.ts';
 import { doomedGroup } from './mark.ts';
@@ -18,7 +18,7 @@ import { explainVerdict, type Request, type Verdict } from './netlink/message.ts
 import { deleteFdbEntry, deleteNeighbour, putFdbEntry, putNeighbour } from './netlink/neighbour.ts';
 import { deleteRoute, putRoute, type RouteOrigin } from './netlink/route.ts';
 import { deleteRule, putRule } from './netlink/rule.ts';
-import type { Answer, SocketPool } from './netlink/socket.ts';
+import { type Answer, requestsPerSend, type SocketPool } from './netlink/socket.ts';
 import type { Change, Link } from './state.ts';
 
 /** Where changes are applied. */
@@ -45,8 +45,12 @@ const linksPerDeletion = 64;
 /** A deletion that finds nothing has nothing to do. */
 const alreadyGone = [ENOENT, ENODEV, ESRCH, EADDRNOTAVAIL];
 
-/** @throws AggregateError of WeftError `kernel`, one for each change that failed */
+/**
+ * @throws AggregateError of WeftError `kernel`, one for each change that failed; or one WeftError `kernel` when
+ * the kernel cannot be asked at all
+ */
 export async function applyChanges(changes: readonly Change[], target: Target): Promise<void> {
+  target.sockets.assertOpen();
   const application = new Application(target);
   for (const run of runsOf(changes)) await application.run(run);
   await application.flush();
@@ -98,7 +102,11 @@ class Application {
         return this.#deleteLinks(run.changes);
       case 'others':
         await this.#learn(run.changes.flatMap(linksNeeded));
-        for (const change of run.changes) this.#enqueue(change);
+        for (const change of run.changes) {
+          this.#enqueue(change);
+          // A long list is put into bytes as it is sent, not all at once: others wait for this thread too.
+          if (this.#queue.length >= requestsPerSend) await this.flush();
+        }
     }
   }
 
@@ -137,10 +145,15 @@ class Application {
 
   #enqueue(change: OtherChange): void {
     const indexes = linksNeeded(change).map((name) => this.#indexes.get(name));
-    if (!indexes.includes(undefined)) {
+    if (indexes.includes(undefined)) {
+      if (change.do === 'put') this.#fail(change, `there is no link ${linksNeeded(change)}`);
+      return;
+    }
+    try {
       this.#queue.push({ change, request: requestFor(change, indexes[0] ?? 0, this.#target) });
-    } else if (change.do === 'put') {
-      this.#fail(change, `there is no link ${linksNeeded(change)}`);
+    } catch (error) {
+      // An address that is none must not keep all others from being set.
+      this.#fail(change, explain(error));
     }
   }
 

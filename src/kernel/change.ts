@@ -1,34 +1,27 @@
 /** What a change is about: which kernel object, and in which words. */
 import { allOtherMacs } from './netlink/neighbour.ts';
-import type { Change, FdbEntry } from './state.ts';
+import type { Change } from './state.ts';
 
 /** Two changes with one key are about the same object of the kernel. */
 export function keyOf(change: Change): string {
-  return [change.kind, ...identity(change)].join(' ');
-}
-
-function identity(change: Change): readonly (string | number)[] {
   switch (change.kind) {
     case 'link':
-      return [change.object.name];
+      return `link ${change.object.name}`;
     case 'address':
-      return [change.object.link, change.object.address];
-    case 'route':
-      return [change.object.destination];
-    case 'rule': {
-      const { family, priority, table, from = 'all', to = 'all', inputLink = 'any' } = change.object;
-      return [family, priority, table, from, to, inputLink];
-    }
     case 'neighbour':
-      return [change.object.link, change.object.address];
-    case 'fdb':
-      return fdbIdentity(change.object);
+      return `${change.kind} ${change.object.link} ${change.object.address}`;
+    case 'route':
+      return `route ${change.object.destination}`;
+    case 'rule': {
+      const { family, priority, table, from, to, inputLink } = change.object;
+      return `rule ${family} ${priority} ${table} ${from} ${to} ${inputLink}`;
+    }
+    case 'fdb': {
+      const entry = change.object;
+      const oneOfMany = entry.table === 'self' && entry.mac === allOtherMacs;
+      return `fdb ${entry.link} ${entry.table} ${entry.mac} ${oneOfMany ? entry.vtep : ''}`;
+    }
   }
-}
-
-function fdbIdentity(entry: FdbEntry): readonly string[] {
-  const oneOfMany = entry.table === 'self' && entry.mac === allOtherMacs;
-  return [entry.link, entry.table, entry.mac, ...(oneOfMany ? [entry.vtep] : [])];
 }
 
 /** `route 10.77.0.64/26 via 10.9.0.2`. */

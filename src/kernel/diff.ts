@@ -11,10 +11,11 @@ import { type Change, emptyState, type Link, type NamespaceState } from './state
 export function diff(actual: NamespaceState, desired: NamespaceState): Change[] {
   const wanted = new Map<string, Change>();
   for (const change of changesTo('put', desired)) {
-    if (wanted.has(keyOf(change))) {
+    const key = keyOf(change);
+    if (wanted.has(key)) {
       throw new WeftError('internal', `${describe(change)} is wanted twice: two owners of one kernel object`);
     }
-    wanted.set(keyOf(change), change);
+    wanted.set(key, change);
   }
 
   const wantedLinks = new Map(desired.links.map((link) => [link.name, link]));
@@ -23,11 +24,12 @@ export function diff(actual: NamespaceState, desired: NamespaceState): Change[] 
   const leaving = new Set([...obstacles, ...superfluous].map(({ name }) => name));
   const kept = changesTo('delete', survivors(actual, leaving, wantedLinks));
   const present = new Map(kept.map((change) => [keyOf(change), change]));
+  const unwanted = [...present].flatMap(([key, change]) => (wanted.has(key) ? [] : [change]));
 
   return [
     ...changesTo('delete', { ...emptyState, links: obstacles }),
-    ...[...wanted.values()].flatMap((change) => stepsTo(change, present.get(keyOf(change)))),
-    ...kept.filter((change) => !wanted.has(keyOf(change))).reverse(),
+    ...[...wanted].flatMap(([key, change]) => stepsTo(change, present.get(key))),
+    ...unwanted.reverse(),
     ...changesTo('delete', { ...emptyState, links: superfluous.filter((link) => !obstacles.includes(link)) }),
   ];
 }

@@ -79,13 +79,10 @@ const hostSocketCount = 4;
 /** Of a network's own: one slow request must not keep a starting container waiting. */
 const ownSocketCount = 2;
 
-/** @throws WeftError `kernel` where the namespace or its sockets cannot be had */
+/** Asks nothing of the kernel yet. @throws where there is no such namespace */
 export async function openKernel(options: KernelOptions): Promise<Kernel> {
   if (endianness() !== 'LE') throw new WeftError('internal', 'weft runs on little-endian machines only');
-  const kernel = new LinuxKernel(options);
-  // Fails now, and plainly, where weft may not talk to the kernel at all.
-  await kernel.route([]);
-  return kernel;
+  return new LinuxKernel(options);
 }
 
 class LinuxKernel implements Kernel {

@@ -15,7 +15,8 @@ export interface Namespace {
   read(): Promise<NamespaceState>;
   /**
    * Applies in order and goes on after a failure.
-   * @throws AggregateError of WeftError `kernel`, one for each change that failed
+   * @throws AggregateError of WeftError `kernel`, one for each change that failed; or one WeftError `kernel`
+   * when the kernel cannot be asked at all
    */
   apply(changes: readonly Change[]): Promise<void>;
 }

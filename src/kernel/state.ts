@@ -48,6 +48,7 @@ export interface LinkAddress {
   readonly link: string;
   /** With prefix length: `169.254.1.1/32`. */
   readonly address: string;
+  /** Of an IPv6 address the kernel knows it from the address, and this says nothing. */
   readonly scope: 'global' | 'link';
 }
 
@@ -56,8 +57,9 @@ export interface Route {
   readonly destination: string;
   /** `unreachable` answers the sender at once and has neither link nor next hop. */
   readonly type: 'unicast' | 'unreachable';
+  /** With a next hop: it is on this link, whatever the other routes say. Absent: the kernel finds it out. */
   readonly link?: string;
-  /** Next hop; absent = on-link. */
+  /** Next hop, of either family; absent = on-link. */
   readonly via?: string;
 }
 

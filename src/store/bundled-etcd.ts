@@ -83,8 +83,6 @@ function run({ dataDir, log, signal, binary = 'etcd' }: BundledEtcdOptions): Pro
     // The kernel ends it with us, however we end: an orphan would hold the lock of the data directory.
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', binary, ...settings], {
       cwd: dataDir,
-      // Not our environment: etcd takes every ETCD_* as a setting.
-      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     const stop = () => child.kill('SIGTERM');

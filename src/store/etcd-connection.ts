@@ -4,8 +4,9 @@
  * committed, its circuit breaker turns one refused request into five seconds of failure for everybody, and
  * its watcher and lease classes lose events and notice loss late.
  */
+import { X509Certificate } from 'node:crypto';
 import { EventEmitter, on } from 'node:events';
-import { rootCertificates } from 'node:tls';
+import { createSecureContext, rootCertificates } from 'node:tls';
 import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import { noop } from 'cockatiel';
 import {
@@ -203,6 +204,7 @@ function parseEndpoint(
     throw new WeftError('invalid', 'a client certificate for etcd and its key must be given together');
   }
   const { ca, cert, key, username, password } = access;
+  checkCertificates(access);
   return {
     url,
     options: {
@@ -221,6 +223,19 @@ function parseEndpoint(
       }),
     },
   };
+}
+
+function checkCertificates({ ca, cert, key }: EtcdAccess): void {
+  try {
+    if (ca !== undefined) new X509Certificate(ca);
+    createSecureContext({ cert, key });
+  } catch (cause) {
+    throw new WeftError(
+      'invalid',
+      'the authority, certificate or key for etcd cannot be used; each must be PEM, and the key that of the certificate',
+      { cause },
+    );
+  }
 }
 
 /** The texts are grpc-js's. When it changes one, the failure counts as ambiguous, which is the safe side. */

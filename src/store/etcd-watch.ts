@@ -5,18 +5,24 @@
  * on the way there may still be behind it.
  */
 import type { IWatchCreateRequest, IWatchResponse } from 'etcd3';
+import { WeftError } from '../errors.ts';
 import { backOff } from './back-off.ts';
 import type { Clock } from './clock.ts';
 import { EtcdFailure } from './etcd-failure.ts';
 import { eventOf, prefixRange } from './etcd-wire.ts';
 import type { Entry, Notice, StoreEvent } from './store.ts';
+import { type Census, WatchTally } from './watch-tally.ts';
 
 export interface WatchSource {
   /** All keys below the prefix at one revision, linearizable. */
   list(prefix: string): Promise<{ entries: readonly Entry[]; revision: bigint }>;
   /** The store's newest revision, linearizable. */
   newestRevision(): Promise<bigint>;
+  /** Of the keys below the prefix at that revision; undefined when its history is gone. */
+  census(prefix: string, revision: bigint): Promise<Census | undefined>;
   open(request: IWatchCreateRequest, signal: AbortSignal): AsyncIterable<IWatchResponse>;
+  /** Aborts when a stream has lived long enough: it is then opened anew, and what it told is checked. */
+  renewal(): AbortSignal;
   readonly clock: Clock;
   readonly random: () => number;
 }
@@ -28,6 +34,7 @@ export async function* watchPrefix(
   signal: AbortSignal,
 ): AsyncGenerator<Notice> {
   const pause = backOff(50, 2_000, source.random);
+  const tally = new WatchTally();
   let next: bigint | undefined;
   let lost = false;
 
@@ -41,16 +48,27 @@ export async function* watchPrefix(
         if (signal.aborted) return;
         next = revision + 1n;
         lost = false;
+        tally.snapshot(entries);
         yield { type: 'snapshot', entries, revision };
       }
-      for await (const message of messages(source, prefix, next, signal)) {
+      const renewal = source.renewal();
+      for await (const message of messages(source, prefix, next, AbortSignal.any([signal, renewal]))) {
         pause.reset();
         if (message === 'created') {
           if (lost) yield { type: 'events', events: [], revision: next - 1n };
           lost = false;
         } else {
           next = message.revision + 1n;
+          tally.events(message.events);
           yield message;
+        }
+      }
+      if (renewal.aborted && !signal.aborted) {
+        const census = await source.census(prefix, next - 1n);
+        if (census !== undefined && !tally.agrees(census)) {
+          lost = true;
+          next = undefined;
+          yield { type: 'lost', cause: new WeftError('internal', missed(prefix)) };
         }
       }
     } catch (error) {
@@ -67,7 +85,11 @@ export async function* watchPrefix(
   }
 }
 
-/** One stream, from `created` until it fails. */
+function missed(prefix: string): string {
+  return `the watch of ${prefix} has missed changes of the store, so everything is read anew; please report this`;
+}
+
+/** One stream, from `created` until it fails, or is aborted. */
 async function* messages(source: WatchSource, prefix: string, start: bigint, signal: AbortSignal) {
   const request = {
     ...prefixRange(prefix),

@@ -7,12 +7,15 @@ import { watchPrefix } from './etcd-watch.ts';
 import { entryOf, keyAfter, prefixRange, transactionRequest } from './etcd-wire.ts';
 import { checkLimits } from './limits.ts';
 import type { Entry, Store } from './store.ts';
+import type { Census } from './watch-tally.ts';
 
 export interface EtcdOptions extends EtcdAccess {
   /** `http://10.0.0.1:2379`, `https://etcd.example:2379` or `unix:/run/weft/etcd.sock`; one or more. */
   readonly endpoints: readonly string[];
   /** Of every call; of each page in a listing. */
   readonly callTimeoutMs?: number;
+  /** How long a stream of a watch lives. The check that follows makes etcd sort all keys, so it is rare. */
+  readonly watchRenewalMs?: number;
   readonly clock?: Clock;
   readonly random?: () => number;
 }
@@ -28,7 +31,12 @@ const listAttempts = 3;
  * @throws WeftError `invalid` for an endpoint or a certificate that cannot be right.
  */
 export function openEtcdStore(options: EtcdOptions): Store {
-  const { callTimeoutMs = 3_000, clock = systemClock, random = Math.random } = options;
+  const {
+    callTimeoutMs = 3_000,
+    watchRenewalMs = 30 * 60_000,
+    clock = systemClock,
+    random = Math.random,
+  } = options;
   const connections = options.endpoints.map((endpoint) => connectEtcd(endpoint, options, callTimeoutMs));
   const endpoints = endpointsOf(connections, callTimeoutMs, clock, random);
 
@@ -59,6 +67,20 @@ export function openEtcdStore(options: EtcdOptions): Store {
       const last = page.kvs.at(-1);
       if (!page.more || last === undefined) return { entries, revision: BigInt(revision) };
       key = keyAfter(last.key);
+    }
+  }
+
+  async function census(prefix: string, revision: bigint): Promise<Census | undefined> {
+    const newestFirst = { sort_target: 'Mod', sort_order: 'Descend', limit: 1, keys_only: true } as const;
+    const request = { ...prefixRange(prefix), ...newestFirst, revision: String(revision) };
+    try {
+      const { count, kvs } = await endpoints.read((connection, timeoutMs) =>
+        connection.range(request, timeoutMs),
+      );
+      return { count: Number(count), newest: BigInt(kvs[0]?.mod_revision ?? 0) };
+    } catch (error) {
+      if (error instanceof EtcdFailure && error.kind === 'compacted') return undefined;
+      throw error;
     }
   }
 
@@ -94,7 +116,9 @@ export function openEtcdStore(options: EtcdOptions): Store {
     watch(prefix, signal) {
       const open = (...request: Parameters<(typeof connections)[0]['watch']>) =>
         endpoints.stream((connection) => connection.watch(...request));
-      return watchPrefix({ list, newestRevision, open, clock, random }, prefix, signal);
+      const renewal = () => AbortSignal.timeout(Math.round(watchRenewalMs * (0.5 + random())));
+      const source = { list, newestRevision, census, open, renewal, clock, random };
+      return watchPrefix(source, prefix, signal);
     },
 
     async grantLease(ttlSeconds) {

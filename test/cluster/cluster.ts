@@ -85,8 +85,17 @@ export async function complaint(command: Promise<string>): Promise<string> {
   throw new Error('the command succeeded');
 }
 
+/** Waits until nothing of weft is left in the host's kernel; what is left is named. */
+export async function leavesNoTrace(host: Host): Promise<void> {
+  await waitFor(`${host.name} has no trace of weft`, async () => {
+    const left = await traces(host);
+    if (left.length > 0) throw new Error(`left on ${host.name}: ${left.join('; ')}`);
+    return true;
+  });
+}
+
 /** Everything of weft that can be seen in a host's kernel: links, routes, namespaces, packet filter. */
-export async function traces(host: Host): Promise<string[]> {
+async function traces(host: Host): Promise<string[]> {
   const outputs = await Promise.all([
     host.exec(['sh', '-c', "ip -o link | grep -o ' weft[^:@ ]*' || true"]),
     host.exec(['ip', 'route', 'show', 'table', 'all', 'proto', '119']),

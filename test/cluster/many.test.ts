@@ -4,7 +4,7 @@ import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { toolsImage } from '../lab/tools-image.ts';
 import { waitFor } from '../lab/wait.ts';
-import { addressOf, clusterUp, createNetwork, storeKeys, traces } from './cluster.ts';
+import { addressOf, clusterUp, createNetwork, leavesNoTrace, storeKeys } from './cluster.ts';
 
 let lab: Lab;
 
@@ -44,7 +44,7 @@ test('and leave nothing behind when all are removed at once', async () => {
   );
   for (const host of lab.hosts) await host.docker(['network', 'rm', 'blue']);
   for (const host of lab.hosts) {
-    await waitFor(`${host.name} has no trace of blue`, async () => (await traces(host)).length === 0);
+    await leavesNoTrace(host);
   }
   expect(await storeKeys(lab)).toEqual([]);
 });

@@ -7,11 +7,11 @@ import {
   clusterUp,
   complaint,
   createNetwork,
+  leavesNoTrace,
   pings,
   reachesNot,
   startContainer,
   storeKeys,
-  traces,
 } from './cluster.ts';
 
 let lab: Lab;
@@ -108,7 +108,7 @@ describe.each([
       await host.docker(['network', 'rm', name]);
     }
     for (const host of lab.hosts) {
-      await waitFor(`${host.name} has no trace of ${name}`, async () => (await traces(host)).length === 0);
+      await leavesNoTrace(host);
     }
     expect(await storeKeys(lab)).toEqual([]);
   });

@@ -26,7 +26,7 @@ export async function startEtcd(
   settings: readonly string[] = [],
   scheme: 'http' | 'https' = 'http',
 ): Promise<EtcdServer> {
-  if (!(process.env['PATH'] ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'etcd')))) {
+  if (!(process.env.PATH ?? '').split(delimiter).some((folder) => existsSync(join(folder, 'etcd')))) {
     throw new Error('these tests need the program etcd in PATH (Debian has it in the package etcd-server)');
   }
   const dataDir = await mkdtemp(join(tmpdir(), 'weft-etcd-'));

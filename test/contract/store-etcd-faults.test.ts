@@ -154,6 +154,22 @@ describe('a watch', () => {
     await watcher.until(({ seen }) => seen.after === '');
   });
 
+  test('is renewed and checked without the consumer noticing', async () => {
+    const checked = openEtcdStore({ endpoints: [etcd.endpoint], watchRenewalMs: 20 });
+    try {
+      const watcher = watch(checked);
+      await watcher.until(({ mirror }) => mirror.complete);
+      await writeKeys(300);
+      await elsewhere.transact({ conditions: [], writes: [{ delete: `${at}7` }, put('8', 'changed')] });
+      await watcher.until(({ seen }) => seen[8] === 'changed');
+      expect(eventsTold(watcher)).toBe(302);
+      expect(new Set(watcher.types())).toEqual(new Set(['snapshot', 'events']));
+      await watcher.stop();
+    } finally {
+      await checked.close();
+    }
+  });
+
   test('begins before the server does', async () => {
     await etcd.stop();
     const watcher = watch();
@@ -165,6 +181,16 @@ describe('a watch', () => {
 });
 
 describe('a call', () => {
+  test('that lists is complete, though the history is compacted under it', async () => {
+    await writeKeys(3_000);
+    for (let round = 0; round < 10; round += 1) {
+      const listing = store.list(at);
+      const outcome = await elsewhere.transact({ conditions: [], writes: [put('0', `${round}`)] });
+      if (outcome.outcome === 'committed') await admin.kv.compact({ revision: String(outcome.revision) });
+      expect((await listing).entries).toHaveLength(3_000);
+    }
+  });
+
   test('to a frozen server ends, and says which server did not answer', async () => {
     await store.get(at);
     etcd.freeze();

@@ -1,14 +1,14 @@
 /** weft itself fails, and what it stands on. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import {
   clusterUp,
   complaint,
   createNetwork,
+  leavesNoTrace,
   pings,
   pluginName,
   startContainer,
   storeKeys,
-  traces,
 } from '../cluster/cluster.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
@@ -25,6 +25,7 @@ beforeAll(async () => {
       { name: 'h1', docker: '28.5' },
       { name: 'h2', docker: '26.1' },
     ],
+    settings: { WEFT_RESYNC_SECONDS: '5' },
   });
   h1 = lab.host('h1');
   h2 = lab.host('h2');
@@ -39,6 +40,12 @@ beforeAll(async () => {
 
 afterAll(() => lab?.down());
 
+afterEach(async () => {
+  for (const host of lab.hosts) {
+    await host.exec(['sh', '-c', 'docker ps --all --quiet | xargs --no-run-if-empty docker rm --force']);
+  }
+});
+
 const networks = [
   ['blue', 'routed', '10.77.0.0/16'],
   ['red', 'vxlan', '10.78.0.0/16'],
@@ -46,11 +53,11 @@ const networks = [
 
 /** Process of weft, as the host numbers it; changes when Docker restarts it. */
 async function pidOfWeft(host: Host): Promise<number> {
-  const pids = await host.exec(['sh', '-c', 'grep -lz /opt/weft/weft.js /proc/[0-9]*/cmdline | cut -d/ -f3']);
-  for (const pid of pids.split('\n').filter((line) => line !== '')) {
-    const [program] = (await host.exec(['cat', `/proc/${pid}/cmdline`])).split('\0');
-    if (program?.endsWith('node')) return Number(pid);
-  }
+  const script = `for p in /proc/[0-9]*; do
+    [ "$(tr '\\0' ' ' <$p/cmdline)" = "node /opt/weft/weft.js " ] && echo \${p#/proc/}
+  done 2>/dev/null; true`;
+  const pid = Number((await host.exec(['sh', '-c', script])).trim());
+  if (pid > 0) return pid;
   throw new Error(`weft does not run on ${host.name}`);
 }
 
@@ -74,8 +81,6 @@ test.each(networks)(
     expect(await pinging).toContain('120 packets transmitted, 120 packets received, 0% packet loss');
     const next = await startContainer(h1, name, 'next');
     await pings(h2, 'target', next);
-    await h1.docker(['rm', '--force', 'pinger', 'next']);
-    await h2.docker(['rm', '--force', 'target']);
   },
 );
 
@@ -88,7 +93,6 @@ test('a restarted weft writes nothing to a kernel that is right', async () => {
   await startContainer(h1, 'blue', 'after');
   await h1.docker(['rm', '--force', 'after']);
   expect(await kernelOf(h1)).toBe(before);
-  for (const [name] of networks) await h1.docker(['rm', '--force', `still-${name}`]);
 });
 
 /** Links with their numbers (a link made anew has another), routes and pins. */
@@ -108,9 +112,9 @@ test('removals made while the store is away are settled when it is back', async 
 });
 
 test('what others break is repaired by the next pass', async () => {
-  await startContainer(h1, 'blue', 'a');
-  const target = await startContainer(h2, 'blue', 'b');
-  await pings(h1, 'a', target);
+  await startContainer(h1, 'blue', 'here');
+  const target = await startContainer(h2, 'blue', 'there');
+  await pings(h1, 'here', target);
   const route = (await h1.exec(['ip', 'route', 'show', 'proto', '119']))
     .split('\n')
     .find((line) => / via /.test(line));
@@ -124,15 +128,13 @@ test('what others break is repaired by the next pass', async () => {
     },
     60_000,
   );
-  await pings(h1, 'a', target);
-  await h1.docker(['rm', '--force', 'a']);
-  await h2.docker(['rm', '--force', 'b']);
+  await pings(h1, 'here', target);
 });
 
 test('with the store away at boot the plugin is enabled, says so, and works when it is back', async () => {
   for (const host of lab.hosts) for (const [name] of networks) await host.docker(['network', 'rm', name]);
   for (const host of lab.hosts) {
-    await waitFor(`${host.name} is clean`, async () => (await traces(host)).length === 0);
+    await leavesNoTrace(host);
   }
   await lab.etcd.members[0]?.kill();
   await h1.stopDockerd();

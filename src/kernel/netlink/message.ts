@@ -71,7 +71,7 @@ export interface Verdict {
 /** Undefined for a message that is content, not the end of an answer. */
 export function decodeVerdict({ type, flags, body }: Message): Verdict | undefined {
   if (type !== NLMSG_ERROR && type !== NLMSG_DONE) return undefined;
-  const errno = -body.readInt32LE(0);
+  const errno = Math.abs(body.readInt32LE(0));
   if ((flags & NLM_F_ACK_TLVS) === 0) return { errno };
   // An ack echoes the request's header, and all of the request unless it is capped.
   const echoed = type === NLMSG_DONE ? 0 : flags & NLM_F_CAPPED ? headerBytes : body.readUInt32LE(4);

@@ -23,7 +23,7 @@ const read = promisify(fs.read);
 const bufferBytes = 64 * 1024;
 
 /** Keeps the answers to one send well inside the receive buffer, and the main thread's share of it short. */
-const requestsPerSend = 200;
+export const requestsPerSend = 200;
 
 /** Someone changed what was being dumped: a second look will do, but not for ever. */
 const dumpAttempts = 5;
@@ -37,7 +37,7 @@ export interface Answer extends Verdict {
 export class SocketPool {
   readonly #open: () => number;
   readonly #idle: Socket[] = [];
-  readonly #waiting: ((socket: Socket) => void)[] = [];
+  readonly #waiting: (() => void)[] = [];
   #left: number;
   #closed = false;
 
@@ -66,44 +66,49 @@ export class SocketPool {
     return (await this.#with((socket) => socket.dump(request, decode))).items;
   }
 
+  /** Those in use are closed when they are done. */
   close(): void {
     this.#closed = true;
     for (const socket of this.#idle.splice(0)) socket.close();
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** @throws WeftError `kernel` once closed: the descriptor of the namespace may be another's by now */
+  assertOpen(): void {
+    if (this.#closed) throw new WeftError('kernel', 'the network namespace was removed meanwhile; try again');
   }
 
   async #with<T>(use: (socket: Socket) => Promise<T>): Promise<T> {
     const socket = await this.#take();
+    let reusable = false;
     try {
       const result = await use(socket);
-      this.#give(socket);
+      reusable = !this.#closed;
       return result;
-    } catch (error) {
-      // Answers may still be on their way to it.
-      socket.close();
-      this.#replace();
-      throw error;
+    } finally {
+      // After a failure, answers may still be on their way to it.
+      if (reusable) {
+        this.#idle.push(socket);
+      } else {
+        socket.close();
+        this.#left++;
+      }
+      this.#waiting.shift()?.();
     }
   }
 
   async #take(): Promise<Socket> {
-    const idle = this.#idle.pop();
-    if (idle !== undefined) return idle;
-    if (this.#left === 0) return new Promise((resolve) => this.#waiting.push(resolve));
-    const socket = new Socket(this.#open());
-    this.#left--;
-    return socket;
-  }
-
-  #give(socket: Socket): void {
-    const next = this.#waiting.shift();
-    if (next !== undefined) next(socket);
-    else if (this.#closed) socket.close();
-    else this.#idle.push(socket);
-  }
-
-  #replace(): void {
-    if (this.#waiting.length > 0) this.#give(new Socket(this.#open()));
-    else this.#left++;
+    for (;;) {
+      this.assertOpen();
+      const idle = this.#idle.pop();
+      if (idle !== undefined) return idle;
+      if (this.#left > 0) {
+        const socket = new Socket(this.#open());
+        this.#left--;
+        return socket;
+      }
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
   }
 }
 

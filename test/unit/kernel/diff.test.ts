@@ -8,7 +8,7 @@ import {
   type Veth,
   type Vxlan,
 } from '../../../src/kernel/state.ts';
-import { routed, segment } from '../../kernel/kernel-suite.ts';
+import { routed, segment } from '../../kernel/states.ts';
 
 /** `put route 10.0.0.0/8 via ...`, one a change. */
 function steps(actual: Partial<NamespaceState>, desired: Partial<NamespaceState>): string[] {

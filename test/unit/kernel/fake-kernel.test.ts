@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { diff } from '../../../src/kernel/diff.ts';
 import { emptyState } from '../../../src/kernel/state.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
-import { kernelSuite, routed } from '../../kernel/kernel-suite.ts';
+import { kernelSuite } from '../../kernel/kernel-suite.ts';
+import { routed } from '../../kernel/states.ts';
 
 describe('the fake kernel', () => {
   kernelSuite(async () => ({ kernel: new FakeKernel(), close: async () => {} }));

@@ -1,21 +1,25 @@
 /** The watch loop over a scripted source: what it asks for after each thing that etcd can say. */
 import type { IWatchCreateRequest, IWatchResponse } from 'etcd3';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { EtcdFailure, type FailureKind } from '../../../src/store/etcd-failure.ts';
 import { watchPrefix } from '../../../src/store/etcd-watch.ts';
 import type { Notice } from '../../../src/store/store.ts';
+import type { Census } from '../../../src/store/watch-tally.ts';
 import { skippingClock } from '../../fakes/clock.ts';
 
 /** What one stream says before it ends in a failure. */
 interface Stream {
   readonly responses: readonly IWatchResponse[];
-  readonly failure: FailureKind;
+  /** `renewed`: it has lived long enough. */
+  readonly failure: FailureKind | 'renewed';
 }
 
 interface Script {
   readonly streams: readonly Stream[];
   /** The store's newest revision, as each listing and each return finds it; the last one stays. */
   readonly newest?: readonly bigint[];
+  /** What the store holds when it is asked for a check; undefined: that history is gone. */
+  readonly census?: Census | undefined;
 }
 
 const header = (revision: bigint) => ({
@@ -57,20 +61,31 @@ function batch(headerRevision: bigint, revisions: readonly bigint[], fragment = 
 }
 
 /** Plays the script to its end; answers what was told and from which revision each stream was asked for. */
-async function play({ streams, newest = [10n] }: Script): Promise<{ told: Notice[]; startedAt: string[] }> {
+async function play({
+  streams,
+  newest = [10n],
+  census,
+}: Script): Promise<{ told: Notice[]; startedAt: string[] }> {
   const abort = new AbortController();
   const startedAt: string[] = [];
   const left = [...streams];
   const revisions = [...newest];
   const next = () => (revisions.length > 1 ? revisions.shift() : revisions[0]) ?? 0n;
+  let renewal = new AbortController();
   const source = {
     list: async () => ({ entries: [], revision: next() }),
     newestRevision: async () => next(),
+    census: async () => census,
+    renewal() {
+      renewal = new AbortController();
+      return renewal.signal;
+    },
     async *open(request: IWatchCreateRequest) {
       startedAt.push(String(request.start_revision));
       const stream = left.shift();
       yield* stream?.responses ?? [];
       if (left.length === 0) abort.abort();
+      if (stream?.failure === 'renewed') return renewal.abort();
       throw new EtcdFailure(stream?.failure ?? 'broken', 'http://etcd:2379', 'as scripted');
     },
     clock: skippingClock(),
@@ -159,4 +174,33 @@ test('a store that is behind what it has told was restored, and is listed anew',
   });
   expect(types(told)).toEqual(['snapshot', 'events', 'lost', 'snapshot']);
   expect(startedAt).toEqual(['11', '41']);
+});
+
+describe('a stream that is renewed', () => {
+  const streams: Stream[] = [{ responses: [created(10n), batch(12n, [11n, 12n])], failure: 'renewed' }, end];
+
+  test('goes on where it was, when it told all that the store holds', async () => {
+    const { told, startedAt } = await play({
+      streams,
+      newest: [10n, 12n],
+      census: { count: 2, newest: 12n },
+    });
+    expect(types(told)).toEqual(['snapshot', 'events']);
+    expect(startedAt).toEqual(['11', '13']);
+  });
+
+  test('goes on when the history to compare with is gone', async () => {
+    const { told } = await play({ streams, newest: [10n, 12n], census: undefined });
+    expect(types(told)).toEqual(['snapshot', 'events']);
+  });
+
+  test.each([
+    ['a deletion', { count: 1, newest: 12n }],
+    ['a new key', { count: 3, newest: 12n }],
+    ['a change', { count: 2, newest: 13n }],
+  ])('says so and reads everything anew, when it has missed %s', async (_, census) => {
+    const { told } = await play({ streams, newest: [10n, 14n], census });
+    expect(types(told)).toEqual(['snapshot', 'events', 'lost', 'snapshot']);
+    expect(told[2]).toMatchObject({ cause: { code: 'internal' } });
+  });
 });

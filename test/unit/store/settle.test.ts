@@ -87,11 +87,17 @@ test('a commit whose answer was lost counts once', async () => {
 
 test('a commit whose answer was lost is recognised after others built upon it', async () => {
   const store = new FakeStore();
+  let plans = 0;
   store.loseAnswers(1);
   const operation = append(store, 'a', {
-    clock: skippingClock(() => void store.transact(put('list', 'a,b'))),
+    attempt: () => {
+      plans += 1;
+      return planAppend(store, 'list', 'a');
+    },
+    clock: skippingClock(() => store.writeElsewhere([{ put: 'list', value: 'a,b' }])),
   });
   expect(await transactUntilSettled(store, operation)).toBe(0);
+  expect(plans).toBe(1);
   expect(await listed(store)).toBe('a,b');
 });
 

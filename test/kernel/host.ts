@@ -1,0 +1,85 @@
+/** Network namespaces that stand for hosts and containers, made for one test. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openKernel } from '../../src/kernel/kernel.ts';
+import type { KernelBench } from './kernel-suite.ts';
+
+let made = 0;
+
+export interface Space {
+  /** For `ip -n`. */
+  readonly name: string;
+  readonly file: string;
+  /** Runs a shell script inside; answers its output. @throws when a command fails */
+  run(script: string): string;
+  /** Whether one echo request is answered within a second. */
+  pings(address: string): boolean;
+  remove(): void;
+}
+
+export function addSpace(): Space {
+  const name = `weftk-${process.pid}-${made++}`;
+  const ip = (...args: string[]) => execFileSync('ip', args, { encoding: 'utf8', stdio: 'pipe' });
+  const run = (script: string) => ip('netns', 'exec', name, 'sh', '-ec', script);
+  ip('netns', 'add', name);
+  run('ip link set lo up');
+  return {
+    name,
+    file: `/run/netns/${name}`,
+    run,
+    pings: (address) => run(`ping -q -c 1 -W 1 ${address} || true`).includes(' 1 received'),
+    remove: () => ip('netns', 'delete', name),
+  };
+}
+
+export interface Host extends KernelBench, Space {
+  readonly runDir: string;
+}
+
+/**
+ * With the link `eth0`, on it the addresses 10.9.0.N/24 and fd09::N/64, and no routing between links. Its
+ * wire ends in itself, or in the host given, as that one's `eth0`.
+ */
+export async function openHost(number = 1, other?: Host): Promise<Host> {
+  const space = addSpace();
+  if (other === undefined) {
+    space.run('ip link add eth0 mtu 1500 type veth peer name wire');
+  } else {
+    other.run(`ip link set wire netns ${space.name} name eth0`);
+  }
+  space.run(`
+    sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+    ip addr add 10.9.0.${number}/24 dev eth0
+    ip addr add fd09::${number}/64 dev eth0 nodad
+    ip link set eth0 up
+    ip link set wire up 2> /dev/null || true`);
+  const runDir = mkdtempSync(join(tmpdir(), 'weft-kernel-'));
+  return withKernel(space, runDir);
+}
+
+async function withKernel(space: Space, runDir: string): Promise<Host> {
+  const kernel = await openKernel({ runDir, hostNamespace: space.file });
+  const close = async () => {
+    for (const own of await kernel.namespaces()) await kernel.removeNamespace(own);
+    kernel.close();
+    rmSync(runDir, { recursive: true });
+    space.remove();
+  };
+  return { ...space, kernel, runDir, close };
+}
+
+/** weft goes, and comes back knowing nothing. */
+export async function restarted(host: Host): Promise<Host> {
+  host.kernel.close();
+  return withKernel(host, host.runDir);
+}
+
+/** Does what Docker does with a container's end: takes it into the container, as `eth0`. */
+export function addContainer(host: Host, containerEnd: string, setUp: string): Space {
+  const container = addSpace();
+  host.run(`ip link set ${containerEnd} netns ${container.name} name eth0`);
+  container.run(`ip link set eth0 up\n${setUp}`);
+  return container;
+}

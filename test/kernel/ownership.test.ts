@@ -1,0 +1,149 @@
+/** weft touches nothing but its own. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { explain } from '../../src/errors.ts';
+import { diff } from '../../src/kernel/diff.ts';
+import { type Change, emptyState } from '../../src/kernel/state.ts';
+import { type Host, openHost } from './host.ts';
+import { routed } from './states.ts';
+
+let host: Host;
+beforeEach(async () => {
+  host = await openHost();
+});
+afterEach(() => host.close());
+
+/** Everything in the host's namespace, counters and timers apart. */
+const everything = () =>
+  host.run(`ip -o link | cut -d' ' -f2-9; ip -o addr | cut -d' ' -f2-7
+    ip route show table all; ip -6 route show table all | sed 's/ expires.*//'; ip rule; ip -6 rule`);
+
+test('what others made is neither read nor changed, and all of weft’s goes', async () => {
+  host.run(`ip link add other0 type bridge
+    ip link set other0 up
+    ip addr add 172.30.0.1/16 dev other0
+    ip route add 172.31.0.0/16 via 10.9.0.7
+    ip route add unreachable 172.29.0.0/16 metric 50
+    ip rule add priority 50 from 172.30.0.0/16 lookup 50`);
+  const before = everything();
+  expect(await host.kernel.host.read()).toEqual(emptyState);
+  await host.kernel.host.apply(diff(emptyState, routed));
+  await host.kernel.host.apply(diff(await host.kernel.host.read(), emptyState));
+  expect(everything()).toBe(before);
+});
+
+test('a route of someone else’s to the same destination is neither replaced nor deleted', async () => {
+  const route = { destination: '10.77.0.64/26', type: 'unicast', via: '10.9.0.2' } as const;
+  const others = ['10.77.0.64/26 via 10.9.0.9 dev eth0 proto static'];
+  host.run('ip route add 10.77.0.64/26 via 10.9.0.9 proto static');
+  const present = () => host.run('ip route show 10.77.0.64/26').trim().split(/\s*\n/);
+  await host.kernel.host.apply([{ do: 'put', kind: 'route', object: route }]);
+  expect(present()).toEqual([...others, '10.77.0.64/26 via 10.9.0.2 dev eth0 proto 119 metric 119']);
+  expect((await host.kernel.host.read()).routes).toEqual([{ ...route, link: 'eth0' }]);
+  await host.kernel.host.apply([{ do: 'delete', kind: 'route', object: route }]);
+  await host.kernel.host.apply([{ do: 'delete', kind: 'route', object: route }]);
+  expect(present()).toEqual(others);
+});
+
+test('in a namespace of a network’s own, what others made is in the way, and goes', async () => {
+  const own = await host.kernel.namespace('weft-7');
+  host.run(`nsenter --net=${host.runDir}/netns/weft-7 sh -ec '
+    ip link add stray type bridge
+    ip link set stray up
+    ip addr add 10.1.1.1/24 dev stray
+    ip route add 10.2.0.0/16 via 10.1.1.2
+    ip rule add priority 9 from 10.1.1.0/24 lookup 9'`);
+  const found = await own.read();
+  expect(found.routes).toEqual([
+    { destination: '10.2.0.0/16', type: 'unicast', link: 'stray', via: '10.1.1.2' },
+  ]);
+  expect(found.rules).toHaveLength(1);
+  await own.apply(diff({ ...found, links: [] }, emptyState));
+  expect(await own.read()).toEqual({ ...emptyState, links: found.links });
+  await own.apply(diff(found, emptyState));
+  expect(await own.read()).toEqual(emptyState);
+});
+
+describe('a failure', () => {
+  const failing = async (change: Change) =>
+    host.kernel.host.apply([change]).then(
+      () => 'it did not fail',
+      (error: unknown) => explain(error),
+    );
+
+  test('tells the kernel’s own words', async () => {
+    const object = { destination: '10.77.0.64/26', type: 'unicast', via: '192.0.2.1' } as const;
+    expect(await failing({ do: 'put', kind: 'route', object })).toContain(
+      'could not add route 10.77.0.64/26 via 192.0.2.1: Nexthop has invalid gateway (ENETUNREACH)',
+    );
+  });
+
+  test('tells who has the VNI', async () => {
+    host.run('ip link add vx9 type vxlan id 9 dstport 4789 local 10.9.0.1');
+    const object = {
+      kind: 'vxlan',
+      name: 'weftvx',
+      mtu: 1450,
+      mac: '02:5c:00:00:00:01',
+      up: true,
+      vni: 9,
+      local: '10.9.0.1',
+      port: 4789,
+      suppressNeighbours: false,
+    } as const;
+    const sentence = await failing({ do: 'put', kind: 'link', object });
+    expect(sentence).toMatch(/could not add vxlan weftvx: .*VNI.*EEXIST/);
+  });
+});
+
+test('a thousand entries and a hundred links come and go', async () => {
+  const links = Array.from({ length: 100 }, (_, n) => ({
+    kind: 'bridge' as const,
+    name: `weftb${n}`,
+    mtu: 1500,
+    mac: `02:5b:00:00:01:${n.toString(16).padStart(2, '0')}`,
+    up: true,
+  }));
+  const neighbours = Array.from({ length: 1000 }, (_, n) => ({
+    link: `weftb${n % 100}`,
+    address: `10.78.${n >> 8}.${n & 255}`,
+    mac: '02:57:00:00:00:01',
+  }));
+  const desired = { ...emptyState, links, neighbours };
+  await host.kernel.host.apply(diff(emptyState, desired));
+  expect(diff(await host.kernel.host.read(), desired)).toEqual([]);
+  await host.kernel.host.apply(diff(desired, emptyState));
+  expect(await host.kernel.host.read()).toEqual(emptyState);
+});
+
+test('containers that start and stop at once do not get in each other’s way', async () => {
+  const attach = (n: number): Change[] => [
+    {
+      do: 'put',
+      kind: 'link',
+      object: {
+        kind: 'veth',
+        name: `weft${n}h`,
+        mtu: 1500,
+        mac: 'ee:ee:ee:ee:ee:ee',
+        up: true,
+        strictSource: true,
+        peer: { name: `weft${n}c`, mac: '02:57:00:00:00:01', mtu: 1500 },
+      },
+    },
+    { do: 'put', kind: 'address', object: { link: `weft${n}h`, address: '169.254.1.1/32', scope: 'link' } },
+    {
+      do: 'put',
+      kind: 'route',
+      object: { destination: `10.77.0.${n}/32`, type: 'unicast', link: `weft${n}h` },
+    },
+  ];
+  const all = Array.from({ length: 20 }, (_, n) => n);
+  await Promise.all(all.map((n) => host.kernel.host.apply(attach(n))));
+  expect((await host.kernel.host.read()).routes).toHaveLength(20);
+  const detach = (n: number) =>
+    attach(n)
+      .slice(0, 1)
+      .map((change): Change => ({ ...change, do: 'delete' }));
+  await Promise.all(all.map((n) => host.kernel.host.apply(detach(n))));
+  expect(await host.kernel.host.read()).toEqual(emptyState);
+});
