@@ -2,10 +2,10 @@
  * `vxlan`: one Ethernet segment over all hosts. A bridge and a vxlan device in a namespace of the network's
  * own, so that networks may overlap and the host's netfilter is not in the path.
  *
- *   container eth0 -- veth -- br0 -- vx0 == UDP over the underlay == vx0 -- br0 -- veth -- eth0
+ *   container eth0 -- veth -- br0 -- vxlan == UDP over the underlay == vxlan -- br0 -- veth -- eth0
  *
  * Nothing is learned or flooded: every remote endpoint has its entries. ARP suppression needs all three, or
- * stays mute: the VTEP behind the MAC (vx0's own table), the port behind the MAC (the bridge's table), and
+ * stays mute: the VTEP behind the MAC (the device's own table), the port behind the MAC (the bridge's table), and
  * the neighbour on the bridge (net/bridge/br_arp_nd_proxy.c).
  */
 import { emptyState, type FdbEntry, type NamespaceState, type Neighbour } from '../kernel/state.ts';
@@ -13,7 +13,8 @@ import { bridgeMac, containerEnd, hostEnd, portMacOf } from '../model/names.ts';
 import { containerMtu, type Fabric, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
 
 const bridge = 'br0';
-const device = 'vx0';
+/** Born by the host's socket, so no link of the host may have this name. */
+const device = 'weft-vx';
 
 export const vxlan: Fabric = {
   name: 'vxlan',

@@ -74,5 +74,9 @@ function keepBridgesFromNetfilter(): void {
 /** The namespace itself goes with its last process, link or descriptor. */
 export function removePin(file: string): void {
   if (isPinned(file)) unmount(file);
-  rmSync(file, { force: true });
+  try {
+    rmSync(file, { force: true });
+  } catch (cause) {
+    throw new WeftError('kernel', `could not remove ${file}, the pin of a namespace`, { cause });
+  }
 }

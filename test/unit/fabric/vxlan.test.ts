@@ -6,8 +6,8 @@ test('gives a remote container the three entries that ARP suppression needs', ()
   const { fdb, neighbours } = vxlan.desired(view());
   const { mac } = endpoint('h2', '10.77.0.66');
   expect(fdb.filter((entry) => entry.mac === mac)).toEqual([
-    { link: 'vx0', table: 'self', mac, vtep: '10.9.0.2' },
-    { link: 'vx0', table: 'master', mac },
+    { link: 'weft-vx', table: 'self', mac, vtep: '10.9.0.2' },
+    { link: 'weft-vx', table: 'master', mac },
   ]);
   expect(neighbours.filter((entry) => entry.mac === mac)).toEqual([
     { link: 'br0', address: '10.77.0.66', mac },
@@ -18,7 +18,7 @@ test('carries the uplink MTU itself and gives containers what is left', () => {
   const { links } = vxlan.desired(view());
   expect(links.map(({ name, mtu }) => [name, mtu])).toEqual([
     ['br0', 1500],
-    ['vx0', 1500],
+    ['weft-vx', 1500],
     [expect.stringContaining('weft'), 1450],
   ]);
   expect(vxlan.overhead(6)).toBe(70);

@@ -1,0 +1,31 @@
+/** The tables of the README are those of the code. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { networkOptions } from '../../src/model/options.ts';
+import { settings } from '../../src/settings.ts';
+
+const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
+
+function tableOf(name: string): string[] {
+  const [, rest = ''] = readme.split(`<!-- ${name} -->\n`);
+  const [table = ''] = rest.split(`<!-- /${name} -->`);
+  return table.trim().split('\n');
+}
+
+const row = (...cells: string[]) => `| ${cells.join(' | ')} |`.replaceAll('|  |', '| |');
+const code = (text: string | undefined) => (text ? `\`${text}\`` : '');
+
+test('options of a network', () => {
+  const rows = Object.entries(networkOptions).map(([name, { docker, help }]) =>
+    row(code(name), code(docker), help),
+  );
+  expect(tableOf('options')).toEqual(rows);
+});
+
+test('settings of the plugin', () => {
+  const rows = Object.entries(settings)
+    .filter(([, { managed }]) => managed === undefined)
+    .map(([name, { default: value, help }]) => row(code(name), code(value), help));
+  expect(tableOf('settings')).toEqual(rows);
+});
