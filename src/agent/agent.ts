@@ -11,7 +11,7 @@ import type { Underlay } from '../fabric/fabric.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { releasePool } from '../ipam/pools.ts';
-import type { SubnetRange } from '../ipam/subnet.ts';
+import type { AutomaticSubnets } from '../ipam/range.ts';
 import type { Kernel, MainRoute } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { type Prefix, parsePrefix } from '../model/address.ts';
@@ -48,7 +48,7 @@ export interface AgentOptions {
   readonly address?: string;
   readonly hostName: string;
   readonly stateDir: string;
-  readonly automaticSubnets: SubnetRange;
+  readonly automaticSubnets: AutomaticSubnets;
   readonly vxlanPort: number;
   readonly resyncMs: number;
   readonly log: Log;
@@ -98,7 +98,7 @@ export function startAgent(options: AgentOptions): Agent {
     network: (key) => cluster.network(key),
     inUse: (address) => ledger.endpoints.all().some(({ addresses }) => addresses.includes(address)),
     routes: async () => foreignRoutes(await kernel.mainRoutes()),
-    automatic: { 4: options.automaticSubnets },
+    automatic: options.automaticSubnets,
     now: Date.now,
     clock: systemClock,
     random: Math.random,

@@ -19,6 +19,13 @@ const Host = Type.Object({
 });
 export type Host = Static<typeof Host>;
 
+/** `config`: what the cluster has settled for itself, once and for all its hosts. */
+const Config = Type.Object({
+  v: version,
+  /** Range of automatic IPv6 subnets, a CIDR. */
+  range6: text,
+});
+
 /** `networks/<key>`: what all hosts of a network agree on. */
 const Network = Type.Object({
   v: version,
@@ -122,6 +129,7 @@ function record<S extends TSchema>(name: string, schema: S) {
 
 export const records = {
   host: record('host', Host),
+  config: record('config', Config),
   network: record('network', Network),
   participant: record('participant', Participant),
   pool: record('pool', Pool),
