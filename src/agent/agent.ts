@@ -131,7 +131,10 @@ export function startAgent(options: AgentOptions): Agent {
   });
 
   function underlay(): Underlay {
-    if (uplink !== undefined) return { hostId, ...uplink, vxlanPort: options.vxlanPort };
+    if (uplink !== undefined) {
+      const { address, mtu } = uplink;
+      return { hostId, address, mtu, vxlanPort: options.vxlanPort };
+    }
     throw new WeftError(
       'unavailable',
       'this host has no address by which others could reach it; set WEFT_ADDRESS',
@@ -187,7 +190,9 @@ export function startAgent(options: AgentOptions): Agent {
     const moved = uplink !== undefined && (uplink.address !== found.address || uplink.mtu !== found.mtu);
     uplink = found;
     if (moved) await markAll();
-    if (mirror.connected) await publishHost({ store, keys, cluster }, hostName, underlay());
+    if (!mirror.connected) return;
+    const { mtu: _, ...place } = found;
+    await publishHost({ store, keys, cluster }, { v: 1, id: hostId, name: hostName, ...place });
   }
 
   async function resync(): Promise<void> {

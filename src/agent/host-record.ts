@@ -1,6 +1,6 @@
 /** Tells the cluster where this host is, and keeps that true when its address changes. */
-import type { Underlay } from '../fabric/fabric.ts';
-import { records } from '../model/records.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type Host, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Store } from '../store/store.ts';
 import type { Cluster } from './cluster.ts';
@@ -12,11 +12,11 @@ import type { Cluster } from './cluster.ts';
  */
 export async function publishHost(
   to: { readonly store: Store; readonly keys: Keys; readonly cluster: Cluster },
-  hostName: string,
-  { hostId, address }: Underlay,
+  host: Host,
 ): Promise<void> {
-  const known = to.cluster.host(hostId);
-  if (known?.name === hostName && known.address === address) return;
-  const value = records.host.render({ v: 1, id: hostId, name: hostName, address });
-  await to.store.transact({ conditions: [], writes: [{ put: to.keys.host(hostId), value }] });
+  if (isDeepStrictEqual(to.cluster.host(host.id), host)) return;
+  await to.store.transact({
+    conditions: [],
+    writes: [{ put: to.keys.host(host.id), value: records.host.render(host) }],
+  });
 }

@@ -250,9 +250,11 @@ function agree(network: Network, { options, internal, pools }: JoinRequest): Net
 }
 
 function foreignSubnet(cidr: string, owner: string, key: string): WeftError {
+  // A network without a name is joined by its first subnet.
+  const join = owner.includes('/') ? `--subnet ${owner} --subnet ${cidr}` : `-o weft.network=${owner}`;
   return new WeftError(
     'conflict',
-    `subnet ${cidr} is network ${owner}'s and cannot be network ${key}'s too; choose another subnet, or join with -o weft.network=${owner}`,
+    `subnet ${cidr} is network ${owner}'s and cannot be network ${key}'s too; choose another subnet, or join with ${join}`,
   );
 }
 

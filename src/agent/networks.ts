@@ -2,7 +2,7 @@
 import { explain, WeftError } from '../errors.ts';
 import type { Fabric, Underlay } from '../fabric/fabric.ts';
 import { defaultFabric, fabrics } from '../fabric/registry.ts';
-import { contains, parseAddress, parsePrefix } from '../model/address.ts';
+import { contains, familyOf, parseAddress, parsePrefix } from '../model/address.ts';
 import { namespaceName } from '../model/names.ts';
 import { type NetworkOptions, parseNetworkOptions } from '../model/options.ts';
 import type { Network } from '../model/records.ts';
@@ -13,6 +13,9 @@ import type { ThisHost } from './this-host.ts';
 
 const defaultInterfacePrefix = 'eth';
 
+/** RFC 8200, section 5. On a link with less the kernel has no IPv6. */
+const leastMtu6 = 1280;
+
 export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwork' | 'deleteNetwork'> {
   const { ledger, membership, reconciler, cluster, log } = host;
 
@@ -21,13 +24,13 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
     const options = parseNetworkOptions(request.options);
     const [first] = request.pools;
     if (first === undefined) {
-      throw new WeftError('invalid', 'a weft network needs a subnet; create it without --ipv4=false');
+      throw new WeftError('invalid', 'a weft network needs a subnet; leave --ipv4=false out, or add --ipv6');
     }
     const held = request.pools.map(heldPool);
     await host.ready();
-    refuseMisfits(options, request.pools);
-    const key = options.network ?? first.cidr;
     const cidrs = request.pools.map(({ cidr }) => cidr);
+    await refuseMisfits(options, cidrs);
+    const key = options.network ?? first.cidr;
     const network = await membership.join({
       key,
       dockerNetwork: request.id,
@@ -65,12 +68,6 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
 
   /** This host's own RequestPool for the subnet, which no other network uses yet. */
   function heldPool({ cidr }: NetworkPool): LedgerPool {
-    if (parsePrefix(cidr).family === 6) {
-      throw new WeftError(
-        'invalid',
-        `subnet ${cidr} is refused, because weft carries IPv4 only; leave --ipv6 out`,
-      );
-    }
     const pool = ledger.pools.all().find((held) => held.cidr === cidr && held.network === undefined);
     if (pool !== undefined) return pool;
     throw new WeftError(
@@ -79,12 +76,16 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
     );
   }
 
-  function refuseMisfits(options: NetworkOptions, pools: readonly NetworkPool[]): void {
+  async function refuseMisfits(options: NetworkOptions, cidrs: readonly string[]): Promise<void> {
     const fabric = fabrics.get(options.fabric ?? defaultFabric);
-    if (fabric !== undefined) refuseMtu(options.mtu, fabric, host.underlay());
-    for (const { cidr } of pools) {
+    if (fabric !== undefined) refuseMtu(options.mtu, cidrs, fabric, host.underlay());
+    const name = cluster.host(host.id)?.name ?? host.id;
+    const own = (await host.kernel.addresses()).map(({ address }) => ({ address, name }));
+    for (const cidr of cidrs) {
       const subnet = parsePrefix(cidr);
-      const inside = cluster.hosts().find(({ address }) => contains(subnet, parseAddress(address)));
+      const inside = [...cluster.hosts(), ...own].find(({ address }) =>
+        contains(subnet, parseAddress(address)),
+      );
       if (inside === undefined) continue;
       throw new WeftError(
         'conflict',
@@ -101,8 +102,20 @@ export function scopeOf({ vni }: Pick<Network, 'vni'>): Scope {
   return vni === undefined ? 'host' : namespaceName(vni);
 }
 
-function refuseMtu(mtu: number | undefined, fabric: Fabric, underlay: Underlay): void {
-  const most = underlay.mtu - fabric.overhead(parseAddress(underlay.address).family);
+function refuseMtu(
+  mtu: number | undefined,
+  cidrs: readonly string[],
+  fabric: Fabric,
+  underlay: Underlay,
+): void {
+  const most = underlay.mtu - fabric.overhead(familyOf(underlay.address));
+  const subnet6 = cidrs.find((cidr) => familyOf(cidr) === 6);
+  if (subnet6 !== undefined && (mtu ?? most) < leastMtu6) {
+    throw new WeftError(
+      'invalid',
+      `subnet ${subnet6} cannot be used with an MTU of ${mtu ?? most} bytes, because IPv6 needs ${leastMtu6}: set weft.mtu to that at least, or leave --ipv6 out`,
+    );
+  }
   if (mtu === undefined || mtu <= most) return;
   throw new WeftError(
     'invalid',

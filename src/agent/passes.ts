@@ -6,6 +6,7 @@ import { fabrics } from '../fabric/registry.ts';
 import { diff } from '../kernel/diff.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { NamespaceState } from '../kernel/state.ts';
+import { familyOf } from '../model/address.ts';
 import { hostEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import type { Ledger } from './ledger.ts';
@@ -53,7 +54,7 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
       return 0;
     }
     const results = [
-      kernel.enableForwarding([4]),
+      kernel.enableForwarding([...new Set(sharing.flatMap(({ pools }) => pools.map(familyOf)))]),
       await kernel.ensureForwardAccept(),
       await kernel.writeNftTable(isolationTable(sharing)),
     ];

@@ -24,9 +24,9 @@ export class Views {
     const hosts = this.#cluster.hosts().filter(({ id }) => id !== hostId);
     const paths = await this.#kernel.route(hosts.map(({ address }) => address));
     return new Map(
-      hosts.map(({ id, address }, index) => {
+      hosts.map(({ id, address, linkLocal }, index) => {
         const path = paths[index];
-        return [id, { id, address, ...(path === undefined ? {} : { path }) }];
+        return [id, { id, address, ...(linkLocal && { linkLocal }), ...(path && { path }) }];
       }),
     );
   }

@@ -3,7 +3,7 @@
  * hold. It reads nothing, remembers nothing and decides nothing about when; the reconciler does the rest.
  */
 import type { NamespaceState } from '../kernel/state.ts';
-import type { Family } from '../model/address.ts';
+import { type Family, familyOf } from '../model/address.ts';
 import type { Block, Endpoint, Network } from '../model/records.ts';
 
 /** This host's place on the network that joins the hosts. */
@@ -20,6 +20,8 @@ export interface Underlay {
 export interface Peer {
   readonly id: string;
   readonly address: string;
+  /** IPv6 address that its neighbours on the underlay reach it by. */
+  readonly linkLocal?: string;
   /** Absent: no route to it. `via` present: it is behind a router. */
   readonly path?: { readonly link: string; readonly via?: string };
 }
@@ -68,7 +70,7 @@ export interface Fabric {
 
 /** MTU of the containers: what the user asked for, else what fits. */
 export function containerMtu(fabric: Fabric, network: Network, underlay: Underlay): number {
-  return network.mtu ?? underlay.mtu - fabric.overhead(underlay.address.includes(':') ? 6 : 4);
+  return network.mtu ?? underlay.mtu - fabric.overhead(familyOf(underlay.address));
 }
 
 /** Puts states together; no two parts may hold the same key (`diff` refuses that). */

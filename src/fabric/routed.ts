@@ -1,15 +1,16 @@
 /**
- * `routed`: layer 3, no encapsulation. A container is alone on its link: a /32 behind a link-local next hop
+ * `routed`: layer 3, no encapsulation. A container is alone on its link: a single address behind a link-local next hop
  * that its host answers for. A host routes its own containers one by one, and every other host's by block.
  *
  *   container 10.77.0.5/32 -- veth -- host A == underlay == host B -- veth -- 10.77.0.70/32
  *                  via 169.254.1.1    10.77.0.64/26 via B
  *
- * Packets cross the underlay with the containers' own addresses, at its full MTU.
+ * Packets cross the underlay with the containers' own addresses, at its full MTU. IPv6 is the same, with fe80::1
+ * for the container's next hop; and neither family needs the hosts to have addresses of it.
  */
 import type { NamespaceState, Route } from '../kernel/state.ts';
 import { emptyState } from '../kernel/state.ts';
-import { type Family, parseAddress, parsePrefix, printAddress, singleLength } from '../model/address.ts';
+import { type Family, familyOf, parsePrefix, printAddress, singleLength } from '../model/address.ts';
 import { containerEnd, hostEnd, nextHopMac } from '../model/names.ts';
 import {
   containerMtu,
@@ -36,9 +37,9 @@ export const routed: Fabric = {
   endpoint: endpointState,
   sandbox: (view, endpoint) => ({
     routes: endpoint.addresses.flatMap((address) => {
-      const { family } = parseAddress(address);
+      const family = familyOf(address);
       const via = nextHop(family, endpoint.slot);
-      const pools = view.network.pools.filter((cidr) => parsePrefix(cidr).family === family);
+      const pools = view.network.pools.filter((cidr) => familyOf(cidr) === family);
       return [single(via), ...pools.map((destination) => ({ destination, via }))];
     }),
   }),
@@ -47,7 +48,7 @@ export const routed: Fabric = {
 function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceState {
   const link = hostEnd(endpoint.id);
   const mtu = containerMtu(routed, view.network, view.underlay);
-  const families = new Set(endpoint.addresses.map((address) => parseAddress(address).family));
+  const families = new Set(endpoint.addresses.map(familyOf));
   return {
     ...emptyState,
     links: [
@@ -96,8 +97,16 @@ function borrowedRoutes(view: NetworkView): Route[] {
 
 /** Only a next hop on the same link can be used without encapsulation; there is nothing to route by else. */
 function towards(peer: Peer | undefined, destination: string): Route {
-  if (peer?.path === undefined || peer.path.via !== undefined) return { destination, type: 'unreachable' };
-  return { destination, type: 'unicast', link: peer.path.link, via: peer.address };
+  const via = peer && hopOf(peer, familyOf(destination));
+  if (via === undefined || peer?.path === undefined || peer.path.via !== undefined) {
+    return { destination, type: 'unreachable' };
+  }
+  return { destination, type: 'unicast', link: peer.path.link, via };
+}
+
+/** An IPv6 next hop takes packets of both families, an IPv4 one only its own. */
+function hopOf({ address, linkLocal }: Peer, family: Family): string | undefined {
+  return family === 6 && familyOf(address) === 4 ? linkLocal : address;
 }
 
 function nextHop(family: Family, slot: number): string {
@@ -105,5 +114,5 @@ function nextHop(family: Family, slot: number): string {
 }
 
 function single(address: string): { readonly destination: string } {
-  return { destination: `${address}/${singleLength(parseAddress(address).family)}` };
+  return { destination: `${address}/${singleLength(familyOf(address))}` };
 }

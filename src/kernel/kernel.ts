@@ -14,6 +14,7 @@ import { inHostNamespace, inOwnNamespace } from './read.ts';
 import {
   type HostAddress,
   hostAddresses,
+  linkLocalOf,
   type MainRoute,
   mainRoutes,
   type PathTo,
@@ -45,8 +46,10 @@ export interface Kernel {
   /** In the order asked; undefined where the kernel has no way there. */
   route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]>;
   mainRoutes(): Promise<readonly MainRoute[]>;
-  /** Of global scope, of links that are not weft's; loopback's last. */
+  /** Of global scope, of links that are not weft's; loopback's last. Temporary ones (RFC 8981) are left out. */
   addresses(): Promise<readonly HostAddress[]>;
+  /** IPv6 address by which the link's neighbours reach this host; undefined where there is none. */
+  linkLocal(link: string): Promise<string | undefined>;
 
   readNftTable(): Promise<InstalledNftTable | undefined>;
   /** Makes weft's table this, in one transaction, and touches nothing when it already is. */
@@ -146,6 +149,10 @@ class LinuxKernel implements Kernel {
 
   addresses(): Promise<readonly HostAddress[]> {
     return hostAddresses(this.#hostSockets, this.#families);
+  }
+
+  linkLocal(link: string): Promise<string | undefined> {
+    return linkLocalOf(this.#hostSockets, link);
   }
 
   readNftTable(): Promise<InstalledNftTable | undefined> {

@@ -16,6 +16,8 @@ const Host = Type.Object({
   name: text,
   /** Underlay address at which the other hosts reach it: next hop and VTEP. */
   address: text,
+  /** IPv6 link-local address of its uplink: next hop of IPv6 routes where `address` is an IPv4 one. */
+  linkLocal: Type.Optional(text),
 });
 export type Host = Static<typeof Host>;
 

@@ -139,6 +139,10 @@ export class FakeKernel implements Kernel {
     );
   }
 
+  async linkLocal(link: string): Promise<string | undefined> {
+    return this.hasUplink(link) ? 'fe80::9' : undefined;
+  }
+
   async readNftTable(): Promise<InstalledNftTable | undefined> {
     this.attempt('nft', 'could not read the nft table');
     return this.#nft;
