@@ -167,7 +167,7 @@ describe.each([
       ['--subnet', 'fd77::/64', '-o', 'weft.mtu=1200'],
       'IPv6 needs 1280',
     ],
-    ['the subnet of the hosts', ['--subnet', 'fd09::/32'], 'contains fd09:1::'],
+    ['the subnet of the hosts', ['--subnet', 'fd09:1::/32'], 'contains fd09:1::'],
   ])('%s is refused in one sentence', async (_, args, sentence) => {
     for (const host of lab.hosts) {
       expect(await complaint(createNetwork(host, 'wrong', ['--ipv6', ...args]))).toContain(sentence);
