@@ -48,6 +48,7 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
       throw error;
     }
     log.info({ network: key, fabric: network.fabric, docker: request.id }, 'network is on this host');
+    warnOfOtherFamily(network);
   }
 
   async function deleteNetwork(id: string): Promise<void> {
@@ -60,6 +61,17 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
       }),
       host.giveBack(`network ${network.key}`, () => membership.leave(network.key, [id])),
     ]);
+  }
+
+  /** A VTEP sends to addresses of its own family. */
+  function warnOfOtherFamily({ key, vni }: Network): void {
+    const { address } = host.underlay();
+    const hosts = cluster.hosts().filter((other) => familyOf(other.address) !== familyOf(address));
+    if (vni === undefined || hosts.length === 0) return;
+    log.warn(
+      { network: key, address, hosts: hosts.map((other) => `${other.name} at ${other.address}`) },
+      'these hosts are known by an address of the other family and will not be reached; set WEFT_ADDRESS there or here',
+    );
   }
 
   async function settleKernel(network: Pick<Network, 'vni'>): Promise<void> {
