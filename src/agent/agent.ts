@@ -131,10 +131,7 @@ export function startAgent(options: AgentOptions): Agent {
   });
 
   function underlay(): Underlay {
-    if (uplink !== undefined) {
-      const { address, mtu } = uplink;
-      return { hostId, address, mtu, vxlanPort: options.vxlanPort };
-    }
+    if (uplink !== undefined) return { hostId, ...uplink, vxlanPort: options.vxlanPort };
     throw new WeftError(
       'unavailable',
       'this host has no address by which others could reach it; set WEFT_ADDRESS',
@@ -190,9 +187,7 @@ export function startAgent(options: AgentOptions): Agent {
     const moved = uplink !== undefined && (uplink.address !== found.address || uplink.mtu !== found.mtu);
     uplink = found;
     if (moved) await markAll();
-    if (!mirror.connected) return;
-    const { mtu: _, ...place } = found;
-    await publishHost({ store, keys, cluster }, { v: 1, id: hostId, name: hostName, ...place });
+    if (mirror.connected) await publishHost({ store, keys, cluster }, hostName, underlay());
   }
 
   async function resync(): Promise<void> {

@@ -1,5 +1,6 @@
 /** Tells the cluster where this host is, and keeps that true when its address changes. */
 import { isDeepStrictEqual } from 'node:util';
+import type { Underlay } from '../fabric/fabric.ts';
 import { type Host, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Store } from '../store/store.ts';
@@ -12,11 +13,11 @@ import type { Cluster } from './cluster.ts';
  */
 export async function publishHost(
   to: { readonly store: Store; readonly keys: Keys; readonly cluster: Cluster },
-  host: Host,
+  hostName: string,
+  { hostId, address, linkLocal }: Underlay,
 ): Promise<void> {
-  if (isDeepStrictEqual(to.cluster.host(host.id), host)) return;
-  await to.store.transact({
-    conditions: [],
-    writes: [{ put: to.keys.host(host.id), value: records.host.render(host) }],
-  });
+  const host: Host = { v: 1, id: hostId, name: hostName, address, ...(linkLocal && { linkLocal }) };
+  if (isDeepStrictEqual(to.cluster.host(hostId), host)) return;
+  const value = records.host.render(host);
+  await to.store.transact({ conditions: [], writes: [{ put: to.keys.host(hostId), value }] });
 }

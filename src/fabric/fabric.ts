@@ -10,6 +10,8 @@ import type { Block, Endpoint, Network } from '../model/records.ts';
 export interface Underlay {
   readonly hostId: string;
   readonly address: string;
+  /** IPv6 address by which its neighbours on the underlay reach it. */
+  readonly linkLocal?: string;
   /** Bytes that fit through the uplink. */
   readonly mtu: number;
   /** UDP port of VXLAN, the same on all hosts. */
@@ -20,7 +22,7 @@ export interface Underlay {
 export interface Peer {
   readonly id: string;
   readonly address: string;
-  /** IPv6 address that its neighbours on the underlay reach it by. */
+  /** IPv6 address by which its neighbours on the underlay reach it. */
   readonly linkLocal?: string;
   /** Absent: no route to it. `via` present: it is behind a router. */
   readonly path?: { readonly link: string; readonly via?: string };
