@@ -26,7 +26,7 @@ import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { hostIdIn } from './host-id.ts';
-import { publishHost } from './host-record.ts';
+import { keepAlive, publishHost } from './host-record.ts';
 import { openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { networkUseCases } from './networks.ts';
@@ -79,8 +79,7 @@ export function startAgent(options: AgentOptions): Agent {
   const membership = new Membership(store, keys, hostId);
   const announcements = announcementsTo(store, keys);
   const views = new Views(cluster, ledger, kernel, underlay);
-  const passes = passesOver(kernel, ledger, views);
-  const reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
+  const reconciler = new Reconciler({ ...passesOver(kernel, ledger, views), fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const readiness = new Readiness(() => established && mirror.connected);
 
@@ -140,13 +139,9 @@ export function startAgent(options: AgentOptions): Agent {
 
   function onNews(changed: readonly string[]): void {
     const scopes = scopesOf(changed);
-    if (scopes === 'all') void markAll();
+    if (scopes === 'all') reconciler.markAll();
     else for (const scope of scopes) reconciler.mark(scope);
     readiness.check();
-  }
-
-  async function markAll(): Promise<void> {
-    for (const scope of await passes.scopes()) reconciler.mark(scope);
   }
 
   async function follow(): Promise<void> {
@@ -186,7 +181,7 @@ export function startAgent(options: AgentOptions): Agent {
     });
     const moved = uplink !== undefined && (uplink.address !== found.address || uplink.mtu !== found.mtu);
     uplink = found;
-    if (moved) await markAll();
+    if (moved) reconciler.markAll();
     if (mirror.connected) await publishHost({ store, keys, cluster }, hostName, underlay());
   }
 
@@ -211,7 +206,15 @@ export function startAgent(options: AgentOptions): Agent {
   }
 
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
-  const following = follow();
+  const following = Promise.all([
+    follow(),
+    keepAlive(
+      { store, keys },
+      hostId,
+      (error) => log.debug({ reason: explain(error) }, 'not announced yet'),
+      stopping.signal,
+    ),
+  ]);
   const timer = setInterval(() => void resync(), resyncMs);
 
   return {
