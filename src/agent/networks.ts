@@ -91,6 +91,7 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
   async function refuseMisfits(options: NetworkOptions, cidrs: readonly string[]): Promise<void> {
     const fabric = fabrics.get(options.fabric ?? defaultFabric);
     if (fabric !== undefined) refuseMtu(options.mtu, cidrs, fabric, host.underlay());
+    if (fabric?.isolated === false && !host.kernel.hasIpv6()) refuseIpv6(cidrs);
     const name = cluster.host(host.id)?.name ?? host.id;
     const own = (await host.kernel.addresses()).map(({ address }) => ({ address, name }));
     for (const cidr of cidrs) {
@@ -112,6 +113,16 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
 /** Whose namespace holds the network: a namespace of its own, or the host's. */
 export function scopeOf({ vni }: Pick<Network, 'vni'>): Scope {
   return vni === undefined ? 'host' : namespaceName(vni);
+}
+
+/** A namespace of the network's own has IPv6 in any case. */
+function refuseIpv6(cidrs: readonly string[]): void {
+  const subnet = cidrs.find((cidr) => familyOf(cidr) === 6);
+  if (subnet === undefined) return;
+  throw new WeftError(
+    'invalid',
+    `subnet ${subnet} cannot be routed, because IPv6 is switched off on this host; set net.ipv6.conf.default.disable_ipv6=0 and the uplink's too, or use -o weft.fabric=vxlan`,
+  );
 }
 
 function refuseMtu(

@@ -21,7 +21,7 @@ import {
   pathsTo,
 } from './routing.ts';
 import { currentNamespace, inNamespace, openRouteSocket } from './syscalls.ts';
-import { enableForwarding, makeSysctlsWritable } from './sysctl.ts';
+import { enableForwarding, hasIpv6, makeSysctlsWritable } from './sysctl.ts';
 
 export type { HostAddress, MainRoute, Namespace, PathTo };
 
@@ -62,6 +62,8 @@ export interface Kernel {
 
   /** A managed plugin has /proc/sys read-only; remounts it. */
   makeSysctlsWritable(): void;
+  /** Whether links that are made in the host's namespace have IPv6; an administrator may have switched it off. */
+  hasIpv6(): boolean;
   /** Turns routing on where it is off. */
   enableForwarding(families: readonly Family[]): Settled;
 
@@ -177,6 +179,10 @@ class LinuxKernel implements Kernel {
 
   makeSysctlsWritable(): void {
     makeSysctlsWritable();
+  }
+
+  hasIpv6(): boolean {
+    return inNamespace(this.#hostFd, hasIpv6);
   }
 
   enableForwarding(families: readonly Family[]): Settled {

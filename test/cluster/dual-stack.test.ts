@@ -146,6 +146,15 @@ describe.each([
     });
   });
 
+  test('a host without IPv6 is told so, and what to do', async () => {
+    const disable = (value: 0 | 1) =>
+      known('h2').exec(['sysctl', '-w', `net.ipv6.conf.default.disable_ipv6=${value}`]);
+    await disable(1);
+    const routed = createNetwork(known('h2'), 'wrong', ['--ipv6', '--subnet', 'fd77::/64']);
+    expect(await complaint(routed)).toContain('IPv6 is switched off on this host');
+    await disable(0);
+  });
+
   test('networks without a name get an IPv6 subnet each', async () => {
     const subnets = new Set<string>();
     for (const host of lab.hosts) {

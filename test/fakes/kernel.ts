@@ -174,6 +174,10 @@ export class FakeKernel implements Kernel {
 
   makeSysctlsWritable(): void {}
 
+  hasIpv6(): boolean {
+    return true;
+  }
+
   enableForwarding(families: readonly Family[]): Settled {
     const off = families.filter((family) => !this.#forwarding.has(family));
     for (const family of off) this.#forwarding.add(family);

@@ -152,6 +152,10 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
     expect(await kernel.ensureForwardAccept()).toEqual({ changed: true });
   });
 
+  test('tells that links get IPv6', () => {
+    expect(kernel.hasIpv6()).toBe(true);
+  });
+
   test('turns routing on once', () => {
     expect(kernel.enableForwarding([4, 6])).toEqual({ changed: true });
     expect(kernel.enableForwarding([4, 6])).toEqual({ changed: false });
