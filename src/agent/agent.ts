@@ -79,13 +79,15 @@ export function startAgent(options: AgentOptions): Agent {
   const membership = new Membership(store, keys, hostId);
   const announcements = announcementsTo(store, keys);
   const views = new Views(cluster, ledger, kernel, underlay);
-  const reconciler = new Reconciler({ ...passesOver(kernel, ledger, views), fullPassMs: resyncMs, log });
+  const passes = passesOver(kernel, ledger, views);
+  const reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const readiness = new Readiness(() => established && mirror.connected);
 
   let uplink: Uplink | undefined;
   /** The cluster's state is known here, and this host known to the cluster. */
   let established = false;
+  let establishing: NodeJS.Timeout | undefined;
 
   const ipam: Ipam = {
     store,
@@ -117,12 +119,16 @@ export function startAgent(options: AgentOptions): Agent {
     ready: () => readiness.wait(readyTimeoutMs),
     giveBack,
   };
+  const networks = networkUseCases(host);
   const settle = settlement({
     hostId,
     cluster,
     ledger,
     membership,
     announcements,
+    unlinkedEndpoints: passes.unlinked,
+    forgetUnlinked: passes.forgetUnlinked,
+    deleteNetwork: networks.deleteNetwork,
     heldAddresses: () => assignmentsOf(ipam, hostId),
     releaseAddress: (held) => releaseHeld(ipam, held),
     releasePool: (poolId) => releasePool(ipam, poolId),
@@ -170,7 +176,8 @@ export function startAgent(options: AgentOptions): Agent {
     } catch (error) {
       readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'this host cannot take part yet');
-      setTimeout(() => void establish(), establishRetryMs).unref();
+      clearTimeout(establishing);
+      establishing = setTimeout(() => void establish(), establishRetryMs).unref();
     }
   }
 
@@ -186,7 +193,7 @@ export function startAgent(options: AgentOptions): Agent {
   }
 
   async function resync(): Promise<void> {
-    if (!established) return mirror.complete ? await establish() : undefined;
+    if (!established) return;
     try {
       await refresh();
       if (mirror.connected) await settle();
@@ -218,7 +225,7 @@ export function startAgent(options: AgentOptions): Agent {
   const timer = setInterval(() => void resync(), resyncMs);
 
   return {
-    network: { ...networkUseCases(host), ...endpointUseCases(host) },
+    network: { ...networks, ...endpointUseCases(host) },
     addresses: addressUseCases(host, ipam),
     async close() {
       clearInterval(timer);

@@ -18,9 +18,20 @@ const leastMtu6 = 1280;
 
 export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwork' | 'deleteNetwork'> {
   const { ledger, membership, reconciler, cluster, log } = host;
+  /** In the store perhaps, and not in the ledger yet. */
+  const creating = new Set<string>();
 
   async function createNetwork(request: CreateNetwork): Promise<void> {
     if (ledger.networks.get(request.id) !== undefined) return;
+    creating.add(request.id);
+    try {
+      await create(request);
+    } finally {
+      creating.delete(request.id);
+    }
+  }
+
+  async function create(request: CreateNetwork): Promise<void> {
     const options = parseNetworkOptions(request.options);
     const [first] = request.pools;
     if (first === undefined) {
@@ -31,30 +42,43 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
     const cidrs = request.pools.map(({ cidr }) => cidr);
     await refuseMisfits(options, cidrs);
     const key = options.network ?? first.cidr;
+    await leaveForgotten(key);
     const network = await membership.join({
       key,
       dockerNetwork: request.id,
       options,
       internal: request.internal,
-      pools: cidrs,
+      pools: request.pools.map(({ cidr }) => cidr),
     });
     try {
       await ledger.networks.put(ledgerNetwork(request.id, network, options));
-      for (const pool of held) await ledger.pools.put({ ...pool, network: request.id });
+      await keepPools(held.map((pool) => ({ ...pool, network: request.id })));
       await settleKernel(network);
-    } catch (error) {
+    } catch (cause) {
       await deleteNetwork(request.id);
-      for (const { network: _, ...pool } of held) await ledger.pools.put(pool);
-      throw error;
+      await keepPools(held);
+      throw new WeftError('kernel', `network ${key} could not be set up on this host: ${explain(cause)}`, {
+        cause,
+      });
     }
     log.info({ network: key, fabric: network.fabric, docker: request.id }, 'network is on this host');
     warnOfOtherFamily(network);
+  }
+
+  /** What was removed while the store was away must not stand in the way of its successor. */
+  async function leaveForgotten(key: string): Promise<void> {
+    const recorded = cluster.participant(key, host.id)?.dockerNetworks ?? [];
+    const gone = recorded.filter((id) => ledger.networks.get(id) === undefined && !creating.has(id));
+    if (gone.length > 0) await membership.leave(key, gone);
   }
 
   async function deleteNetwork(id: string): Promise<void> {
     const network = ledger.networks.get(id);
     if (network === undefined) return;
     await ledger.networks.delete(id);
+    // Docker removes no network that has endpoints: those still here are some that it has lost.
+    const lost = ledger.endpoints.all().filter((endpoint) => endpoint.network === id);
+    await Promise.all(lost.map((endpoint) => ledger.endpoints.delete(endpoint.id)));
     await Promise.all([
       settleKernel(network).catch((error: unknown) => {
         log.warn({ network: network.key, reason: explain(error) }, 'the kernel will be cleaned up later');
@@ -86,6 +110,11 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
       'invalid',
       `subnet ${cidr} was not handed out by weft-ipam, so other hosts could use its addresses too; add --ipam-driver weft-ipam`,
     );
+  }
+
+  /** But for one that Docker has given back meanwhile, because the call took too long for it. */
+  async function keepPools(pools: readonly LedgerPool[]): Promise<void> {
+    for (const pool of pools) if (ledger.pools.get(pool.id) !== undefined) await ledger.pools.put(pool);
   }
 
   async function refuseMisfits(options: NetworkOptions, cidrs: readonly string[]): Promise<void> {

@@ -4,12 +4,12 @@ import { merge, type NetworkView } from '../fabric/fabric.ts';
 import { isolationTable } from '../fabric/isolation.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { diff } from '../kernel/diff.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Kernel, Namespace } from '../kernel/kernel.ts';
 import type { NamespaceState } from '../kernel/state.ts';
 import { familyOf } from '../model/address.ts';
 import { hostEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import { scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 import { networkOf, type Views } from './views.ts';
@@ -17,9 +17,15 @@ import { networkOf, type Views } from './views.ts';
 export interface Passes {
   pass(scope: Scope): Promise<number>;
   scopes(): Promise<readonly Scope[]>;
+  /** Endpoints whose link was not there at the last pass: not joined yet, or lost by Docker. */
+  unlinked(): LedgerEndpoint[];
+  /** Strikes it off the ledger, unless it has its link by now. */
+  forgetUnlinked(endpoint: LedgerEndpoint): Promise<void>;
 }
 
 export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes {
+  const unlinked = new Map<Scope, readonly LedgerEndpoint[]>();
+
   /** Each network once, however many Docker networks it is here. */
   function networks(): Network[] {
     return [...new Map(ledger.networks.all().map((network) => [network.key, networkOf(network)])).values()];
@@ -37,9 +43,23 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
     );
   }
 
+  function scopeOfEndpoint({ network: id }: LedgerEndpoint): Scope | undefined {
+    const network = ledger.networks.get(id);
+    return network && scopeOf(network);
+  }
+
+  async function open(scope: Scope): Promise<Namespace> {
+    return scope === 'host' ? kernel.host : await kernel.namespace(scope);
+  }
+
   async function bringInLine(scope: Scope, members: readonly Network[]): Promise<number> {
-    const namespace = scope === 'host' ? kernel.host : await kernel.namespace(scope);
+    const namespace = await open(scope);
     const actual = await namespace.read();
+    const endpoints = ledger.endpoints.all().filter((endpoint) => scopeOfEndpoint(endpoint) === scope);
+    unlinked.set(
+      scope,
+      endpoints.filter((endpoint) => !hasLink(actual, endpoint)),
+    );
     const changes = diff(actual, await desiredIn(members, actual));
     if (changes.length > 0) await namespace.apply(changes);
     return changes.length;
@@ -67,7 +87,21 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
       const members = networks().filter((network) => scopeOf(network) === scope);
       if (scope === 'host' || members.length > 0) return await bringInLine(scope, members);
       await kernel.removeNamespace(scope);
+      unlinked.delete(scope);
       return 1;
+    },
+
+    unlinked() {
+      // One that has been joined, left or deleted since is another object, or none.
+      return [...unlinked.values()].flat().filter((seen) => ledger.endpoints.get(seen.id) === seen);
+    },
+
+    async forgetUnlinked(endpoint) {
+      const scope = scopeOfEndpoint(endpoint);
+      if (scope === undefined) return;
+      const actual = await (await open(scope)).read();
+      const isSame = ledger.endpoints.get(endpoint.id) === endpoint;
+      if (isSame && !hasLink(actual, endpoint)) await ledger.endpoints.delete(endpoint.id);
     },
 
     async scopes() {
@@ -75,4 +109,8 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
       return [...new Set(['host', filterScope, ...wanted, ...(await kernel.namespaces())])];
     },
   };
+}
+
+function hasLink({ links }: NamespaceState, { id }: LedgerEndpoint): boolean {
+  return links.some(({ name }) => name === hostEnd(id));
 }

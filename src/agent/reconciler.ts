@@ -33,6 +33,7 @@ export class Reconciler {
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Scopes with a reason to change; what a pass changes in any other was drift. */
   readonly #marked = new Set<Scope>();
+  readonly #wereInLine = new Set<Scope>();
   #open = false;
   /** Changes that nobody had announced: what others broke and weft put right. */
   driftRepaired = 0;
@@ -74,6 +75,11 @@ export class Reconciler {
     await this.#pass(scope);
   }
 
+  /** Whether a pass over the scope has succeeded since weft started. */
+  wasInLine(scope: Scope): boolean {
+    return this.#wereInLine.has(scope);
+  }
+
   #run(scope: Scope): void {
     this.#pass(scope).catch((error: unknown) => {
       this.#work.log.warn({ scope, reason: explain(error) }, 'a pass failed and will be repeated');
@@ -98,6 +104,7 @@ export class Reconciler {
     if (!this.#open) return;
     const announced = this.#marked.delete(scope);
     const changes = await this.#work.pass(scope);
+    this.#wereInLine.add(scope);
     if (changes === 0) return;
     if (!announced) this.driftRepaired += changes;
     this.#work.log.info({ scope, changes, drift: !announced }, 'brought the kernel in line');

@@ -140,7 +140,8 @@ export class FakeKernel implements Kernel {
   }
 
   async linkLocal(link: string): Promise<string | undefined> {
-    return this.hasUplink(link) ? 'fe80::9' : undefined;
+    const uplink = this.#uplinks.find(({ name }) => name === link);
+    return uplink?.addresses.some((own) => own.includes(':')) ? 'fe80::9' : undefined;
   }
 
   async readNftTable(): Promise<InstalledNftTable | undefined> {

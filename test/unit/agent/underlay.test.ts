@@ -1,56 +1,86 @@
 import { describe, expect, test } from 'vitest';
 import { findUplink } from '../../../src/agent/underlay.ts';
-import type { PathTo } from '../../../src/kernel/kernel.ts';
-import { FakeKernel, type Uplink } from '../../fakes/kernel.ts';
+import { FakeKernel } from '../../fakes/kernel.ts';
 
-const eth0: Uplink = { name: 'eth0', mtu: 9000, addresses: ['10.9.0.1/24', 'fd09::1/64'] };
-const eth1: Uplink = { name: 'eth1', mtu: 1500, addresses: ['10.8.0.1/24', 'fd08::1/64'] };
-const kernel = new FakeKernel([eth0, eth1]);
+const kernel = new FakeKernel([
+  { name: 'eth0', mtu: 1500, addresses: ['10.9.0.1/24'] },
+  { name: 'eth1', mtu: 9000, addresses: ['10.10.0.1/24', 'fd10::1/64'] },
+  { name: 'eth2', mtu: 1400, addresses: ['192.0.2.2/24'] },
+]);
 
-describe('a host is known by the address', () => {
+/** Of the kernel, what the search asks. */
+type Asked = Pick<FakeKernel, 'route' | 'addresses' | 'linkLocal'>;
+
+describe('a host is known by', () => {
   test.each([
-    ['from which it reaches the store', ['http://10.8.0.9:2379'], '10.8.0.1', 1500],
-    ['from which it reaches the store over IPv6', ['http://[fd08::9]:2379'], 'fd08::1', 1500],
+    ['the address from which it reaches the store', ['http://10.9.0.7:2379'], '10.9.0.1', 1500],
     [
-      'of the first store that it can reach',
-      ['http://[fd07::9]:2379', 'http://[fd09::9]:2379'],
-      'fd09::1',
-      9000,
+      'that of the first store that it can reach',
+      ['http://10.66.0.7:1', 'http://10.9.0.7:2'],
+      '10.9.0.1',
+      1500,
     ],
-    ['of its first link, when nothing else is known', [], '10.9.0.1', 9000],
-  ])('%s', async (_, endpoints, address, mtu) => {
-    expect(await findUplink(kernel, { endpoints })).toEqual({ address, mtu, linkLocal: 'fe80::9' });
+    ['the one towards everywhere, without a store to reach', [], '192.0.2.2', 1400],
+    ['the same, when the store’s name says nothing now', ['http://store.invalid:2379'], '192.0.2.2', 1400],
+  ])('%s', async (_what, endpoints, address, mtu) => {
+    expect(await findUplink(kernel, { endpoints })).toEqual({ address, mtu });
   });
 
-  test.each(['10.8.0.1', 'fd08::1'])('that the settings give: %s', async (wished) => {
-    const uplink = await findUplink(kernel, { wished, endpoints: ['http://10.9.0.9:2379'] });
-    expect(uplink).toEqual({ address: wished, mtu: 1500, linkLocal: 'fe80::9' });
+  test.each([
+    ['http://10.10.0.7:2379', '10.10.0.1'],
+    ['https://[fd10::7]:2379', 'fd10::1'],
+  ])('an address of the family of the store %s, and the link-local one beside it', async (store, address) => {
+    const found = await findUplink(kernel, { endpoints: [store] });
+    expect(found).toEqual({ address, mtu: 9000, linkLocal: 'fe80::9' });
   });
 
-  test('that lasts, when the kernel would send from a temporary one', async () => {
-    const path: PathTo = { link: 'eth1', linkMtu: 1500, source: 'fd08::5a5a' };
-    const hiding = {
-      route: async () => [path],
-      addresses: () => kernel.addresses(),
-      linkLocal: (link: string) => kernel.linkLocal(link),
-    };
-    expect(await findUplink(hiding, { endpoints: ['http://[fd08::9]:2379'] })).toMatchObject({
-      address: 'fd08::1',
+  test('the address of the settings, before all others', async () => {
+    const endpoints = ['http://10.9.0.7:2379'];
+    expect(await findUplink(kernel, { endpoints, wished: 'fd10::1' })).toEqual({
+      address: 'fd10::1',
+      mtu: 9000,
+      linkLocal: 'fe80::9',
     });
   });
+
+  test('an address that lasts, where the kernel would send from a temporary one', async () => {
+    const hiding: Asked = {
+      addresses: () => kernel.addresses(),
+      linkLocal: (link) => kernel.linkLocal(link),
+      route: async (destinations) =>
+        destinations.map(() => ({ link: 'eth1', linkMtu: 9000, source: 'fd10::5a5a' })),
+    };
+    const found = await findUplink(hiding, { endpoints: ['https://[fd10::7]:2379'] });
+    expect(found.address).toBe('fd10::1');
+  });
+
+  test('its first address, when it has no way anywhere', async () => {
+    const alone = new FakeKernel([{ name: 'eth0', mtu: 1500, addresses: ['10.9.0.1/24'] }]);
+    expect(await findUplink(alone, { endpoints: [] })).toEqual({ address: '10.9.0.1', mtu: 1500 });
+  });
 });
 
-test('a host without IPv6 on its uplink has no link-local address', async () => {
-  const withoutIpv6 = {
-    route: kernel.route.bind(kernel),
+test('a store on this very host says nothing of the uplink', async () => {
+  const local: Asked = {
     addresses: () => kernel.addresses(),
-    linkLocal: async () => undefined,
+    linkLocal: (link) => kernel.linkLocal(link),
+    route: async (destinations) =>
+      destinations.map((_, index) =>
+        index === 0
+          ? { link: 'lo', linkMtu: 65_536, source: '127.0.0.1' }
+          : { link: 'eth0', linkMtu: 1500, source: '10.9.0.1' },
+      ),
   };
-  expect(await findUplink(withoutIpv6, { endpoints: [] })).toEqual({ address: '10.9.0.1', mtu: 9000 });
+  const found = await findUplink(local, { endpoints: ['http://127.0.0.1:2379'] });
+  expect(found).toEqual({ address: '10.9.0.1', mtu: 1500 });
 });
 
-test('an address of the settings that the host does not have is refused by name', async () => {
-  await expect(findUplink(kernel, { wished: 'fd07::1', endpoints: [] })).rejects.toThrow(
-    'no link of this host has the address fd07::1 of WEFT_ADDRESS',
-  );
+test('an address of the settings that no link has is refused by name', async () => {
+  const search = findUplink(kernel, { endpoints: [], wished: '10.9.0.9' });
+  await expect(search).rejects.toThrow('no link of this host has the address 10.9.0.9 of WEFT_ADDRESS');
+});
+
+test('a host without an address is told what to set', async () => {
+  const search = findUplink(new FakeKernel([]), { endpoints: [] });
+  await expect(search).rejects.toThrow('set WEFT_ADDRESS');
 });
