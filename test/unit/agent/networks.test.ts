@@ -1,4 +1,6 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { familyOf } from '../../../src/model/address.ts';
+import { FakeKernel } from '../../fakes/kernel.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import {
   createNetwork,
@@ -167,4 +169,62 @@ test('one whose pools Docker has given back is one it was refused: it goes at th
   await letPass(resyncMs);
   await until(async () => (await keysIn(store)).length === 0);
   expect(host.kernel.host.routes()).toEqual([]);
+});
+
+describe('one with IPv6', () => {
+  const subnet6 = 'fd77::/64';
+  const pool = async (cidr: string) => {
+    await host.addresses.requestPool({ pool: cidr, options: {}, family: familyOf(cidr) });
+    return { cidr };
+  };
+  const createWith = async (cidrs: readonly string[], options: Readonly<Record<string, string>> = {}) =>
+    host.network.createNetwork({
+      id: 'd1',
+      options,
+      internal: false,
+      pools: await Promise.all(cidrs.map(pool)),
+    });
+
+  test.each([
+    { cidrs: [subnet, subnet6], key: subnet },
+    { cidrs: [subnet6], key: subnet6 },
+  ])('is known by the first of its subnets $cidrs, and routed in all of them', async ({ cidrs, key }) => {
+    await createWith(cidrs);
+    expect(await networkKeys()).toEqual([keys.network(key), keys.participant(key, host.id)]);
+    expect(host.kernel.host.routes().map(({ destination }) => destination)).toEqual(cidrs);
+    // Routing is on already: nothing is left to turn on.
+    expect(host.kernel.enableForwarding(cidrs.map(familyOf))).toEqual({ changed: false });
+  });
+
+  test('gets an automatic subnet from the range of the cluster', async () => {
+    const ask = () => host.addresses.requestPool({ options: {}, family: 6 });
+    const pools = [await ask(), await ask()];
+    expect(new Set(pools.map(({ cidr }) => cidr)).size).toBe(2);
+    for (const { cidr } of pools) expect(cidr).toMatch(/^fd.*::\/64$/);
+    expect(await keysIn(store)).toContain(keys.config);
+  });
+
+  test.each([
+    ['its MTU', { 'weft.mtu': '1200' }, 'IPv6 needs 1280'],
+    ['the uplink', { 'weft.fabric': 'vxlan' }, 'IPv6 needs 1280'],
+  ])('is refused where %s is too small for it', async (_what, options, sentence) => {
+    await host.remove();
+    host = startHost(store, 1, new FakeKernel([{ name: 'eth0', mtu: 1320, addresses: ['10.9.0.1/24'] }]));
+    await expect(createWith([subnet6], options)).rejects.toThrow(sentence);
+    expect(await networkKeys()).toEqual([]);
+  });
+
+  test('is refused where the host has an address in it, though others know it by another', async () => {
+    await host.remove();
+    const addresses = ['10.9.0.1/24', 'fd09::1/64'];
+    host = startHost(store, 1, new FakeKernel([{ name: 'eth0', mtu: 1500, addresses }]));
+    await expect(createWith(['fd09::/32'])).rejects.toThrow('contains fd09::1, the address of host h1');
+  });
+
+  test.each(fabrics)('over $fabric, on a host that has IPv6 switched off', async ({ fabric }) => {
+    vi.spyOn(host.kernel, 'hasIpv6').mockReturnValue(false);
+    const creation = createWith([subnet6], { 'weft.fabric': fabric });
+    if (fabric === 'vxlan') return await creation;
+    await expect(creation).rejects.toThrow('use -o weft.fabric=vxlan');
+  });
 });
