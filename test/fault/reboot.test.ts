@@ -35,7 +35,7 @@ beforeAll(async () => {
       { name: 'h1', docker: '28.5' },
       { name: 'h2', docker: '20.10', daemon: { 'live-restore': true } },
     ],
-    settings: { WEFT_RESYNC_SECONDS: '3' },
+    settings: { WEFT_RESYNC_SECONDS: '2' },
   });
   for (const { name, fabric, subnet } of networks) {
     for (const host of lab.hosts) {
