@@ -49,15 +49,15 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
     const sharing = networks().filter(({ vni }) => vni === undefined);
     if (sharing.length === 0) {
       await kernel.removeForwardAccept();
-      await kernel.deleteNftTable();
+      await kernel.host.filters.inet.remove();
       return 0;
     }
     const results = [
-      kernel.enableForwarding([4]),
-      await kernel.ensureForwardAccept(),
-      await kernel.writeNftTable(isolationTable(sharing)),
+      kernel.enableForwarding([4]).changed,
+      (await kernel.ensureForwardAccept()).changed,
+      await kernel.host.filters.inet.write(() => isolationTable(sharing)),
     ];
-    return results.filter(({ changed }) => changed).length;
+    return results.filter((changed) => changed).length;
   }
 
   return {

@@ -14,11 +14,17 @@ const Key = Type.Union([Field, Type.Object({ concat: Type.Array(Field) })]);
 /** With a comment, a counter or a timeout, the key is wrapped once more. */
 const Element = Type.Union([Key, Type.Object({ elem: Type.Object({ val: Key }) })]);
 
+const Types = Type.Union([Type.String(), Type.Array(Type.String())]);
 const Listed = Type.Object({
   name: Type.String(),
-  type: Type.Union([Type.String(), Type.Array(Type.String())]),
+  type: Types,
   flags: Type.Optional(Type.Array(Type.String())),
-  elem: Type.Optional(Type.Array(Element)),
+});
+const ListedSet = Type.Object({ ...Listed.properties, elem: Type.Optional(Type.Array(Element)) });
+const ListedMap = Type.Object({
+  ...Listed.properties,
+  map: Types,
+  elem: Type.Optional(Type.Array(Type.Tuple([Element, Key]))),
 });
 const Chain = Type.Object({
   name: Type.String(),
@@ -31,8 +37,11 @@ const Rule = Type.Object({ chain: Type.String(), comment: Type.Optional(Type.Str
 const Listing = Type.Object({
   nftables: Type.Array(
     Type.Object({
-      table: Type.Optional(Type.Object({ family: Type.Literal('inet'), name: Type.Literal('weft') })),
-      set: Type.Optional(Listed),
+      table: Type.Optional(
+        Type.Object({ family: Type.Enum(['inet', 'bridge']), name: Type.Literal('weft') }),
+      ),
+      set: Type.Optional(ListedSet),
+      map: Type.Optional(ListedMap),
       chain: Type.Optional(Chain),
       rule: Type.Optional(Rule),
     }),
@@ -45,12 +54,16 @@ const Listing = Type.Object({
  */
 export function parseNftTable(json: string): InstalledNftTable | undefined {
   const { nftables } = parse(json);
-  if (!nftables.some(({ table }) => table !== undefined)) return undefined;
+  const table = nftables.find(({ table }) => table !== undefined)?.table;
+  if (table === undefined) return undefined;
   const rules = nftables.flatMap(({ rule }) => rule ?? []);
   return {
-    family: 'inet',
+    family: table.family,
     name: 'weft',
-    sets: nftables.flatMap(({ set }) => (set === undefined ? [] : [asSet(set)])),
+    sets: nftables.flatMap(({ set, map }) => [
+      ...(set === undefined ? [] : [asSet(set)]),
+      ...(map === undefined ? [] : [asMap(map)]),
+    ]),
     chains: nftables.flatMap(({ chain }) => (chain === undefined ? [] : [asChain(chain, rules)])),
   };
 }
@@ -63,13 +76,26 @@ function parse(json: string): Static<typeof Listing> {
   }
 }
 
-function asSet({ name, type, flags = [], elem = [] }: Static<typeof Listed>): NftSet {
-  return {
-    name,
-    type: typeof type === 'string' ? [type] : type,
-    interval: flags.includes('interval'),
-    elements: elem.map((element) => keyText(isWrapped(element) ? element.elem.val : element)),
-  };
+function asSet({ elem = [], ...listed }: Static<typeof ListedSet>): NftSet {
+  return { ...asKeys(listed), elements: elem.map(elementText) };
+}
+
+function asMap({ elem = [], map, ...listed }: Static<typeof ListedMap>): NftSet {
+  const elements = elem.map(([key, value]) => `${elementText(key)} : ${keyText(value)}`);
+  return { ...asKeys(listed), data: fieldTypes(map), elements };
+}
+
+function asKeys({ name, type, flags = [] }: Static<typeof Listed>) {
+  return { name, type: fieldTypes(type), interval: flags.includes('interval') };
+}
+
+/** Several are a text with dots, or an array: it depends on what they are of, and on the version. */
+function fieldTypes(types: Static<typeof Types>): string[] {
+  return typeof types === 'string' ? types.split(' . ') : types;
+}
+
+function elementText(element: Static<typeof Element>): string {
+  return keyText(isWrapped(element) ? element.elem.val : element);
 }
 
 function isWrapped(element: Static<typeof Element>): element is { elem: { val: Static<typeof Key> } } {
@@ -82,9 +108,16 @@ function keyText(key: Static<typeof Key>): string {
 }
 
 function fieldText(field: Static<typeof Field>): string {
-  if (typeof field !== 'object') return String(field);
+  if (typeof field !== 'object') return String(protocolNumbers.get(field) ?? field);
   return 'prefix' in field ? `${field.prefix.addr}/${field.prefix.len}` : field.range.join('-');
 }
+
+/** nft prints a protocol by its name where the system knows one. */
+const protocolNumbers = new Map<string | number, number>([
+  ['tcp', 6],
+  ['udp', 17],
+  ['sctp', 132],
+]);
 
 function asChain(
   { name, type, hook, prio, policy = 'accept' }: Static<typeof Chain>,

@@ -4,14 +4,16 @@
  */
 import { createHash } from 'node:crypto';
 
-/** A set that rules name as `@name`. */
+/** A set that rules name as `@name`, or a map. */
 export interface NftSet {
   readonly name: string;
   /** One type a field of the key: `['ipv4_addr']`, `['ifname', 'ipv4_addr']`. */
   readonly type: readonly string[];
+  /** Of a map: what a key leads to, a type a field. */
+  readonly data?: readonly string[];
   /** Whether elements may be prefixes; those must not overlap. */
   readonly interval: boolean;
-  /** nft's text: `10.0.0.1`, `10.0.0.0/26`, `weft0a1b . 10.0.0.1`. */
+  /** nft's text: `10.0.0.1`, `10.0.0.0/26`, `weft0a1b . 10.0.0.1`; of a map `6 . 8080 : 10.0.0.1 . 80`. */
   readonly elements: readonly string[];
 }
 
@@ -32,7 +34,8 @@ export interface NftChain extends ChainBase {
 }
 
 export interface NftTable {
-  readonly family: 'inet';
+  /** `bridge` sees the frames between the ports of a bridge. */
+  readonly family: 'inet' | 'bridge';
   readonly name: 'weft';
   readonly sets: readonly NftSet[];
   readonly chains: readonly NftChain[];
@@ -64,10 +67,12 @@ export function renderNftRemoval({ family, name }: Pick<NftTable, 'family' | 'na
   return `add table ${family} ${name}\ndelete table ${family} ${name}\n`;
 }
 
-function renderSet({ name, type, interval, elements }: NftSet): string {
+function renderSet({ name, type, data, interval, elements }: NftSet): string {
+  const kind = data === undefined ? 'set' : 'map';
+  const types = [type, ...(data === undefined ? [] : [data])].map((fields) => fields.join(' . '));
   const flags = interval ? ' flags interval;' : '';
   const content = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
-  return `  set ${name} { type ${type.join(' . ')};${flags}${content} }`;
+  return `  ${kind} ${name} { type ${types.join(' : ')};${flags}${content} }`;
 }
 
 function renderChain({ name, base, rules }: NftChain): string {
@@ -111,7 +116,8 @@ function without(elements: Set<string>, others: Set<string>): string[] {
 
 function renderElements(verb: string, table: NftTable, set: NftSet, elements: string[]): string[] {
   if (elements.length === 0) return [];
-  return [`${verb} element ${table.family} ${table.name} ${set.name} { ${elements.join(', ')} }`];
+  const told = verb === 'add' ? elements : elements.map((element) => element.replace(/ : .*/, ''));
+  return [`${verb} element ${table.family} ${table.name} ${set.name} { ${told.join(', ')} }`];
 }
 
 /** What the kernel will hold of a table. */
@@ -126,7 +132,7 @@ export function asInstalled({ chains, ...table }: NftTable): InstalledNftTable {
 function skeletonOf({ sets, chains }: InstalledNftTable): string {
   const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
   return JSON.stringify([
-    sets.toSorted(byName).map(({ name, type, interval }) => [name, type, interval]),
+    sets.toSorted(byName).map(({ name, type, data = [], interval }) => [name, type, data, interval]),
     chains
       .toSorted(byName)
       .map(({ name, base, fingerprints }) => [
@@ -137,11 +143,37 @@ function skeletonOf({ sets, chains }: InstalledNftTable): string {
   ]);
 }
 
-/** As nft prints them: a prefix of one address is that address, a name has no quotes. */
 function elementsOf({ elements }: NftSet): Set<string> {
-  return new Set(elements.map((element) => element.split(' . ').map(canonicalField).join(' . ')));
+  return new Set(elements.map(canonicalElement));
+}
+
+/** As nft prints it: a prefix of one address is that address, a name has no quotes. */
+function canonicalElement(element: string): string {
+  const fields = (part: string) => part.split(' . ').map(canonicalField).join(' . ');
+  return element.split(' : ').map(fields).join(' : ');
 }
 
 function canonicalField(field: string): string {
   return field.replaceAll('"', '').replace(field.includes(':') ? /\/128$/ : /\/32$/, '');
+}
+
+/** Elements of one set. */
+export interface NftElements {
+  readonly set: Pick<NftSet, 'name' | 'type' | 'data'>;
+  readonly elements: readonly string[];
+}
+
+/** The installed table after elements were added to it, or taken out. */
+export function withElements(
+  installed: InstalledNftTable,
+  verb: 'add' | 'delete',
+  { set: { name }, elements }: NftElements,
+): InstalledNftTable {
+  const changed = elements.map(canonicalElement);
+  const sets = installed.sets.map((set) => {
+    if (set.name !== name) return set;
+    const others = without(elementsOf(set), new Set(changed));
+    return { ...set, elements: verb === 'add' ? [...others, ...changed] : others };
+  });
+  return { ...installed, sets };
 }

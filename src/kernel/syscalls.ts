@@ -37,7 +37,8 @@ const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
-const NETLINK_ROUTE = 0;
+/** Protocols of netlink: links, addresses and routes; packet filter and connections. */
+const netlinkProtocols = { rtnetlink: 0, netfilter: 12 } as const;
 const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
@@ -49,12 +50,13 @@ const NETLINK_GET_STRICT_CHK = 12;
 const receiveBytes = 4 * 1024 * 1024;
 
 /**
- * An rtnetlink socket of the current namespace, as a descriptor. It never blocks for an answer: the kernel
+ * A netlink socket of the current namespace, as a descriptor. It never blocks for an answer: the kernel
  * carries out a request inside the write, so what there is to read is there when the write returns.
  */
-export function openRouteSocket(): number {
-  const purpose = 'open an rtnetlink socket';
-  const fd = call('socket', purpose, AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+export function openNetlinkSocket(protocol: keyof typeof netlinkProtocols): number {
+  const purpose = `open a netlink socket (${protocol})`;
+  const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = call('socket', purpose, AF_NETLINK, type, netlinkProtocols[protocol]);
   try {
     const anyPort = Buffer.alloc(12);
     anyPort.writeUInt16LE(AF_NETLINK);

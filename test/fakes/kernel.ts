@@ -4,7 +4,6 @@
  */
 import { WeftError } from '../../src/errors.ts';
 import type { HostAddress, Kernel, MainRoute, Namespace, PathTo, Settled } from '../../src/kernel/kernel.ts';
-import { asInstalled, type InstalledNftTable, type NftTable, renderNftUpdate } from '../../src/kernel/nft.ts';
 import type { Change, Route } from '../../src/kernel/state.ts';
 import {
   contains,
@@ -40,7 +39,6 @@ export class FakeKernel implements Kernel {
   readonly #own = new Map<string, FakeNamespace>();
   readonly #failures: Failable[] = [];
   readonly #forwarding = new Set<Family>();
-  #nft: InstalledNftTable | undefined;
   #forwardAccepted = false;
 
   constructor(uplinks = defaultUplinks) {
@@ -137,23 +135,6 @@ export class FakeKernel implements Kernel {
     return this.#uplinks.flatMap(({ name, mtu, addresses }) =>
       addresses.map((own) => ({ address: own.replace(/\/.*/, ''), link: name, linkMtu: mtu })),
     );
-  }
-
-  async readNftTable(): Promise<InstalledNftTable | undefined> {
-    this.attempt('nft', 'could not read the nft table');
-    return this.#nft;
-  }
-
-  async writeNftTable(table: NftTable): Promise<Settled> {
-    this.attempt('nft', 'could not write the nft table');
-    if (renderNftUpdate(this.#nft, table) === undefined) return { changed: false };
-    this.#nft = asInstalled(table);
-    return { changed: true };
-  }
-
-  async deleteNftTable(): Promise<void> {
-    this.attempt('nft', 'could not delete the nft table');
-    this.#nft = undefined;
   }
 
   async ensureForwardAccept(): Promise<Settled> {
