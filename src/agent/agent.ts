@@ -79,7 +79,7 @@ export function startAgent(options: AgentOptions): Agent {
   const membership = new Membership(store, keys, hostId);
   const announcements = announcementsTo(store, keys);
   const views = new Views(cluster, ledger, kernel, underlay);
-  const passes = passesOver(kernel, ledger, views);
+  const passes = passesOver(kernel, views);
   const reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const readiness = new Readiness(() => established && mirror.connected);

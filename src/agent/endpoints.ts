@@ -2,6 +2,7 @@
 import { explain, WeftError } from '../errors.ts';
 import type { Fabric, LocalEndpoint } from '../fabric/fabric.ts';
 import { fabrics } from '../fabric/registry.ts';
+import { sendersOf } from '../fabric/senders.ts';
 import type { Namespace } from '../kernel/namespace.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
 import { parseInterface, printAddress } from '../model/address.ts';
@@ -58,10 +59,17 @@ export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetw
     const endpoint = { ...known, sandbox, slot };
     await ledger.endpoints.put(endpoint);
     const local = localEndpoint(endpoint, network.key, host.id);
-    const view = views.network(networkOf(network), new Map(), () => false);
+    const record = networkOf(network);
+    const view = {
+      ...views.network(record, new Map(), () => false),
+      beyond: views.beyond(record, sandbox),
+    };
     try {
       const namespace = await namespaceOf(network);
-      await namespace.apply(puts(fabric.endpoint(view, local)));
+      await Promise.all([
+        namespace.apply(puts(fabric.endpoint(view, local))),
+        admit(network, fabric, namespace, local),
+      ]);
     } catch (error) {
       await detach(network, fabric, local);
       await ledger.endpoints.put(known);
@@ -117,7 +125,26 @@ export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetw
     const view = views.network(networkOf(network), new Map(), () => false);
     const { links } = fabric.endpoint(view, endpoint);
     const namespace = await namespaceOf(network);
-    await namespace.apply(links.map((object) => ({ do: 'delete', kind: 'link', object })));
+    await Promise.all([
+      namespace.apply(links.map((object) => ({ do: 'delete', kind: 'link', object }))),
+      namespace.filters[fabric.filter].delete(sendersOf(endpoint)),
+    ]);
+  }
+
+  /** Lets the network hear the endpoint. */
+  async function admit(
+    network: LedgerNetwork,
+    fabric: Fabric,
+    { filters }: Namespace,
+    endpoint: LocalEndpoint,
+  ): Promise<void> {
+    try {
+      await filters[fabric.filter].put(sendersOf(endpoint));
+    } catch (error) {
+      // Somebody has flushed the table. A pass makes it anew, this endpoint included.
+      log.warn({ network: network.key, reason: explain(error) }, 'the packet filter is made anew');
+      await reconciler.settle(fabric.isolated ? scopeOf(network) : filterScope);
+    }
   }
 
   async function namespaceOf(network: LedgerNetwork): Promise<Namespace> {

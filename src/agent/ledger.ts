@@ -23,6 +23,8 @@ const LedgerNetwork = Type.Object({
   vni: Type.Optional(Type.Integer()),
   mtu: Type.Optional(Type.Integer()),
   internal: Type.Boolean(),
+  isolate: Type.Optional(Type.Boolean()),
+  gateway: Type.Optional(Type.Boolean()),
   pools: Type.Array(text),
   interfacePrefix: text,
 });

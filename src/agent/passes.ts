@@ -1,29 +1,24 @@
 /** What a pass of the reconciler does, scope by scope. */
 
 import { merge, type NetworkView } from '../fabric/fabric.ts';
-import { isolationTable } from '../fabric/isolation.ts';
+import { hostTable } from '../fabric/host-table.ts';
 import { fabrics } from '../fabric/registry.ts';
+import { segmentTable } from '../fabric/senders.ts';
 import { diff } from '../kernel/diff.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { NamespaceState } from '../kernel/state.ts';
 import { hostEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
-import type { Ledger } from './ledger.ts';
 import { scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
-import { networkOf, type Views } from './views.ts';
+import type { Views } from './views.ts';
 
 export interface Passes {
   pass(scope: Scope): Promise<number>;
   scopes(): Promise<readonly Scope[]>;
 }
 
-export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes {
-  /** Each network once, however many Docker networks it is here. */
-  function networks(): Network[] {
-    return [...new Map(ledger.networks.all().map((network) => [network.key, networkOf(network)])).values()];
-  }
-
+export function passesOver(kernel: Kernel, views: Views): Passes {
   /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
   async function desiredIn(members: readonly Network[], actual: NamespaceState): Promise<NamespaceState> {
     const links = new Set(actual.links.map(({ name }) => name));
@@ -44,33 +39,51 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
     return changes.length;
   }
 
+  async function bringSegmentInLine(scope: Scope, members: readonly Network[]): Promise<number> {
+    const { filters } = await kernel.namespace(scope);
+    const endpoints = () => members.flatMap(({ key }) => views.attached(key));
+    // First, so that no link is ever there without it.
+    const changed = await filters.bridge.write(() => segmentTable(endpoints()));
+    return Number(changed) + (await bringInLine(scope, members));
+  }
+
   /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
   async function filter(): Promise<number> {
-    const sharing = networks().filter(({ vni }) => vni === undefined);
+    const sharing = views.networks().filter(({ vni }) => vni === undefined);
     if (sharing.length === 0) {
       await kernel.removeForwardAccept();
       await kernel.host.filters.inet.remove();
       return 0;
     }
+    const uplinks = await uplinkNames();
     const results = [
       kernel.enableForwarding([4]).changed,
       (await kernel.ensureForwardAccept()).changed,
-      await kernel.host.filters.inet.write(() => isolationTable(sharing)),
+      await kernel.host.filters.inet.write(() => hostTable(views.hostTable(uplinks))),
     ];
     return results.filter((changed) => changed).length;
+  }
+
+  /** The links by which the other hosts are reached, and reach this one. */
+  async function uplinkNames(): Promise<string[]> {
+    const { address } = views.underlay();
+    const own = (await kernel.addresses()).filter((candidate) => candidate.address === address);
+    const paths = [...(await views.peers()).values()].flatMap(({ path }) => path ?? []);
+    return [...new Set([...own, ...paths].map(({ link }) => link))];
   }
 
   return {
     async pass(scope) {
       if (scope === filterScope) return await filter();
-      const members = networks().filter((network) => scopeOf(network) === scope);
-      if (scope === 'host' || members.length > 0) return await bringInLine(scope, members);
+      const members = views.networks().filter((network) => scopeOf(network) === scope);
+      if (scope === 'host') return await bringInLine(scope, members);
+      if (members.length > 0) return await bringSegmentInLine(scope, members);
       await kernel.removeNamespace(scope);
       return 1;
     },
 
     async scopes() {
-      const wanted = networks().map(scopeOf);
+      const wanted = views.networks().map(scopeOf);
       return [...new Set(['host', filterScope, ...wanted, ...(await kernel.namespaces())])];
     },
   };

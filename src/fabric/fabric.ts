@@ -2,6 +2,7 @@
  * The contract of a fabric: a pure function from what the cluster holds to what this host's kernel should
  * hold. It reads nothing, remembers nothing and decides nothing about when; the reconciler does the rest.
  */
+import type { NftTable } from '../kernel/nft.ts';
 import type { NamespaceState } from '../kernel/state.ts';
 import type { Family } from '../model/address.ts';
 import type { Block, Endpoint, Network } from '../model/records.ts';
@@ -41,6 +42,8 @@ export interface NetworkView {
   readonly blocks: readonly Block[];
   /** Endpoints on other hosts. */
   readonly remote: readonly Endpoint[];
+  /** Subnets of other networks that its containers may reach, and have no way to yet. */
+  readonly beyond: readonly string[];
   /** Endpoints on this host whose link exists, or is about to. */
   readonly local: readonly LocalEndpoint[];
 }
@@ -57,6 +60,8 @@ export interface Fabric {
   overhead(underlay: Family): number;
   /** Each network has a VNI and a namespace of its own. */
   readonly isolated: boolean;
+  /** The nftables table, in its namespace, that first sees what a container sends. */
+  readonly filter: NftTable['family'];
   /** Prefix length with which a container holds an address of a pool. */
   addressLength(family: Family, poolLength: number): number;
   /** Everything of this network in its namespace, the endpoints' part included. */

@@ -9,8 +9,18 @@
  */
 import type { NamespaceState, Route } from '../kernel/state.ts';
 import { emptyState } from '../kernel/state.ts';
-import { type Family, parseAddress, parsePrefix, printAddress, singleLength } from '../model/address.ts';
+import {
+  type Family,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+  prefixSize,
+  printAddress,
+  printPrefix,
+  singleLength,
+} from '../model/address.ts';
 import { containerEnd, hostEnd, nextHopMac } from '../model/names.ts';
+import type { Network } from '../model/records.ts';
 import {
   containerMtu,
   type Fabric,
@@ -26,6 +36,7 @@ const nextHopPrefix = { 4: '169.254.1.', 6: 'fe80::' } as const satisfies Record
 export const routed: Fabric = {
   name: 'routed',
   isolated: false,
+  filter: 'inet',
   overhead: () => 0,
   addressLength: (family) => singleLength(family),
   desired: (view) =>
@@ -38,8 +49,9 @@ export const routed: Fabric = {
     routes: endpoint.addresses.flatMap((address) => {
       const { family } = parseAddress(address);
       const via = nextHop(family, endpoint.slot);
-      const pools = view.network.pools.filter((cidr) => parsePrefix(cidr).family === family);
-      return [single(via), ...pools.map((destination) => ({ destination, via }))];
+      const destinations = [...ownDestinations(view.network), ...view.beyond];
+      const ofFamily = destinations.filter((cidr) => parsePrefix(cidr).family === family);
+      return [single(via), ...ofFamily.map((destination) => ({ destination, via }))];
     }),
   }),
 };
@@ -68,6 +80,21 @@ function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceSta
     })),
     routes: endpoint.addresses.map((address) => ({ ...single(address), type: 'unicast', link })),
   };
+}
+
+/**
+ * A container may be on a network, and have come to it before by way of another: the way of its own must be the
+ * better one, and no two of its links may have the same route, so it is in halves.
+ */
+function ownDestinations({ pools, isolate }: Network): string[] {
+  return isolate === false ? pools.flatMap(halvesOf) : [...pools];
+}
+
+function halvesOf(cidr: string): string[] {
+  const { family, first, length } = parsePrefix(cidr);
+  if (length === singleLength(family)) return [cidr];
+  const lower: Prefix = { family, first, length: length + 1 };
+  return [lower, { ...lower, first: first + prefixSize(lower) }].map(printPrefix);
 }
 
 /** What no host holds is answered at once, instead of leaving by the default route. */

@@ -19,6 +19,7 @@ const device = 'weft-vx';
 export const vxlan: Fabric = {
   name: 'vxlan',
   isolated: true,
+  filter: 'bridge',
   /** Outer IP header, UDP 8, VXLAN 8, inner Ethernet 14. */
   overhead: (underlay) => (underlay === 4 ? 20 : 40) + 30,
   addressLength: (_family, poolLength) => poolLength,

@@ -52,6 +52,7 @@ export function view(changes: Partial<NetworkView> = {}): NetworkView {
     peers: new Map([peer('h2', '10.9.0.2'), peer('h3', '10.9.0.3')].map((known) => [known.id, known])),
     blocks: [block('h1', '10.77.0.0/26'), block('h2', '10.77.0.64/26'), block('h3', '10.77.0.128/26')],
     remote: [endpoint('h2', '10.77.0.66'), endpoint('h3', '10.77.0.130')],
+    beyond: [],
     local: [local],
     ...changes,
   };
