@@ -14,7 +14,10 @@ import { filterScope } from './reconciler.ts';
 import type { ThisHost } from './this-host.ts';
 import { localEndpoint, networkOf } from './views.ts';
 
-export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetwork' | 'deleteNetwork'> {
+export function endpointUseCases(
+  host: ThisHost,
+  { unpublish }: Pick<NetworkCalls, 'unpublish'>,
+): Pick<NetworkCalls, 'createEndpoint' | 'endpointInfo' | 'deleteEndpoint' | 'join' | 'leave'> {
   const { ledger, announcements, kernel, views, reconciler, log } = host;
 
   let filterSeen = false;
@@ -82,12 +85,7 @@ export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetw
     // Docker may have closed the FORWARD chain since the last look, as it does at every start.
     if (!filterSeen) reconciler.mark(filterScope);
     filterSeen = true;
-    return {
-      link: containerEnd(id),
-      prefix: network.interfacePrefix,
-      gateways: [],
-      routes: fabric.sandbox(view, local).routes,
-    };
+    return { link: containerEnd(id), prefix: network.interfacePrefix, ...fabric.sandbox(view, local) };
   }
 
   async function leave({ endpoint: id }: EndpointKey): Promise<void> {
@@ -100,6 +98,7 @@ export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetw
   async function deleteEndpoint({ network: networkId, endpoint: id }: EndpointKey): Promise<void> {
     const endpoint = ledger.endpoints.get(id);
     const network = ledger.networks.get(endpoint?.network ?? networkId);
+    await unpublish({ network: networkId, endpoint: id });
     await ledger.endpoints.delete(id);
     if (endpoint === undefined || network === undefined) return;
     const fabric = knownFabric(network);
@@ -129,6 +128,8 @@ export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetw
       namespace.apply(links.map((object) => ({ do: 'delete', kind: 'link', object }))),
       namespace.filters[fabric.filter].delete(sendersOf(endpoint)),
     ]);
+    // Last, or its last packets would be remembered.
+    await namespace.forget(endpoint.addresses);
   }
 
   /** Lets the network hear the endpoint. */

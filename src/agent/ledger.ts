@@ -39,6 +39,14 @@ const LedgerPool = Type.Object({
 });
 export type LedgerPool = Static<typeof LedgerPool>;
 
+const Published = Type.Object({
+  protocol: Type.Integer({ minimum: 0, maximum: 255 }),
+  hostAddress: Type.Optional(text),
+  hostPort: Type.Integer({ minimum: 1, maximum: 65535 }),
+  address: text,
+  port: Type.Integer({ minimum: 1, maximum: 65535 }),
+});
+
 const LedgerEndpoint = Type.Object({
   id: text,
   /** NetworkID */
@@ -49,6 +57,8 @@ const LedgerEndpoint = Type.Object({
   /** Docker's sandbox, between Join and Leave. */
   sandbox: Type.Optional(text),
   slot: Type.Integer({ minimum: 1, maximum: 254 }),
+  /** Ports of the host that lead to it. */
+  published: Type.Optional(Type.Array(Published)),
 });
 export type LedgerEndpoint = Static<typeof LedgerEndpoint>;
 

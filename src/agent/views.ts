@@ -74,6 +74,10 @@ export class Views {
       networks: this.#shared(),
       uplinks,
       endpoints: here.flatMap(({ key }) => this.attached(key)),
+      ways: {
+        networks: here.filter(({ gateway }) => gateway === true),
+        publications: this.#ledger.endpoints.all().flatMap(({ published = [] }) => published),
+      },
     };
   }
 

@@ -50,6 +50,8 @@ export interface NetworkView {
 
 /** What Docker shall set up inside the sandbox, beside the addresses. */
 export interface SandboxRoutes {
+  /** At most one of each family; none: the way out is another network's, or Docker's own. */
+  readonly gateways: readonly string[];
   /** In the order in which they must be added; `via` absent: on-link. */
   readonly routes: readonly { readonly destination: string; readonly via?: string }[];
 }

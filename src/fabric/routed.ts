@@ -46,6 +46,9 @@ export const routed: Fabric = {
     ]),
   endpoint: endpointState,
   sandbox: (view, endpoint) => ({
+    gateways: view.network.gateway
+      ? familiesOf(endpoint).map((family) => nextHop(family, endpoint.slot))
+      : [],
     routes: endpoint.addresses.flatMap((address) => {
       const { family } = parseAddress(address);
       const via = nextHop(family, endpoint.slot);
@@ -59,7 +62,6 @@ export const routed: Fabric = {
 function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceState {
   const link = hostEnd(endpoint.id);
   const mtu = containerMtu(routed, view.network, view.underlay);
-  const families = new Set(endpoint.addresses.map((address) => parseAddress(address).family));
   return {
     ...emptyState,
     links: [
@@ -70,10 +72,11 @@ function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceSta
         mac: nextHopMac,
         up: true,
         strictSource: true,
+        ...(view.network.gateway ? { routesLoopback: true } : {}),
         peer: { name: containerEnd(endpoint.id), mac: endpoint.mac, mtu },
       },
     ],
-    addresses: [...families].map((family) => ({
+    addresses: familiesOf(endpoint).map((family) => ({
       link,
       address: single(nextHop(family, endpoint.slot)).destination,
       scope: 'link',
@@ -125,6 +128,10 @@ function borrowedRoutes(view: NetworkView): Route[] {
 function towards(peer: Peer | undefined, destination: string): Route {
   if (peer?.path === undefined || peer.path.via !== undefined) return { destination, type: 'unreachable' };
   return { destination, type: 'unicast', link: peer.path.link, via: peer.address };
+}
+
+function familiesOf({ addresses }: LocalEndpoint): Family[] {
+  return [...new Set(addresses.map((address) => parseAddress(address).family))];
 }
 
 function nextHop(family: Family, slot: number): string {

@@ -30,7 +30,7 @@ export const vxlan: Fabric = {
       ...view.local.map((endpoint) => endpointState(view, endpoint)),
     ]),
   endpoint: endpointState,
-  sandbox: () => ({ routes: [] }),
+  sandbox: () => ({ gateways: [], routes: [] }),
 };
 
 /**

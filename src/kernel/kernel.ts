@@ -9,6 +9,7 @@ import { raiseLoopback } from './netlink/link.ts';
 import { SocketPool } from './netlink/socket.ts';
 import type { PacketFilter } from './packet-filter.ts';
 import { isPinned, listPins, openPinned, pinFile, removePin } from './pin.ts';
+import { type HeldPort, holdPort, type PortWish } from './port.ts';
 import { inHostNamespace, inOwnNamespace } from './read.ts';
 import {
   type HostAddress,
@@ -21,7 +22,7 @@ import {
 import { currentNamespace, inNamespace, openNetlinkSocket } from './syscalls.ts';
 import { enableForwarding, makeSysctlsWritable } from './sysctl.ts';
 
-export type { HostAddress, MainRoute, Namespace, PacketFilter, PathTo };
+export type { HeldPort, HostAddress, MainRoute, Namespace, PacketFilter, PathTo, PortWish };
 
 /** Whether anything had to be changed: what a repair pass counts as drift. */
 export interface Settled {
@@ -50,6 +51,12 @@ export interface Kernel {
   /** Lets traffic of weft's links pass the FORWARD chain that Docker closes; see `forward-accept.ts`. */
   ensureForwardAccept(): Promise<Settled>;
   removeForwardAccept(): Promise<void>;
+
+  /**
+   * Keeps a port of the host from everybody else, for as long as this process runs.
+   * @throws WeftError `conflict` when another process has it, `invalid` when the host has no such address
+   */
+  holdPort(wish: PortWish): HeldPort;
 
   /** A managed plugin has /proc/sys read-only; remounts it. */
   makeSysctlsWritable(): void;
@@ -157,6 +164,10 @@ class LinuxKernel implements Kernel {
 
   removeForwardAccept(): Promise<void> {
     return removeForwardAccept(this.#filterPlace());
+  }
+
+  holdPort(wish: PortWish): HeldPort {
+    return holdPort(this.#hostFd, wish);
   }
 
   makeSysctlsWritable(): void {

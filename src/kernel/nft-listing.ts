@@ -14,7 +14,14 @@ const Key = Type.Union([Field, Type.Object({ concat: Type.Array(Field) })]);
 /** With a comment, a counter or a timeout, the key is wrapped once more. */
 const Element = Type.Union([Key, Type.Object({ elem: Type.Object({ val: Key }) })]);
 
-const Types = Type.Union([Type.String(), Type.Array(Type.String())]);
+/** How newer versions tell a type that they were told by an expression. */
+const TypeOf = Type.Object({
+  typeof: Type.Union([
+    Type.Object({ payload: Type.Object({ protocol: Type.String() }) }),
+    Type.Object({ meta: Type.Object({ key: Type.String() }) }),
+  ]),
+});
+const Types = Type.Union([Type.String(), Type.Array(Type.String()), TypeOf]);
 const Listed = Type.Object({
   name: Type.String(),
   type: Types,
@@ -91,8 +98,14 @@ function asKeys({ name, type, flags = [] }: Static<typeof Listed>) {
 
 /** Several are a text with dots, or an array: it depends on what they are of, and on the version. */
 function fieldTypes(types: Static<typeof Types>): string[] {
-  return typeof types === 'string' ? types.split(' . ') : types;
+  if (typeof types === 'string') return types.split(' . ');
+  if (Array.isArray(types)) return types;
+  const { typeof: expression } = types;
+  const name = 'meta' in expression ? expression.meta.key : expression.payload.protocol;
+  return [typesOf[name] ?? name];
 }
+
+const typesOf: Readonly<Record<string, string>> = { iifname: 'ifname', ip: 'ipv4_addr', ip6: 'ipv6_addr' };
 
 function elementText(element: Static<typeof Element>): string {
   return keyText(isWrapped(element) ? element.elem.val : element);

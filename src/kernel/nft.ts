@@ -67,12 +67,25 @@ export function renderNftRemoval({ family, name }: Pick<NftTable, 'family' | 'na
   return `add table ${family} ${name}\ndelete table ${family} ${name}\n`;
 }
 
+/**
+ * Told the bare type of a set with keys of one field, newer versions of nft (1.1) write into the kernel what older
+ * ones (1.0.6, of Debian 12) crash on, whichever table they are asked for; told an expression of that type, not.
+ */
+const expressionsOf: Readonly<Record<string, string>> = {
+  ifname: 'iifname',
+  ipv4_addr: 'ip saddr',
+  ipv6_addr: 'ip6 saddr',
+};
+
 function renderSet({ name, type, data, interval, elements }: NftSet): string {
   const kind = data === undefined ? 'set' : 'map';
+  const [only = '', ...others] = type;
+  const expression = others.length === 0 && data === undefined ? expressionsOf[only] : undefined;
   const types = [type, ...(data === undefined ? [] : [data])].map((fields) => fields.join(' . '));
+  const typing = expression === undefined ? `type ${types.join(' : ')}` : `typeof ${expression}`;
   const flags = interval ? ' flags interval;' : '';
   const content = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
-  return `  ${kind} ${name} { type ${types.join(' : ')};${flags}${content} }`;
+  return `  ${kind} ${name} { ${typing};${flags}${content} }`;
 }
 
 function renderChain({ name, base, rules }: NftChain): string {

@@ -24,6 +24,11 @@ export interface Veth extends LinkBase {
   readonly peer?: { readonly name: string; readonly mac: string; readonly mtu: number };
   /** Strict reverse-path filter (rp_filter=1): a container sends only from addresses routed to its link. */
   readonly strictSource: boolean;
+  /**
+   * Packets of the host's loopback addresses may leave by it (route_localnet=1), as they do when the host uses a
+   * port that it publishes. Absent: they may not.
+   */
+  readonly routesLoopback?: boolean;
 }
 
 /** `mac` is set on creation: an automatic one changes with the ports, and the kernel then drops neighbours. */

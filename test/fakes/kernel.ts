@@ -3,7 +3,16 @@
  * cannot be changed, what goes with a link), and it refuses nonsense. Passes the same suite as the real one.
  */
 import { WeftError } from '../../src/errors.ts';
-import type { HostAddress, Kernel, MainRoute, Namespace, PathTo, Settled } from '../../src/kernel/kernel.ts';
+import type {
+  HeldPort,
+  HostAddress,
+  Kernel,
+  MainRoute,
+  Namespace,
+  PathTo,
+  PortWish,
+  Settled,
+} from '../../src/kernel/kernel.ts';
 import type { Change, Route } from '../../src/kernel/state.ts';
 import {
   contains,
@@ -147,6 +156,17 @@ export class FakeKernel implements Kernel {
   async removeForwardAccept(): Promise<void> {
     this.attempt('forward-accept', 'could not remove the rules from FORWARD');
     this.#forwardAccepted = false;
+  }
+
+  /** Ports are held for ever, but by the one who lets go of them. */
+  readonly heldPorts = new Set<string>();
+
+  holdPort({ protocol, address, port }: PortWish): HeldPort {
+    const chosen = port === 0 ? 32_768 + this.heldPorts.size : port;
+    const name = `${address} ${protocol} ${chosen}`;
+    if (this.heldPorts.has(name)) throw new WeftError('conflict', `port ${chosen} of this host is in use`);
+    this.heldPorts.add(name);
+    return { port: chosen, release: () => this.heldPorts.delete(name) };
   }
 
   makeSysctlsWritable(): void {}

@@ -42,6 +42,8 @@ export class FakeNamespace implements Namespace {
     return [...this.#containerEnds.values()];
   }
 
+  async forget(): Promise<void> {}
+
   async read(): Promise<NamespaceState> {
     this.#kernel.attempt('read', `could not read ${this.name}`);
     return this.#state();

@@ -84,7 +84,13 @@ async function routed(members: ReadonlyMap<Network, readonly string[]>): Promise
       ),
     );
   }
-  const table = () => hostTable({ networks: [...members.keys()], uplinks: ['eth0'], endpoints });
+  const table = () =>
+    hostTable({
+      networks: [...members.keys()],
+      uplinks: ['eth0'],
+      endpoints,
+      ways: { networks: [], publications: [] },
+    });
   await host.kernel.host.filters.inet.write(table);
   return new Map(
     endpoints.map((endpoint) => [

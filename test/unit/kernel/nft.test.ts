@@ -114,10 +114,10 @@ test('the whole table is replaced in one transaction', () => {
     "add table inet weft
     delete table inet weft
     table inet weft {
-      set pools { type ipv4_addr; flags interval; elements = { 10.77.0.0/16, 10.78.0.1/32 }; }
+      set pools { typeof ip saddr; flags interval; elements = { 10.77.0.0/16, 10.78.0.1/32 }; }
       set within { type ipv6_addr . ipv6_addr; flags interval; elements = { fd77::/64 . fd77::1/128 }; }
       set sources { type ifname . ipv4_addr; elements = { "weft0a" . 10.77.0.5 }; }
-      set none { type ipv4_addr; }
+      set none { typeof ip saddr; }
       chain forward {
         type filter hook forward priority -10; policy accept;
         ip saddr @pools jump strangers comment "e91cced18586"
@@ -149,6 +149,37 @@ describe('the table that nft lists', () => {
   test('needs nothing when it is as desired', () => {
     expect(renderNftUpdate(parsed(), table)).toBeUndefined();
     expect(renderNftUpdate(asInstalled(table), table)).toBeUndefined();
+  });
+
+  test('is known however the version of nft tells a type', () => {
+    const typeOf = { typeof: { payload: { protocol: 'ip', field: 'saddr' } } };
+    const newer = JSON.stringify(listing).replaceAll(
+      '"type":"ipv4_addr"',
+      `"type":${JSON.stringify(typeOf)}`,
+    );
+    expect(newer).toContain('typeof');
+    expect(parseNftTable(newer)).toEqual(parsed());
+  });
+
+  test('may hold maps, with protocols by name', () => {
+    const map = {
+      family: 'inet',
+      name: 'ports',
+      table: 'weft',
+      type: ['inet_proto', 'inet_service'],
+      handle: 9,
+      elem: [[{ concat: ['tcp', 8080] }, { concat: ['10.77.0.3', 90] }]],
+    };
+    for (const data of ['ipv4_addr . inet_service', ['ipv4_addr', 'inet_service']]) {
+      const found = parsed(({ nftables }) => nftables.push({ map: { ...map, map: data } }));
+      expect(found?.sets.at(-1)).toEqual({
+        name: 'ports',
+        type: ['inet_proto', 'inet_service'],
+        data: ['ipv4_addr', 'inet_service'],
+        interval: false,
+        elements: ['6 . 8080 : 10.77.0.3 . 90'],
+      });
+    }
   });
 
   test('is none where nothing of weft’s is listed', () => {
