@@ -26,6 +26,10 @@ const LedgerNetwork = Type.Object({
   isolate: Type.Optional(Type.Boolean()),
   gateway: Type.Optional(Type.Boolean()),
   pools: Type.Array(text),
+  /** With prefix length. */
+  gateways: Type.Optional(Type.Array(text)),
+  /** Number of its leg, if it has one. */
+  leg: Type.Optional(Type.Integer({ minimum: 1, maximum: 0x7000 })),
   interfacePrefix: text,
 });
 export type LedgerNetwork = Static<typeof LedgerNetwork>;

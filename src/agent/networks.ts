@@ -36,7 +36,7 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
       pools: cidrs,
     });
     try {
-      await ledger.networks.put(ledgerNetwork(request.id, network, options));
+      await ledger.networks.put(describe(request, network, options));
       for (const pool of held) await ledger.pools.put({ ...pool, network: request.id });
       await settleKernel(network);
     } catch (error) {
@@ -61,6 +61,29 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
 
   async function settleKernel(network: Pick<Network, 'vni'>): Promise<void> {
     await Promise.all([reconciler.settle(scopeOf(network)), reconciler.settle(filterScope)]);
+  }
+
+  function describe(request: CreateNetwork, network: Network, options: NetworkOptions): LedgerNetwork {
+    const { v: _, ...rest } = network;
+    const gateways = request.pools.flatMap(({ gateway }) => gateway ?? []);
+    const needsLeg = network.gateway === true && fabrics.get(network.fabric)?.isolated === true;
+    return {
+      id: request.id,
+      ...rest,
+      gateways,
+      ...(needsLeg ? { leg: legFor(network.key) } : {}),
+      interfacePrefix: options.interfacePrefix ?? defaultInterfacePrefix,
+    };
+  }
+
+  /** One for each network, however many Docker networks it is here. */
+  function legFor(key: string): number {
+    const own = ledger.networks.all().find((network) => network.key === key && network.leg !== undefined);
+    if (own?.leg !== undefined) return own.leg;
+    const taken = new Set(ledger.networks.all().map(({ leg }) => leg));
+    let leg = 1;
+    while (taken.has(leg)) leg += 1;
+    return leg;
   }
 
   /** This host's own RequestPool for the subnet, which no other network uses yet. */
@@ -108,9 +131,4 @@ function refuseMtu(mtu: number | undefined, fabric: Fabric, underlay: Underlay):
     'invalid',
     `option weft.mtu=${mtu} does not fit: the uplink carries ${underlay.mtu} bytes and fabric ${fabric.name} leaves ${most} of them`,
   );
-}
-
-function ledgerNetwork(id: string, network: Network, options: NetworkOptions): LedgerNetwork {
-  const { v: _, ...rest } = network;
-  return { id, ...rest, interfacePrefix: options.interfacePrefix ?? defaultInterfacePrefix };
 }

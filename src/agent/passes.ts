@@ -1,13 +1,14 @@
 /** What a pass of the reconciler does, scope by scope. */
 
-import { merge, type NetworkView } from '../fabric/fabric.ts';
+import { containerMtu, merge, type NetworkView } from '../fabric/fabric.ts';
 import { hostTable } from '../fabric/host-table.ts';
+import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
 import { diff } from '../kernel/diff.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { NamespaceState } from '../kernel/state.ts';
-import { hostEnd } from '../model/names.ts';
+import { hostEnd, legEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import { scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
@@ -31,10 +32,23 @@ export function passesOver(kernel: Kernel, views: Views): Passes {
     );
   }
 
+  /** A leg whose link is not there yet cannot be made from here: it comes with its segment. */
+  function legsOnHost(actual: NamespaceState): NamespaceState {
+    const links = new Set(actual.links.map(({ name }) => name));
+    const legs = views.legs().filter(({ leg }) => links.has(legEnd(leg.number)));
+    return merge(
+      legs.flatMap(({ network, leg }) => {
+        const fabric = fabrics.get(network.fabric);
+        return fabric === undefined ? [] : [legOnHost(leg, containerMtu(fabric, network, views.underlay()))];
+      }),
+    );
+  }
+
   async function bringInLine(scope: Scope, members: readonly Network[]): Promise<number> {
     const namespace = scope === 'host' ? kernel.host : await kernel.namespace(scope);
     const actual = await namespace.read();
-    const changes = diff(actual, await desiredIn(members, actual));
+    const desired = await desiredIn(members, actual);
+    const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired);
     if (changes.length > 0) await namespace.apply(changes);
     return changes.length;
   }
@@ -44,13 +58,30 @@ export function passesOver(kernel: Kernel, views: Views): Passes {
     const endpoints = () => members.flatMap(({ key }) => views.attached(key));
     // First, so that no link is ever there without it.
     const changed = await filters.bridge.write(() => segmentTable(endpoints()));
-    return Number(changed) + (await bringInLine(scope, members));
+    const changes = Number(changed) + (await bringInLine(scope, members));
+    return changes + (await bringWayOutInLine(scope, members));
+  }
+
+  async function bringWayOutInLine(scope: Scope, members: readonly Network[]): Promise<number> {
+    const keys = members.map(({ key }) => key);
+    if (!views.legs().some(({ network }) => keys.includes(network.key))) return 0;
+    const { filters } = await kernel.namespace(scope);
+    const published = () =>
+      keys.flatMap((key) => views.attached(key)).flatMap(({ published = [] }) => published);
+    const forwarding = kernel.enableForwarding([4], scope).changed;
+    const table = await filters.inet.write(() => legTable(published().map(inSegment)));
+    // The host's end of the leg has only now come to be.
+    const changes = await bringInLine('host', hostMembers());
+    return Number(forwarding) + Number(table) + changes;
+  }
+
+  function hostMembers(): Network[] {
+    return views.networks().filter((network) => scopeOf(network) === 'host');
   }
 
   /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
   async function filter(): Promise<number> {
-    const sharing = views.networks().filter(({ vni }) => vni === undefined);
-    if (sharing.length === 0) {
+    if (hostMembers().length === 0 && views.legs().length === 0) {
       await kernel.removeForwardAccept();
       await kernel.host.filters.inet.remove();
       return 0;
@@ -75,8 +106,8 @@ export function passesOver(kernel: Kernel, views: Views): Passes {
   return {
     async pass(scope) {
       if (scope === filterScope) return await filter();
+      if (scope === 'host') return await bringInLine(scope, hostMembers());
       const members = views.networks().filter((network) => scopeOf(network) === scope);
-      if (scope === 'host') return await bringInLine(scope, members);
       if (members.length > 0) return await bringSegmentInLine(scope, members);
       await kernel.removeNamespace(scope);
       return 1;

@@ -3,14 +3,16 @@
  * the host takes it; that it leads to the container is the kernel's doing.
  */
 import { explain, WeftError } from '../errors.ts';
+import { inSegment } from '../fabric/leg.ts';
 import { type Publication, publicationElements } from '../fabric/publication.ts';
-import type { HeldPort } from '../kernel/kernel.ts';
+import type { HeldPort, Namespace } from '../kernel/kernel.ts';
+import type { NftElements } from '../kernel/nft.ts';
 import { type Family, parseAddress, printAddress } from '../model/address.ts';
 import { hostEnd } from '../model/names.ts';
 import type { NetworkCalls, PortMapping } from './calls.ts';
 import type { LedgerEndpoint } from './ledger.ts';
 import { scopeOf } from './networks.ts';
-import { filterScope } from './reconciler.ts';
+import { filterScope, type Scope } from './reconciler.ts';
 import type { ThisHost } from './this-host.ts';
 
 const everyAddress = { 4: '0.0.0.0', 6: '::' } as const satisfies Record<Family, string>;
@@ -18,9 +20,17 @@ const everyAddress = { 4: '0.0.0.0', 6: '::' } as const satisfies Record<Family,
 /** How often a free port is looked for that is free in both families. */
 const choices = 16;
 
+interface Place {
+  /** Whose pass makes its packet filter anew. */
+  readonly scope: Scope;
+  readonly namespace: Namespace;
+  readonly elements: readonly NftElements[];
+}
+
 export function publicationUseCases({
   ledger,
   kernel,
+  views,
   reconciler,
   log,
 }: ThisHost): Pick<NetworkCalls, 'publish' | 'unpublish'> {
@@ -43,8 +53,9 @@ export function publicationUseCases({
     try {
       const published = mappings.flatMap((mapping) => hold(endpoint, mapping, taken));
       held.set(id, taken);
-      await ledger.endpoints.put({ ...endpoint, published });
-      await lead(published);
+      const open = { ...endpoint, published };
+      await ledger.endpoints.put(open);
+      for (const place of await places(open)) await lead(place);
       if (published.length > 0) log.info({ endpoint: id, published }, 'published ports');
     } catch (error) {
       for (const port of taken) port.release();
@@ -60,26 +71,41 @@ export function publicationUseCases({
     if (endpoint?.published === undefined) return;
     const { published, ...unpublished } = endpoint;
     await ledger.endpoints.put(unpublished);
-    await kernel.host.filters.inet.delete(publicationElements(published));
-    await kernel.host.forget([...new Set(published.map(({ address }) => address))]);
+    const [onHost, ...inner] = await places(endpoint);
+    for (const { namespace, elements } of [onHost, ...inner]) await namespace.filters.inet.delete(elements);
+    // Of a segment's containers the host knows only the leg, which others use too.
+    const { namespace } = inner[0] ?? onHost;
+    await namespace.forget([...new Set(published.map(({ address }) => address))]);
+  }
+
+  /** Where packets to its ports are sent on: by the host, then in the segment. */
+  async function places(endpoint: LedgerEndpoint): Promise<[Place, ...Place[]]> {
+    const onHost = publicationElements(views.publishedByHost(endpoint));
+    const first = { scope: filterScope, namespace: kernel.host, elements: onHost };
+    const network = ledger.networks.get(endpoint.network);
+    if (network?.leg === undefined) return [first];
+    const scope = scopeOf(network);
+    const elements = publicationElements((endpoint.published ?? []).map(inSegment));
+    return [first, { scope, namespace: await kernel.namespace(scope), elements }];
   }
 
   /** Packets find their way from now on. */
-  async function lead(published: readonly Publication[]): Promise<void> {
+  async function lead({ scope, namespace, elements }: Place): Promise<void> {
     try {
-      await kernel.host.filters.inet.put(publicationElements(published));
+      await namespace.filters.inet.put(elements);
     } catch (error) {
       log.warn({ reason: explain(error) }, 'the packet filter is made anew');
-      await reconciler.settle(filterScope);
+      await reconciler.settle(scope);
     }
   }
 
   /** One that is free of those that will do. Every port that is held is also put among the taken. */
   function hold(
-    { addresses }: LedgerEndpoint,
+    { addresses, network }: LedgerEndpoint,
     { protocol, port, hostAddress, hostPort, hostPortEnd }: PortMapping,
     taken: HeldPort[],
   ): Publication[] {
+    const leg = ledger.networks.get(network)?.leg;
     const asked = hostAddress === undefined ? undefined : parseAddress(hostAddress);
     const at = asked?.value === 0n ? undefined : asked && printAddress(asked);
     const targets = addresses.filter((address) => !asked || parseAddress(address).family === asked.family);
@@ -96,7 +122,7 @@ export function publicationUseCases({
     let refusal: unknown;
     for (const candidate of candidates) {
       try {
-        const chosen = holdEverywhere({ protocol, port: candidate }, at, targets);
+        const chosen = holdEverywhere({ protocol, port: candidate, leg }, at, targets);
         taken.push(...chosen);
         return targets.map((address) => ({
           protocol,
@@ -114,7 +140,7 @@ export function publicationUseCases({
 
   /** The same port for every address of the container. */
   function holdEverywhere(
-    wish: { readonly protocol: number; readonly port: number },
+    wish: { readonly protocol: number; readonly port: number; readonly leg: number | undefined },
     hostAddress: string | undefined,
     targets: readonly string[],
   ): HeldPort[] {
@@ -123,7 +149,7 @@ export function publicationUseCases({
       for (const target of targets) {
         const address = hostAddress ?? everyAddress[parseAddress(target).family];
         const port = ports[0]?.port ?? wish.port;
-        refuseClash({ protocol: wish.protocol, port, hostAddress });
+        refuseClash({ ...wish, port, hostAddress });
         ports.push(kernel.holdPort({ protocol: wish.protocol, address, port }));
       }
       return ports;
@@ -133,22 +159,25 @@ export function publicationUseCases({
     }
   }
 
-  /** Of a protocol that the host does not speak, weft itself must know what it has published. */
+  /**
+   * Of a protocol that the host does not speak, weft itself must know what it has published; and a leg has each port
+   * once, whatever address of the host leads to it.
+   */
   function refuseClash(wish: {
     readonly protocol: number;
     readonly port: number;
     readonly hostAddress: string | undefined;
+    readonly leg: number | undefined;
   }): void {
-    const holder = ledger.endpoints
-      .all()
-      .find(({ published = [] }) =>
-        published.some(
-          ({ protocol, hostPort, hostAddress }) =>
-            protocol === wish.protocol &&
-            hostPort === wish.port &&
-            (hostAddress === undefined || wish.hostAddress === undefined || hostAddress === wish.hostAddress),
-        ),
+    const holder = ledger.endpoints.all().find(({ network, published = [] }) => {
+      const sameLeg = wish.leg !== undefined && ledger.networks.get(network)?.leg === wish.leg;
+      return published.some(
+        ({ protocol, hostPort, hostAddress = wish.hostAddress }) =>
+          protocol === wish.protocol &&
+          hostPort === wish.port &&
+          (sameLeg || wish.hostAddress === undefined || hostAddress === wish.hostAddress),
       );
+    });
     if (holder === undefined) return;
     throw new WeftError(
       'conflict',

@@ -1,6 +1,8 @@
 /** Puts together what a fabric looks at: one network, as this host sees it. */
 import type { LocalEndpoint, NetworkView, Peer, Underlay } from '../fabric/fabric.ts';
 import type { HostTableView } from '../fabric/host-table.ts';
+import { type Leg, legAddresses, onLeg } from '../fabric/leg.ts';
+import type { Publication } from '../fabric/publication.ts';
 import { fabrics } from '../fabric/registry.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Network } from '../model/records.ts';
@@ -51,6 +53,7 @@ export class Views {
       peers,
       blocks: network.pools.flatMap((pool) => this.#cluster.blocks(pool)),
       beyond: [],
+      ...this.#legOf(network.key),
       remote: this.#cluster.endpoints(network.key).filter(({ host }) => host !== underlay.hostId),
       local: this.#ledger.endpoints
         .all()
@@ -70,15 +73,39 @@ export class Views {
   /** @param uplinks links to the other hosts */
   hostTable(uplinks: readonly string[]): HostTableView {
     const here = this.networks().filter(isShared);
+    const segments = this.legs().flatMap(({ leg }) => legAddresses(leg));
+    const egress = here.filter(({ gateway }) => gateway === true).flatMap(({ pools }) => pools);
     return {
       networks: this.#shared(),
+      segments,
       uplinks,
       endpoints: here.flatMap(({ key }) => this.attached(key)),
       ways: {
-        networks: here.filter(({ gateway }) => gateway === true),
-        publications: this.#ledger.endpoints.all().flatMap(({ published = [] }) => published),
+        sources: [...egress, ...segments],
+        publications: this.#ledger.endpoints.all().flatMap((endpoint) => this.publishedByHost(endpoint)),
       },
     };
+  }
+
+  /** Where the host itself sends what comes to the endpoint's ports. */
+  publishedByHost({ network, published = [] }: LedgerEndpoint): Publication[] {
+    const key = this.#ledger.networks.get(network)?.key;
+    const leg = key === undefined ? undefined : this.#legOf(key).leg;
+    return leg === undefined ? published : published.map((one) => onLeg(leg, one));
+  }
+
+  /** The segments of this host that have a leg. */
+  legs(): { readonly network: Network; readonly leg: Leg }[] {
+    return this.networks().flatMap((network) => {
+      const { leg } = this.#legOf(network.key);
+      return leg === undefined ? [] : [{ network, leg }];
+    });
+  }
+
+  #legOf(key: string): { readonly leg?: Leg } {
+    const known = this.dockerNetworks(key).find(({ leg }) => leg !== undefined);
+    if (known?.leg === undefined) return {};
+    return { leg: { number: known.leg, gateways: known.gateways ?? [] } };
   }
 
   /** The networks of the cluster whose subnets the hosts route. */

@@ -6,6 +6,7 @@ import type { NftTable } from '../kernel/nft.ts';
 import type { NamespaceState } from '../kernel/state.ts';
 import type { Family } from '../model/address.ts';
 import type { Block, Endpoint, Network } from '../model/records.ts';
+import type { Leg } from './leg.ts';
 
 /** This host's place on the network that joins the hosts. */
 export interface Underlay {
@@ -44,6 +45,8 @@ export interface NetworkView {
   readonly remote: readonly Endpoint[];
   /** Subnets of other networks that its containers may reach, and have no way to yet. */
   readonly beyond: readonly string[];
+  /** What joins its namespace to the host; only where it is its own, and weft the way out. */
+  readonly leg?: Leg;
   /** Endpoints on this host whose link exists, or is about to. */
   readonly local: readonly LocalEndpoint[];
 }

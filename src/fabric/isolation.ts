@@ -3,9 +3,8 @@
  * networks and endpoints.
  */
 import type { NftChain, NftSet } from '../kernel/nft.ts';
-import { parsePrefix } from '../model/address.ts';
 import type { Network } from '../model/records.ts';
-import { perFamily } from './nft-family.ts';
+import { familyOf, perFamily } from './nft-family.ts';
 
 export interface IsolationView {
   /**
@@ -13,11 +12,16 @@ export interface IsolationView {
    * stopped where it starts.
    */
   readonly networks: readonly Network[];
+  /** Prefixes by which this host knows segments. */
+  readonly segments: readonly string[];
   /** Links to the other hosts. */
   readonly uplinks: readonly string[];
 }
 
-export function isolation({ networks, uplinks }: IsolationView): { sets: NftSet[]; chain: NftChain } {
+export function isolation({ networks, segments, uplinks }: IsolationView): {
+  sets: NftSet[];
+  chain: NftChain;
+} {
   const rules: string[] = [
     // Replies flow, wherever the first packet was let through.
     'ct state established,related accept',
@@ -27,20 +31,21 @@ export function isolation({ networks, uplinks }: IsolationView): { sets: NftSet[
   const sets: NftSet[] = [{ name: 'uplinks', type: ['ifname'], interval: false, elements: uplinks }];
   sets.push(
     ...perFamily((family, { type }) => {
-      const poolsOf = (network: Network) =>
-        network.pools.filter((cidr) => parsePrefix(cidr).family === family);
+      const ofFamily = (cidr: string) => familyOf(cidr) === family;
+      const poolsOf = ({ pools }: Network) => pools.filter(ofFamily);
       const subnets = (name: string, members: readonly Network[]) => ({
         name: `${name}${family}`,
         type: [type],
         interval: true,
         elements: members.flatMap(poolsOf),
       });
+      const pools = subnets('pools', networks);
       const pairs = networks.flatMap((network) => {
         const own = poolsOf(network);
         return own.flatMap((from) => own.map((to) => `${from} . ${to}`));
       });
       return [
-        subnets('pools', networks),
+        { ...pools, elements: [...pools.elements, ...segments.filter(ofFamily)] },
         subnets(
           'internal',
           networks.filter(({ internal }) => internal),

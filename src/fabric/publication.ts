@@ -3,9 +3,7 @@
  * host lead to ports of containers. Maps, whatever the number of ports.
  */
 import type { NftChain, NftElements, NftSet } from '../kernel/nft.ts';
-import { parseAddress, parsePrefix } from '../model/address.ts';
-import type { Network } from '../model/records.ts';
-import { nftFamilies, perFamily } from './nft-family.ts';
+import { familyOf, nftFamilies, perFamily } from './nft-family.ts';
 
 /** A port of the host, and where it leads. */
 export interface Publication {
@@ -21,8 +19,8 @@ export interface Publication {
 
 export interface PublicationView {
   readonly publications: readonly Publication[];
-  /** Those whose way out is this host. */
-  readonly networks: readonly Network[];
+  /** Prefixes from which this host is the way out. */
+  readonly sources: readonly string[];
 }
 
 /** What must be in the maps for a packet to the port to find the container. */
@@ -32,25 +30,14 @@ export function publicationElements(publications: readonly Publication[]): NftEl
 
 export function waysInAndOut(view: PublicationView): { sets: NftSet[]; chains: NftChain[] } {
   const sources = perFamily((family, { type }) => {
-    const pools = view.networks.flatMap(({ pools }) => pools);
-    const elements = pools.filter((cidr) => parsePrefix(cidr).family === family);
+    const elements = view.sources.filter((cidr) => familyOf(cidr) === family);
     return [{ name: `egress${family}`, type: [type], interval: true, elements }];
   });
-  const maps = mapsOf(view.publications).map(({ set, elements }) => ({ ...set, interval: false, elements }));
-  const redirect = perFamily((family, { expression }) => {
-    // nft knows a port only where it knows the protocol to have some.
-    const toHost = `meta nfproto ipv${family} fib daddr type local meta l4proto { 6, 17, 132 } dnat ${expression} to`;
-    return [
-      `${toHost} ${expression} daddr . meta l4proto . th dport map @publishedAt${family}`,
-      `${toHost} meta l4proto . th dport map @published${family}`,
-    ];
-  });
+  const { sets, chains } = redirection(view.publications);
   return {
-    sets: [...sources, ...maps],
+    sets: [...sources, ...sets],
     chains: [
-      natChain('published', 'prerouting', -100, redirect),
-      // What the host itself sends does not come in.
-      natChain('publishedOwn', 'output', -100, redirect),
+      ...chains,
       natChain('wayOut', 'postrouting', 100, [
         // A container that reaches one by the host's port must be answered by the host, not by itself.
         'ct status dnat iifname "weft*" oifname "weft*" masquerade',
@@ -59,6 +46,26 @@ export function waysInAndOut(view: PublicationView): { sets: NftSet[]; chains: N
           `${expression} saddr @egress${family} ${expression} daddr != @pools${family} oifname != "weft*" masquerade`,
         ]),
       ]),
+    ],
+  };
+}
+
+/** Ports of the namespace's own addresses lead to containers. */
+export function redirection(publications: readonly Publication[]): { sets: NftSet[]; chains: NftChain[] } {
+  const rules = perFamily((family, { expression }) => {
+    // nft knows a port only where it knows the protocol to have some.
+    const toHost = `meta nfproto ipv${family} fib daddr type local meta l4proto { 6, 17, 132 } dnat ${expression} to`;
+    return [
+      `${toHost} ${expression} daddr . meta l4proto . th dport map @publishedAt${family}`,
+      `${toHost} meta l4proto . th dport map @published${family}`,
+    ];
+  });
+  return {
+    sets: mapsOf(publications).map(({ set, elements }) => ({ ...set, interval: false, elements })),
+    chains: [
+      natChain('published', 'prerouting', -100, rules),
+      // What the namespace itself sends does not come in.
+      natChain('publishedOwn', 'output', -100, rules),
     ],
   };
 }
@@ -74,7 +81,7 @@ function natChain(
 
 function mapsOf(publications: readonly Publication[]) {
   return perFamily((family) => {
-    const ofFamily = publications.filter(({ address }) => parseAddress(address).family === family);
+    const ofFamily = publications.filter(({ address }) => familyOf(address) === family);
     const [{ type }, port] = [nftFamilies[family], ['inet_proto', 'inet_service']];
     const data = [type, 'inet_service'];
     return [

@@ -3,10 +3,10 @@
  * endpoint and address, looked up at once; nothing is sent through a link that has none.
  */
 import type { NftChain, NftElements, NftSet, NftTable } from '../kernel/nft.ts';
-import { type Family, parseAddress } from '../model/address.ts';
+import type { Family } from '../model/address.ts';
 import { hostEnd } from '../model/names.ts';
 import type { Endpoint } from '../model/records.ts';
-import { nftFamilies, perFamily } from './nft-family.ts';
+import { familyOf, nftFamilies, perFamily } from './nft-family.ts';
 
 type Sender = Pick<Endpoint, 'id' | 'mac' | 'addresses'>;
 
@@ -82,17 +82,16 @@ function addressSet(family: Family) {
 }
 
 function senderSets(endpoints: readonly Sender[]): NftSet[] {
-  const filled = endpoints.flatMap(sendersOf);
-  const sets = [portSet, addressSet(4), addressSet(6)];
-  return sets.map((set) => ({
+  const changes = Map.groupBy(endpoints.flatMap(sendersOf), ({ set }) => set.name);
+  return [portSet, addressSet(4), addressSet(6)].map((set) => ({
     ...set,
     interval: false,
-    elements: filled.filter(({ set: { name } }) => name === set.name).flatMap(({ elements }) => elements),
+    elements: (changes.get(set.name) ?? []).flatMap(({ elements }) => elements),
   }));
 }
 
 function elementsOf({ id, mac, addresses }: Sender, family: Family): string[] {
   return addresses
-    .filter((address) => parseAddress(address).family === family)
+    .filter((address) => familyOf(address) === family)
     .map((address) => `${hostEnd(id)} . ${mac} . ${address}`);
 }

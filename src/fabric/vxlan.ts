@@ -11,6 +11,7 @@
 import { emptyState, type FdbEntry, type NamespaceState, type Neighbour } from '../kernel/state.ts';
 import { bridgeMac, containerEnd, hostEnd, portMacOf } from '../model/names.ts';
 import { containerMtu, type Fabric, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
+import { legInSegment } from './leg.ts';
 
 const bridge = 'br0';
 /** Born by the host's socket, so no link of the host may have this name. */
@@ -26,11 +27,15 @@ export const vxlan: Fabric = {
   desired: (view) =>
     merge([
       segment(view),
+      wayOut(view),
       remoteEntries(view),
       ...view.local.map((endpoint) => endpointState(view, endpoint)),
     ]),
   endpoint: endpointState,
-  sandbox: () => ({ gateways: [], routes: [] }),
+  sandbox: ({ leg }) => ({
+    gateways: leg === undefined ? [] : leg.gateways.map((gateway) => gateway.replace(/\/.*/, '')),
+    routes: [],
+  }),
 };
 
 /**
@@ -59,6 +64,10 @@ function segment({ network, underlay }: NetworkView): NamespaceState {
       },
     ],
   };
+}
+
+function wayOut({ network, underlay, leg }: NetworkView): NamespaceState {
+  return leg === undefined ? emptyState : legInSegment(leg, bridge, containerMtu(vxlan, network, underlay));
 }
 
 function remoteEntries({ remote, peers }: NetworkView): NamespaceState {

@@ -60,8 +60,8 @@ export interface Kernel {
 
   /** A managed plugin has /proc/sys read-only; remounts it. */
   makeSysctlsWritable(): void;
-  /** Turns routing on where it is off. */
-  enableForwarding(families: readonly Family[]): Settled;
+  /** Turns routing on where it is off: on the host, or in a namespace of weft's that has been opened. */
+  enableForwarding(families: readonly Family[], namespace?: string): Settled;
 
   /** Lets go of sockets and namespaces; changes nothing in the kernel. */
   close(): void;
@@ -174,8 +174,10 @@ class LinuxKernel implements Kernel {
     makeSysctlsWritable();
   }
 
-  enableForwarding(families: readonly Family[]): Settled {
-    return { changed: inNamespace(this.#hostFd, () => enableForwarding(families)) };
+  enableForwarding(families: readonly Family[], namespace?: string): Settled {
+    const fd = namespace === undefined ? this.#hostFd : this.#own.get(namespace)?.fd;
+    if (fd === undefined) throw new WeftError('internal', `namespace ${namespace} has not been opened`);
+    return { changed: inNamespace(fd, () => enableForwarding(families)) };
   }
 
   close(): void {

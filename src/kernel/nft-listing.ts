@@ -2,7 +2,12 @@
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 import { WeftError } from '../errors.ts';
-import type { InstalledNftChain, InstalledNftTable, NftSet } from './nft.ts';
+import {
+  canonicalElements,
+  type InstalledNftChain,
+  type InstalledNftSet,
+  type InstalledNftTable,
+} from './nft.ts';
 
 const Scalar = Type.Union([Type.String(), Type.Number()]);
 const Field = Type.Union([
@@ -83,13 +88,13 @@ function parse(json: string): Static<typeof Listing> {
   }
 }
 
-function asSet({ elem = [], ...listed }: Static<typeof ListedSet>): NftSet {
-  return { ...asKeys(listed), elements: elem.map(elementText) };
+function asSet({ elem = [], ...listed }: Static<typeof ListedSet>): InstalledNftSet {
+  return { ...asKeys(listed), elements: canonicalElements(elem.map(elementText)) };
 }
 
-function asMap({ elem = [], map, ...listed }: Static<typeof ListedMap>): NftSet {
+function asMap({ elem = [], map, ...listed }: Static<typeof ListedMap>): InstalledNftSet {
   const elements = elem.map(([key, value]) => `${elementText(key)} : ${keyText(value)}`);
-  return { ...asKeys(listed), data: fieldTypes(map), elements };
+  return { ...asKeys(listed), data: fieldTypes(map), elements: canonicalElements(elements) };
 }
 
 function asKeys({ name, type, flags = [] }: Static<typeof Listed>) {

@@ -46,7 +46,13 @@ export interface InstalledNftChain extends ChainBase {
   readonly fingerprints: readonly string[];
 }
 
-export interface InstalledNftTable extends Omit<NftTable, 'chains'> {
+export interface InstalledNftSet extends Omit<NftSet, 'elements'> {
+  /** As nft prints them. */
+  readonly elements: Set<string>;
+}
+
+export interface InstalledNftTable extends Omit<NftTable, 'sets' | 'chains'> {
+  readonly sets: readonly InstalledNftSet[];
   readonly chains: readonly InstalledNftChain[];
 }
 
@@ -111,10 +117,10 @@ export function renderNftUpdate(
   if (installed === undefined || skeletonOf(installed) !== skeletonOf(asInstalled(table))) {
     return renderNftTable(table);
   }
-  const before = new Map(installed.sets.map((set) => [set.name, elementsOf(set)]));
+  const before = new Map(installed.sets.map(({ name, elements }) => [name, elements]));
   const lines = table.sets.flatMap((set) => {
     const present = before.get(set.name) ?? new Set<string>();
-    const wanted = elementsOf(set);
+    const wanted = canonicalElements(set.elements);
     return [
       ...renderElements('delete', table, set, without(present, wanted)),
       ...renderElements('add', table, set, without(wanted, present)),
@@ -123,7 +129,7 @@ export function renderNftUpdate(
   return lines.length === 0 ? undefined : `${lines.join('\n')}\n`;
 }
 
-function without(elements: Set<string>, others: Set<string>): string[] {
+function without(elements: ReadonlySet<string>, others: ReadonlySet<string>): string[] {
   return [...elements].filter((element) => !others.has(element));
 }
 
@@ -134,9 +140,10 @@ function renderElements(verb: string, table: NftTable, set: NftSet, elements: st
 }
 
 /** What the kernel will hold of a table. */
-export function asInstalled({ chains, ...table }: NftTable): InstalledNftTable {
+export function asInstalled({ sets, chains, ...table }: NftTable): InstalledNftTable {
   return {
     ...table,
+    sets: sets.map((set) => ({ ...set, elements: canonicalElements(set.elements) })),
     chains: chains.map(({ rules, ...chain }) => ({ ...chain, fingerprints: rules.map(fingerprint) })),
   };
 }
@@ -156,8 +163,9 @@ function skeletonOf({ sets, chains }: InstalledNftTable): string {
   ]);
 }
 
-function elementsOf({ elements }: NftSet): Set<string> {
-  return new Set(elements.map(canonicalElement));
+/** There may be ten thousand, in each pass. */
+export function canonicalElements(elements: readonly string[]): Set<string> {
+  return new Set(elements.map((element) => (/["/]/.test(element) ? canonicalElement(element) : element)));
 }
 
 /** As nft prints it: a prefix of one address is that address, a name has no quotes. */
@@ -176,17 +184,12 @@ export interface NftElements {
   readonly elements: readonly string[];
 }
 
-/** The installed table after elements were added to it, or taken out. */
-export function withElements(
-  installed: InstalledNftTable,
+/** Keeps what is known of an installed table true when elements were added to it, or taken out. */
+export function amend(
+  { sets }: InstalledNftTable,
   verb: 'add' | 'delete',
   { set: { name }, elements }: NftElements,
-): InstalledNftTable {
-  const changed = elements.map(canonicalElement);
-  const sets = installed.sets.map((set) => {
-    if (set.name !== name) return set;
-    const others = without(elementsOf(set), new Set(changed));
-    return { ...set, elements: verb === 'add' ? [...others, ...changed] : others };
-  });
-  return { ...installed, sets };
+): void {
+  const present = sets.find((set) => set.name === name)?.elements;
+  for (const element of canonicalElements(elements)) present?.[verb](element);
 }

@@ -12,6 +12,7 @@ import { explainVerdict } from './netlink/message.ts';
 import { changeElements, decodeGeneration, getGeneration } from './netlink/nftables.ts';
 import type { SocketPool } from './netlink/socket.ts';
 import {
+  amend,
   asInstalled,
   type InstalledNftTable,
   type NftElements,
@@ -19,7 +20,6 @@ import {
   renderNftRemoval,
   renderNftTable,
   renderNftUpdate,
-  withElements,
 } from './nft.ts';
 import { listNftTable, runNft } from './nft-program.ts';
 
@@ -75,16 +75,19 @@ export function packetFilter({ family, sockets, namespace }: FilterSite): Packet
     known = generation - 1 === before ? { generation, installed } : undefined;
   }
 
-  async function change(verb: 'add' | 'delete', changes: readonly NftElements[]): Promise<number> {
+  /** What is known follows, at the cost of the change and not of all there is. */
+  async function note(verb: 'add' | 'delete', changes: readonly NftElements[]): Promise<void> {
+    if (known?.installed === undefined) return;
+    const { generation, installed } = known;
+    for (const change of changes) amend(installed, verb, change);
+    await remember(installed, generation);
+  }
+
+  async function change(verb: 'add' | 'delete', changes: readonly NftElements[]): Promise<void> {
     const answers = await sockets.ask(changeElements(verb, table, changes));
     const failure = answers.find(({ errno }) => errno !== 0);
-    if (failure === undefined) {
-      if (known?.installed === undefined) return 0;
-      const installed = changes.reduce((all, one) => withElements(all, verb, one), known.installed);
-      await remember(installed, known.generation);
-      return 0;
-    }
-    if (verb === 'delete' && failure.errno === ENOENT) return failure.errno;
+    if (failure === undefined) return note(verb, changes);
+    if (verb === 'delete' && failure.errno === ENOENT) return;
     const sets = changes.map(({ set }) => set.name).join(', ');
     throw new WeftError(
       'kernel',

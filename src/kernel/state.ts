@@ -21,7 +21,13 @@ interface LinkBase {
 export interface Veth extends LinkBase {
   readonly kind: 'veth';
   /** Needed to create the pair; never read back. */
-  readonly peer?: { readonly name: string; readonly mac: string; readonly mtu: number };
+  readonly peer?: {
+    readonly name: string;
+    readonly mac: string;
+    readonly mtu: number;
+    /** It is no container's, but weft's own there. Absent: Docker takes it. */
+    readonly staysWithHost?: boolean;
+  };
   /** Strict reverse-path filter (rp_filter=1): a container sends only from addresses routed to its link. */
   readonly strictSource: boolean;
   /**

@@ -47,7 +47,7 @@ export class FakeKernel implements Kernel {
   readonly #uplinks: readonly Uplink[];
   readonly #own = new Map<string, FakeNamespace>();
   readonly #failures: Failable[] = [];
-  readonly #forwarding = new Set<Family>();
+  readonly #forwarding = new Set<string>();
   #forwardAccepted = false;
 
   constructor(uplinks = defaultUplinks) {
@@ -171,9 +171,11 @@ export class FakeKernel implements Kernel {
 
   makeSysctlsWritable(): void {}
 
-  enableForwarding(families: readonly Family[]): Settled {
-    const off = families.filter((family) => !this.#forwarding.has(family));
-    for (const family of off) this.#forwarding.add(family);
+  enableForwarding(families: readonly Family[], namespace = 'host'): Settled {
+    const off = families
+      .map((family) => `${namespace} ${family}`)
+      .filter((place) => !this.#forwarding.has(place));
+    for (const place of off) this.#forwarding.add(place);
     return { changed: off.length > 0 };
   }
 

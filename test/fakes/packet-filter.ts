@@ -2,12 +2,12 @@
 import { WeftError } from '../../src/errors.ts';
 import type { PacketFilter } from '../../src/kernel/kernel.ts';
 import {
+  amend,
   asInstalled,
   type InstalledNftTable,
   type NftElements,
   type NftTable,
   renderNftUpdate,
-  withElements,
 } from '../../src/kernel/nft.ts';
 
 export class FakePacketFilter implements PacketFilter {
@@ -55,6 +55,6 @@ export class FakePacketFilter implements PacketFilter {
       if (verb === 'delete') return;
       throw new WeftError('kernel', `could not add elements of ${set.name}: it is not there`);
     }
-    this.#installed = changes.reduce((all, one) => all && withElements(all, verb, one), this.#installed);
+    for (const change of changes) if (this.#installed !== undefined) amend(this.#installed, verb, change);
   }
 }

@@ -87,9 +87,10 @@ async function routed(members: ReadonlyMap<Network, readonly string[]>): Promise
   const table = () =>
     hostTable({
       networks: [...members.keys()],
+      segments: [],
       uplinks: ['eth0'],
       endpoints,
-      ways: { networks: [], publications: [] },
+      ways: { sources: [], publications: [] },
     });
   await host.kernel.host.filters.inet.write(table);
   return new Map(

@@ -114,7 +114,7 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
   describe('weft’s nftables table', () => {
     const filter = () => kernel.host.filters.inet;
     const elements = async (name: string) =>
-      (await filter().read())?.sets.find((set) => set.name === name)?.elements.toSorted();
+      [...((await filter().read())?.sets.find((set) => set.name === name)?.elements ?? [])].toSorted();
     const senders = { name: 'senders', type: ['ifname', 'ether_addr', 'ipv4_addr'], interval: false };
     const ports = {
       name: 'ports',

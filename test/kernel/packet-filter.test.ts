@@ -76,5 +76,5 @@ test('elements put while the table is being written are not lost', async () => {
   );
   await filter.write(() => wanted(['counter']));
   const [one] = (await filter.read())?.sets ?? [];
-  expect(one?.elements.toSorted()).toEqual(elements.toSorted());
+  expect(one?.elements).toEqual(new Set(elements));
 });

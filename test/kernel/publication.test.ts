@@ -70,9 +70,9 @@ async function publish(addresses: readonly string[], publications: readonly Publ
     ...state.addresses.map((object) => ({ do: 'put', kind: 'address', object }) as const),
     ...state.routes.map((object) => ({ do: 'put', kind: 'route', object }) as const),
   ]);
-  const ways = { networks: [network], publications };
+  const ways = { sources: network.pools, publications };
   await host.kernel.host.filters.inet.write(() =>
-    hostTable({ networks: [network], uplinks: ['eth0'], endpoints, ways }),
+    hostTable({ networks: [network], segments: [], uplinks: ['eth0'], endpoints, ways }),
   );
   return endpoints.map(({ id, addresses: [address] }) => {
     const space = addContainer(

@@ -109,8 +109,8 @@ function kindAttributes(link: Link, { peerNamespaceFd }: Birthplace): readonly A
         [IFLA.IFNAME, text(link.peer.name)],
         [IFLA.ADDRESS, mac(link.peer.mac)],
         [IFLA.MTU, u32(link.peer.mtu)],
-        [IFLA.GROUP, u32(containerEndGroup)],
       ];
+      if (link.peer.staysWithHost !== true) peer.push([IFLA.GROUP, u32(containerEndGroup)]);
       if (peerNamespaceFd !== undefined) peer.push([IFLA.NET_NS_FD, u32(peerNamespaceFd)]);
       return [[VETH_INFO_PEER, Buffer.concat([header({}), encodeAttributes(peer)])]];
     }

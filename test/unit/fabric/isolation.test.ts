@@ -10,10 +10,11 @@ const red = { ...network, key: 'red', pools: ['10.79.0.0/24'], isolate: false };
 const closed = { ...network, key: 'closed', pools: ['10.76.0.0/24'], internal: true };
 
 const elements = (name: string) =>
-  isolation({ networks: [blue, red, closed], uplinks: ['eth0'] }).sets.find((set) => set.name === name)
-    ?.elements;
+  isolation({ networks: [blue, red, closed], segments: [], uplinks: ['eth0'] }).sets.find(
+    (set) => set.name === name,
+  )?.elements;
 
-const ways = { networks: [], publications: [] };
+const ways = { sources: [], publications: [] };
 
 test('knows every subnet, and between which of them packets may pass', () => {
   expect(elements('pools4')).toEqual(['10.77.0.0/16', '10.78.0.0/24', '10.79.0.0/24', '10.76.0.0/24']);
@@ -50,7 +51,7 @@ describe('a sender', () => {
   test('is in the table of its fabric', () => {
     const tables = [
       segmentTable([sender]),
-      hostTable({ networks: [blue], uplinks: [], endpoints: [sender], ways }),
+      hostTable({ networks: [blue], segments: [], uplinks: [], endpoints: [sender], ways }),
     ];
     for (const { sets } of tables) {
       for (const { set, elements } of sendersOf(sender)) {
@@ -64,7 +65,9 @@ test('has as many rules for many networks and endpoints as for one', () => {
   const many = Array.from({ length: 100 }, (_, n) => n);
   const networks = many.map((n) => ({ ...network, key: `n${n}`, pools: [`10.80.${n}.0/24`] }));
   const endpoints = many.map((n) => endpoint('h1', `10.77.0.${n}`));
-  const few = { networks: [blue], uplinks: ['eth0'], endpoints: [], ways };
-  expect(hostTable({ networks, uplinks: ['eth0'], endpoints, ways }).chains).toEqual(hostTable(few).chains);
+  const few = { networks: [blue], segments: [], uplinks: ['eth0'], endpoints: [], ways };
+  expect(hostTable({ networks, segments: [], uplinks: ['eth0'], endpoints, ways }).chains).toEqual(
+    hostTable(few).chains,
+  );
   expect(segmentTable(endpoints).chains).toEqual(segmentTable([]).chains);
 });
