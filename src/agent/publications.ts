@@ -20,6 +20,10 @@ const everyAddress = { 4: '0.0.0.0', 6: '::' } as const satisfies Record<Family,
 /** How often a free port is looked for that is free in both families. */
 const choices = 16;
 
+export interface PublicationParts extends Pick<ThisHost, 'ledger' | 'kernel' | 'views' | 'log'> {
+  readonly reconciler: Pick<ThisHost['reconciler'], 'settle'>;
+}
+
 interface Place {
   /** Whose pass makes its packet filter anew. */
   readonly scope: Scope;
@@ -33,7 +37,7 @@ export function publicationUseCases({
   views,
   reconciler,
   log,
-}: ThisHost): Pick<NetworkCalls, 'publish' | 'unpublish'> {
+}: PublicationParts): Pick<NetworkCalls, 'publish' | 'unpublish'> {
   /** By endpoint. */
   const held = new Map<string, readonly HeldPort[]>();
   const restored = restore();
@@ -42,23 +46,22 @@ export function publicationUseCases({
     { endpoint: id }: { readonly endpoint: string },
     mappings: readonly PortMapping[],
   ): Promise<void> {
+    await restored;
     const endpoint = ledger.endpoints.get(id);
     const network = endpoint && ledger.networks.get(endpoint.network);
     if (endpoint === undefined || network === undefined) {
       throw new WeftError('not-found', `weft on this host does not know endpoint ${id.slice(0, 12)}`);
     }
-    await restored;
     if (network.gateway !== true || endpoint.published !== undefined) return;
     const taken: HeldPort[] = [];
+    held.set(id, taken);
     try {
       const published = mappings.flatMap((mapping) => hold(endpoint, mapping, taken));
-      held.set(id, taken);
       const open = { ...endpoint, published };
       await ledger.endpoints.put(open);
       for (const place of await places(open)) await lead(place);
       if (published.length > 0) log.info({ endpoint: id, published }, 'published ports');
     } catch (error) {
-      for (const port of taken) port.release();
       await unpublish({ endpoint: id });
       throw error;
     }
