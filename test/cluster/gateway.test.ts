@@ -221,6 +221,24 @@ describe.each([
     for (const host of lab.hosts) await host.docker(['network', 'rm', 'second']);
   });
 
+  test('is the way out, or is not, as Docker’s priorities say', async () => {
+    const second = ['--subnet', '10.99.0.0/24', '-o', 'weft.network=second', '-o', 'weft.gateway=on'];
+    await createNetwork(h3, 'second', second);
+    const wayOut = async () => (await h3.docker(['exec', 'web', 'ip', 'route', 'show', 'default'])).trim();
+    const before = await wayOut();
+    for (const [priority, moves] of [
+      ['-1', false],
+      ['10', true],
+    ] as const) {
+      await h3.docker(['network', 'connect', '--gw-priority', priority, 'second', 'web']);
+      expect((await wayOut()) !== before).toBe(moves);
+      await hears('h1', () => fetchFrom(h1, h3.address, 8080), 'web hears');
+      await h3.docker(['network', 'disconnect', 'second', 'web']);
+      expect(await wayOut()).toBe(before);
+    }
+    await h3.docker(['network', 'rm', 'second']);
+  });
+
   test('leaves nothing behind', async () => {
     for (const host of lab.hosts) {
       await host.docker(['rm', '--force', 'web', `${name}1`]);

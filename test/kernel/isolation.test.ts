@@ -188,6 +188,24 @@ describe('a routed container', () => {
   });
 });
 
+test('a thousand containers need no more rules than ten', async () => {
+  const all = await routed(new Map([[blue, ['10.77.0.2', '10.77.0.3']]]));
+  const own = ['10.77.0.2', '10.77.0.3'].map((address) => endpointAt(address));
+  const ways = { sources: [], publications: [] };
+  const rules = async (count: number) => {
+    const others = Array.from({ length: count }, (_, n) => endpointAt(`10.77.${1 + (n >> 8)}.${n & 255}`));
+    await host.kernel.host.filters.inet.write(() =>
+      hostTable({ networks: [blue], segments: [], uplinks: ['eth0'], endpoints: [...own, ...others], ways }),
+    );
+    const listing = host.run('nft -a list table inet weft');
+    expect(listing.match(/ 10\.77\.[1-9]\d*\.\d+/g)).toHaveLength(count);
+    return listing.match(/# handle/g)?.length;
+  };
+  const few = await rules(10);
+  expect(await rules(1000)).toBe(few);
+  await vi.waitUntil(() => space(all, '10.77.0.2').pings('10.77.0.3'), waiting);
+});
+
 describe('a routed network', () => {
   test('is reached by its own containers and the host, and by no other network of the host', async () => {
     const all = await routed(
