@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { WeftError } from './errors.ts';
-import { type Address, type Prefix, printAddress, printPrefix } from './model/address.ts';
+import { type Address, families, type Prefix, printAddress, printPrefix } from './model/address.ts';
 import { nearest } from './model/nearest.ts';
 import { isSettingName, type LogLevel, type SettingName, type SettingValues, settings } from './settings.ts';
 
@@ -13,6 +13,11 @@ export interface StoreAccess {
   readonly caFile?: string;
   readonly client?: { readonly certFile: string; readonly keyFile: string };
   readonly login?: { readonly user: string; readonly passwordFile: string };
+}
+
+interface SubnetRange {
+  readonly range: Prefix;
+  readonly length: number;
 }
 
 export interface Config {
@@ -30,7 +35,7 @@ export interface Config {
   readonly sockets: readonly string[];
   readonly stateDir: string;
   /** Where subnets come from that nobody asked for by name, and the prefix length of each. */
-  readonly automaticSubnets: { readonly range: Prefix; readonly length: number };
+  readonly automaticSubnets: { readonly 4: SubnetRange; readonly 6?: SubnetRange };
   readonly vxlanPort: number;
   /** Time between two full passes that repair drift. */
   readonly resyncMs: number;
@@ -78,8 +83,9 @@ export function readConfig(env: Environment = process.env): Config {
   const read = reader(env, problems);
   const address = read('WEFT_ADDRESS');
   const store = readStoreAccess(read, problems);
-  const automaticSubnets = { range: read('WEFT_POOL'), length: read('WEFT_SUBNET_LENGTH') };
-  if (automaticSubnets.length < automaticSubnets.range.length) {
+  const pool = { range: read('WEFT_POOL'), length: read('WEFT_SUBNET_LENGTH') };
+  const range6 = read('WEFT_POOL6');
+  if (pool.length < pool.range.length) {
     problems.add('WEFT_SUBNET_LENGTH must be at least the prefix length of WEFT_POOL');
   }
   const config: Config = {
@@ -90,7 +96,10 @@ export function readConfig(env: Environment = process.env): Config {
     runDir: read('WEFT_RUN_DIR'),
     sockets: socketPaths(read),
     stateDir: read('WEFT_STATE_DIR'),
-    automaticSubnets,
+    automaticSubnets: {
+      4: pool,
+      ...(range6 && { 6: { range: range6, length: families[6].subnetLength } }),
+    },
     vxlanPort: read('WEFT_VXLAN_PORT'),
     resyncMs: read('WEFT_RESYNC_SECONDS') * 1000,
     logLevel: read('WEFT_LOG_LEVEL'),
@@ -103,11 +112,12 @@ export function readConfig(env: Environment = process.env): Config {
 
 /** For the log: addresses as text. Nothing in it is secret. */
 export function describeConfig({ address, automaticSubnets, ...rest }: Config): object {
-  const { range, length } = automaticSubnets;
   return {
     ...rest,
     ...(address && { address: printAddress(address) }),
-    automaticSubnets: { range: printPrefix(range), length },
+    automaticSubnets: Object.values(automaticSubnets).map(
+      ({ range, length }) => `/${length} of ${printPrefix(range)}`,
+    ),
   };
 }
 

@@ -4,7 +4,14 @@
  * secret: keys and passwords are named by file, so that neither `docker plugin inspect` nor the log shows one.
  */
 import { isAbsolute, normalize } from 'node:path';
-import { type Address, type Prefix, parseAddress, parsePrefix } from './model/address.ts';
+import {
+  type Address,
+  type Family,
+  families,
+  type Prefix,
+  parseAddress,
+  parsePrefix,
+} from './model/address.ts';
 
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -33,6 +40,7 @@ export interface SettingValues {
   WEFT_HOSTNAME: string | undefined;
   WEFT_POOL: Prefix;
   WEFT_SUBNET_LENGTH: number;
+  WEFT_POOL6: Prefix | undefined;
   WEFT_VXLAN_PORT: number;
   WEFT_RESYNC_SECONDS: number;
   WEFT_LOG_LEVEL: LogLevel;
@@ -101,13 +109,19 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     help: 'Range from which networks get a subnet when none is asked for; hosts of one cluster need the same.',
     expected: 'an IPv4 range like 10.160.0.0/11, /28 or larger',
     default: '10.160.0.0/11',
-    parse: parseRange,
+    parse: parseRange(4, 28),
   },
   WEFT_SUBNET_LENGTH: {
     help: 'Prefix length of such a subnet.',
     expected: 'a whole number from 8 to 29',
     default: '20',
     parse: integer(8, 29),
+  },
+  WEFT_POOL6: {
+    help: 'Range from which networks get an IPv6 /64 when none is asked for, the same on all hosts; empty: a random one, which the first host draws for the cluster.',
+    expected: 'an IPv6 range like fd12:3456:789a::/48, /64 or larger',
+    default: '',
+    parse: optional(parseRange(6, families[6].subnetLength)),
   },
   WEFT_VXLAN_PORT: {
     help: 'UDP port of VXLAN packets between hosts; hosts of one cluster need the same.',
@@ -173,9 +187,11 @@ function parseWord(text: string): string {
   return /^\S{1,253}$/.test(text) ? text : malformed();
 }
 
-function parseRange(text: string): Prefix {
-  const range = parsePrefix(text);
-  return range.family === 4 && range.length <= 28 ? range : malformed();
+function parseRange(family: Family, longest: number): (text: string) => Prefix {
+  return (text) => {
+    const range = parsePrefix(text);
+    return range.family === family && range.length <= longest ? range : malformed();
+  };
 }
 
 function parseLogLevel(text: string): LogLevel {

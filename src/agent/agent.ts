@@ -11,7 +11,7 @@ import type { Underlay } from '../fabric/fabric.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { releasePool } from '../ipam/pools.ts';
-import type { SubnetRange } from '../ipam/subnet.ts';
+import type { AutomaticSubnets } from '../ipam/range.ts';
 import type { Kernel, MainRoute } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { type Prefix, parsePrefix } from '../model/address.ts';
@@ -26,7 +26,7 @@ import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { hostIdIn } from './host-id.ts';
-import { publishHost } from './host-record.ts';
+import { keepAlive, publishHost } from './host-record.ts';
 import { openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { networkUseCases } from './networks.ts';
@@ -49,7 +49,7 @@ export interface AgentOptions {
   readonly address?: string;
   readonly hostName: string;
   readonly stateDir: string;
-  readonly automaticSubnets: SubnetRange;
+  readonly automaticSubnets: AutomaticSubnets;
   readonly vxlanPort: number;
   readonly resyncMs: number;
   readonly log: Log;
@@ -80,7 +80,7 @@ export function startAgent(options: AgentOptions): Agent {
   const membership = new Membership(store, keys, hostId);
   const announcements = announcementsTo(store, keys);
   const views = new Views(cluster, ledger, kernel, underlay);
-  const passes = passesOver(kernel, views);
+  const passes = passesOver(kernel, ledger, views);
   const reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const readiness = new Readiness(() => established && mirror.connected);
@@ -88,6 +88,7 @@ export function startAgent(options: AgentOptions): Agent {
   let uplink: Uplink | undefined;
   /** The cluster's state is known here, and this host known to the cluster. */
   let established = false;
+  let establishing: NodeJS.Timeout | undefined;
 
   const ipam: Ipam = {
     store,
@@ -99,7 +100,7 @@ export function startAgent(options: AgentOptions): Agent {
     network: (key) => cluster.network(key),
     inUse: (address) => ledger.endpoints.all().some(({ addresses }) => addresses.includes(address)),
     routes: async () => foreignRoutes(await kernel.mainRoutes()),
-    automatic: { 4: options.automaticSubnets },
+    automatic: options.automaticSubnets,
     now: Date.now,
     clock: systemClock,
     random: Math.random,
@@ -120,12 +121,16 @@ export function startAgent(options: AgentOptions): Agent {
     giveBack,
   };
   const publications = publicationUseCases(host);
+  const networks = networkUseCases(host);
   const settle = settlement({
     hostId,
     cluster,
     ledger,
     membership,
     announcements,
+    unlinkedEndpoints: passes.unlinked,
+    forgetUnlinked: passes.forgetUnlinked,
+    deleteNetwork: networks.deleteNetwork,
     heldAddresses: () => assignmentsOf(ipam, hostId),
     releaseAddress: (held) => releaseHeld(ipam, held),
     releasePool: (poolId) => releasePool(ipam, poolId),
@@ -142,13 +147,9 @@ export function startAgent(options: AgentOptions): Agent {
 
   function onNews(changed: readonly string[]): void {
     const scopes = scopesOf(changed);
-    if (scopes === 'all') void markAll();
+    if (scopes === 'all') reconciler.markAll();
     else for (const scope of scopes) reconciler.mark(scope);
     readiness.check();
-  }
-
-  async function markAll(): Promise<void> {
-    for (const scope of await passes.scopes()) reconciler.mark(scope);
   }
 
   async function follow(): Promise<void> {
@@ -177,7 +178,8 @@ export function startAgent(options: AgentOptions): Agent {
     } catch (error) {
       readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'this host cannot take part yet');
-      setTimeout(() => void establish(), establishRetryMs).unref();
+      clearTimeout(establishing);
+      establishing = setTimeout(() => void establish(), establishRetryMs).unref();
     }
   }
 
@@ -188,12 +190,12 @@ export function startAgent(options: AgentOptions): Agent {
     });
     const moved = uplink !== undefined && (uplink.address !== found.address || uplink.mtu !== found.mtu);
     uplink = found;
-    if (moved) await markAll();
+    if (moved) reconciler.markAll();
     if (mirror.connected) await publishHost({ store, keys, cluster }, hostName, underlay());
   }
 
   async function resync(): Promise<void> {
-    if (!established) return mirror.complete ? await establish() : undefined;
+    if (!established) return;
     try {
       await refresh();
       if (mirror.connected) await settle();
@@ -213,11 +215,19 @@ export function startAgent(options: AgentOptions): Agent {
   }
 
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
-  const following = follow();
+  const following = Promise.all([
+    follow(),
+    keepAlive(
+      { store, keys },
+      hostId,
+      (error) => log.debug({ reason: explain(error) }, 'not announced yet'),
+      stopping.signal,
+    ),
+  ]);
   const timer = setInterval(() => void resync(), resyncMs);
 
   return {
-    network: { ...networkUseCases(host), ...endpointUseCases(host, publications), ...publications },
+    network: { ...networks, ...endpointUseCases(host, publications), ...publications },
     addresses: addressUseCases(host, ipam),
     async close() {
       clearInterval(timer);

@@ -74,7 +74,7 @@ export function endpointUseCases(
         admit(network, fabric, namespace, local),
       ]);
     } catch (error) {
-      await detach(network, fabric, local);
+      await detachNowOrLater(network, fabric, local);
       await ledger.endpoints.put(known);
       throw new WeftError(
         'kernel',
@@ -107,10 +107,7 @@ export function endpointUseCases(
     const fabric = knownFabric(network);
     const local = localEndpoint(endpoint, network.key, host.id);
     await Promise.all([
-      detach(network, fabric, local).catch((error: unknown) => {
-        log.warn({ endpoint: id, reason: explain(error) }, 'its link will be removed later');
-        reconciler.mark(scopeOf(network));
-      }),
+      detachNowOrLater(network, fabric, local),
       host.giveBack(`endpoint ${id}`, () => announcements.withdraw(network.key, id)),
     ]);
   }
@@ -120,6 +117,19 @@ export function endpointUseCases(
     const network = endpoint && ledger.networks.get(endpoint.network);
     if (endpoint === undefined || network === undefined) throw unknownEndpoint(id);
     return { 'weft.network': network.key, 'weft.fabric': network.fabric, 'weft.link': hostEnd(id) };
+  }
+
+  async function detachNowOrLater(
+    network: LedgerNetwork,
+    fabric: Fabric,
+    endpoint: LocalEndpoint,
+  ): Promise<void> {
+    try {
+      await detach(network, fabric, endpoint);
+    } catch (error) {
+      log.warn({ endpoint: endpoint.id, reason: explain(error) }, 'its link will be removed later');
+      reconciler.mark(scopeOf(network));
+    }
   }
 
   /** Its routes and addresses go with the link. */
@@ -154,8 +164,9 @@ export function endpointUseCases(
   async function namespaceOf(network: LedgerNetwork): Promise<Namespace> {
     const scope = scopeOf(network);
     if (scope === 'host') return kernel.host;
-    // Rebuilt at the first container where a reboot has taken it, and complete before that container runs.
-    if (!(await kernel.namespaces()).includes(scope)) await reconciler.settle(scope);
+    // A reboot takes it. It is rebuilt at the first look or container, and complete before that container runs.
+    const isWhole = (await kernel.namespaces()).includes(scope) && reconciler.wasInLine(scope);
+    if (!isWhole) await reconciler.settle(scope);
     return kernel.namespace(scope);
   }
 

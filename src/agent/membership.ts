@@ -4,6 +4,7 @@
  */
 import { WeftError } from '../errors.ts';
 import { defaultFabric, fabrics } from '../fabric/registry.ts';
+import { type Family, familyOf } from '../model/address.ts';
 import type { NetworkOptions } from '../model/options.ts';
 import { type Network, type Pool, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
@@ -253,9 +254,8 @@ function agree(network: Network, { options, internal, pools }: JoinRequest): Net
   }
   const sorted = (cidrs: readonly string[]) => cidrs.toSorted().join(' and ');
   if (sorted(network.pools) !== sorted(pools)) {
-    const subnets = network.pools.map((cidr) => `--subnet ${cidr}`).join(' ');
     differences.push(
-      `subnet ${sorted(network.pools)}, not ${sorted(pools)} (create it here with ${subnets})`,
+      `subnet ${sorted(network.pools)}, not ${sorted(pools)} (create it here with ${poolArguments(network.pools)})`,
     );
   }
   if (differences.length === 0) return network;
@@ -269,10 +269,22 @@ function onOrOff(value: boolean | undefined): string | undefined {
   return value === undefined ? undefined : value ? 'on' : 'off';
 }
 
+/** What makes Docker ask for these subnets and no other. */
+function poolArguments(cidrs: readonly string[]): string {
+  const has = (family: Family) => cidrs.some((cidr) => familyOf(cidr) === family);
+  return [
+    ...(has(6) ? ['--ipv6'] : []),
+    ...(has(4) ? [] : ['--ipv4=false']),
+    ...cidrs.map((cidr) => `--subnet ${cidr}`),
+  ].join(' ');
+}
+
 function foreignSubnet(cidr: string, owner: string, key: string): WeftError {
+  // A network without a name is joined by its first subnet.
+  const join = owner.includes('/') ? poolArguments([owner, cidr]) : `-o weft.network=${owner}`;
   return new WeftError(
     'conflict',
-    `subnet ${cidr} is network ${owner}'s and cannot be network ${key}'s too; choose another subnet, or join with -o weft.network=${owner}`,
+    `subnet ${cidr} is network ${owner}'s and cannot be network ${key}'s too; choose another subnet, or join with ${join}`,
   );
 }
 

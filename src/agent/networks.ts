@@ -2,7 +2,7 @@
 import { explain, WeftError } from '../errors.ts';
 import type { Fabric, Underlay } from '../fabric/fabric.ts';
 import { defaultFabric, fabrics } from '../fabric/registry.ts';
-import { contains, parseAddress, parsePrefix } from '../model/address.ts';
+import { contains, familyOf, parseAddress, parsePrefix } from '../model/address.ts';
 import { namespaceName } from '../model/names.ts';
 import { type NetworkOptions, parseNetworkOptions } from '../model/options.ts';
 import type { Network } from '../model/records.ts';
@@ -13,50 +13,89 @@ import type { ThisHost } from './this-host.ts';
 
 const defaultInterfacePrefix = 'eth';
 
+/** RFC 8200, section 5. On a link with less the kernel has no IPv6. */
+const leastMtu6 = 1280;
+
 export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwork' | 'deleteNetwork'> {
   const { ledger, membership, reconciler, cluster, log } = host;
+  /** In the store perhaps, and not in the ledger yet. */
+  const creating = new Set<string>();
 
   async function createNetwork(request: CreateNetwork): Promise<void> {
     if (ledger.networks.get(request.id) !== undefined) return;
+    creating.add(request.id);
+    try {
+      await create(request);
+    } finally {
+      creating.delete(request.id);
+    }
+  }
+
+  async function create(request: CreateNetwork): Promise<void> {
     const options = parseNetworkOptions(request.options);
     const [first] = request.pools;
     if (first === undefined) {
-      throw new WeftError('invalid', 'a weft network needs a subnet; create it without --ipv4=false');
+      throw new WeftError('invalid', 'a weft network needs a subnet; leave --ipv4=false out, or add --ipv6');
     }
     const held = request.pools.map(heldPool);
     await host.ready();
-    refuseMisfits(options, request.pools);
-    const key = options.network ?? first.cidr;
     const cidrs = request.pools.map(({ cidr }) => cidr);
+    await refuseMisfits(options, cidrs);
+    const key = options.network ?? first.cidr;
+    await leaveForgotten(key);
     const network = await membership.join({
       key,
       dockerNetwork: request.id,
       options,
       internal: request.internal,
-      pools: cidrs,
+      pools: request.pools.map(({ cidr }) => cidr),
     });
     try {
       await ledger.networks.put(describe(request, network, options));
-      for (const pool of held) await ledger.pools.put({ ...pool, network: request.id });
+      await keepPools(held.map((pool) => ({ ...pool, network: request.id })));
       await settleKernel(network);
-    } catch (error) {
+    } catch (cause) {
       await deleteNetwork(request.id);
-      for (const { network: _, ...pool } of held) await ledger.pools.put(pool);
-      throw error;
+      await keepPools(held);
+      throw new WeftError('kernel', `network ${key} could not be set up on this host: ${explain(cause)}`, {
+        cause,
+      });
     }
     log.info({ network: key, fabric: network.fabric, docker: request.id }, 'network is on this host');
+    warnOfOtherFamily(network);
+  }
+
+  /** What was removed while the store was away must not stand in the way of its successor. */
+  async function leaveForgotten(key: string): Promise<void> {
+    const recorded = cluster.participant(key, host.id)?.dockerNetworks ?? [];
+    const gone = recorded.filter((id) => ledger.networks.get(id) === undefined && !creating.has(id));
+    if (gone.length > 0) await membership.leave(key, gone);
   }
 
   async function deleteNetwork(id: string): Promise<void> {
     const network = ledger.networks.get(id);
     if (network === undefined) return;
     await ledger.networks.delete(id);
+    // Docker removes no network that has endpoints: those still here are some that it has lost.
+    const lost = ledger.endpoints.all().filter((endpoint) => endpoint.network === id);
+    await Promise.all(lost.map((endpoint) => ledger.endpoints.delete(endpoint.id)));
     await Promise.all([
       settleKernel(network).catch((error: unknown) => {
         log.warn({ network: network.key, reason: explain(error) }, 'the kernel will be cleaned up later');
       }),
       host.giveBack(`network ${network.key}`, () => membership.leave(network.key, [id])),
     ]);
+  }
+
+  /** A VTEP sends to addresses of its own family. */
+  function warnOfOtherFamily({ key, vni }: Network): void {
+    const { address } = host.underlay();
+    const hosts = cluster.hosts().filter((other) => familyOf(other.address) !== familyOf(address));
+    if (vni === undefined || hosts.length === 0) return;
+    log.warn(
+      { network: key, address, hosts: hosts.map((other) => `${other.name} at ${other.address}`) },
+      'these hosts are known by an address of the other family and will not be reached; set WEFT_ADDRESS there or here',
+    );
   }
 
   async function settleKernel(network: Pick<Network, 'vni'>): Promise<void> {
@@ -88,12 +127,6 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
 
   /** This host's own RequestPool for the subnet, which no other network uses yet. */
   function heldPool({ cidr }: NetworkPool): LedgerPool {
-    if (parsePrefix(cidr).family === 6) {
-      throw new WeftError(
-        'invalid',
-        `subnet ${cidr} is refused, because weft carries IPv4 only; leave --ipv6 out`,
-      );
-    }
     const pool = ledger.pools.all().find((held) => held.cidr === cidr && held.network === undefined);
     if (pool !== undefined) return pool;
     throw new WeftError(
@@ -102,12 +135,22 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
     );
   }
 
-  function refuseMisfits(options: NetworkOptions, pools: readonly NetworkPool[]): void {
+  /** But for one that Docker has given back meanwhile, because the call took too long for it. */
+  async function keepPools(pools: readonly LedgerPool[]): Promise<void> {
+    for (const pool of pools) if (ledger.pools.get(pool.id) !== undefined) await ledger.pools.put(pool);
+  }
+
+  async function refuseMisfits(options: NetworkOptions, cidrs: readonly string[]): Promise<void> {
     const fabric = fabrics.get(options.fabric ?? defaultFabric);
-    if (fabric !== undefined) refuseMtu(options.mtu, fabric, host.underlay());
-    for (const { cidr } of pools) {
+    if (fabric !== undefined) refuseMtu(options.mtu, cidrs, fabric, host.underlay());
+    if (fabric?.isolated === false && !host.kernel.hasIpv6()) refuseIpv6(cidrs);
+    const name = cluster.host(host.id)?.name ?? host.id;
+    const own = (await host.kernel.addresses()).map(({ address }) => ({ address, name }));
+    for (const cidr of cidrs) {
       const subnet = parsePrefix(cidr);
-      const inside = cluster.hosts().find(({ address }) => contains(subnet, parseAddress(address)));
+      const inside = [...cluster.hosts(), ...own].find(({ address }) =>
+        contains(subnet, parseAddress(address)),
+      );
       if (inside === undefined) continue;
       throw new WeftError(
         'conflict',
@@ -124,8 +167,30 @@ export function scopeOf({ vni }: Pick<Network, 'vni'>): Scope {
   return vni === undefined ? 'host' : namespaceName(vni);
 }
 
-function refuseMtu(mtu: number | undefined, fabric: Fabric, underlay: Underlay): void {
-  const most = underlay.mtu - fabric.overhead(parseAddress(underlay.address).family);
+/** A namespace of the network's own has IPv6 in any case. */
+function refuseIpv6(cidrs: readonly string[]): void {
+  const subnet = cidrs.find((cidr) => familyOf(cidr) === 6);
+  if (subnet === undefined) return;
+  throw new WeftError(
+    'invalid',
+    `subnet ${subnet} cannot be routed, because IPv6 is switched off on this host; set net.ipv6.conf.default.disable_ipv6=0 and the uplink's too, or use -o weft.fabric=vxlan`,
+  );
+}
+
+function refuseMtu(
+  mtu: number | undefined,
+  cidrs: readonly string[],
+  fabric: Fabric,
+  underlay: Underlay,
+): void {
+  const most = underlay.mtu - fabric.overhead(familyOf(underlay.address));
+  const subnet6 = cidrs.find((cidr) => familyOf(cidr) === 6);
+  if (subnet6 !== undefined && (mtu ?? most) < leastMtu6) {
+    throw new WeftError(
+      'invalid',
+      `subnet ${subnet6} cannot be used with an MTU of ${mtu ?? most} bytes, because IPv6 needs ${leastMtu6}: set weft.mtu to that at least, or leave --ipv6 out`,
+    );
+  }
   if (mtu === undefined || mtu <= most) return;
   throw new WeftError(
     'invalid',

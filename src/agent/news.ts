@@ -35,8 +35,8 @@ export function newsRouter(
     for (const key of changed) {
       const place = keys.parse(key);
       if (place?.kind === 'host') return 'all';
-      // Other networks are kept away from it by every host.
-      if (place?.kind === 'network') scopes.add(filterScope);
+      // Its own are kept away from it by every host that has some.
+      if (place?.kind === 'network' && ledger.networks.all().length > 0) scopes.add(filterScope);
       if (place?.kind === 'block') {
         for (const scope of blockScopes(key, place.pool, place.block)) scopes.add(scope);
       }

@@ -6,10 +6,12 @@ import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
 import { diff } from '../kernel/diff.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { Kernel, Namespace } from '../kernel/kernel.ts';
 import type { NamespaceState } from '../kernel/state.ts';
+import { type Family, familyOf } from '../model/address.ts';
 import { hostEnd, legEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
+import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import { scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 import type { Views } from './views.ts';
@@ -17,9 +19,15 @@ import type { Views } from './views.ts';
 export interface Passes {
   pass(scope: Scope): Promise<number>;
   scopes(): Promise<readonly Scope[]>;
+  /** Endpoints whose link was not there at the last pass: not joined yet, or lost by Docker. */
+  unlinked(): LedgerEndpoint[];
+  /** Strikes it off the ledger, unless it has its link by now. */
+  forgetUnlinked(endpoint: LedgerEndpoint): Promise<void>;
 }
 
-export function passesOver(kernel: Kernel, views: Views): Passes {
+export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes {
+  const unlinked = new Map<Scope, readonly LedgerEndpoint[]>();
+
   /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
   async function desiredIn(members: readonly Network[], actual: NamespaceState): Promise<NamespaceState> {
     const links = new Set(actual.links.map(({ name }) => name));
@@ -44,9 +52,23 @@ export function passesOver(kernel: Kernel, views: Views): Passes {
     );
   }
 
+  function scopeOfEndpoint({ network: id }: LedgerEndpoint): Scope | undefined {
+    const network = ledger.networks.get(id);
+    return network && scopeOf(network);
+  }
+
+  async function open(scope: Scope): Promise<Namespace> {
+    return scope === 'host' ? kernel.host : await kernel.namespace(scope);
+  }
+
   async function bringInLine(scope: Scope, members: readonly Network[]): Promise<number> {
-    const namespace = scope === 'host' ? kernel.host : await kernel.namespace(scope);
+    const namespace = await open(scope);
     const actual = await namespace.read();
+    const endpoints = ledger.endpoints.all().filter((endpoint) => scopeOfEndpoint(endpoint) === scope);
+    unlinked.set(
+      scope,
+      endpoints.filter((endpoint) => !hasLink(actual, endpoint)),
+    );
     const desired = await desiredIn(members, actual);
     const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired);
     if (changes.length > 0) await namespace.apply(changes);
@@ -68,7 +90,7 @@ export function passesOver(kernel: Kernel, views: Views): Passes {
     const { filters } = await kernel.namespace(scope);
     const published = () =>
       keys.flatMap((key) => views.attached(key)).flatMap(({ published = [] }) => published);
-    const forwarding = kernel.enableForwarding([4], scope).changed;
+    const forwarding = kernel.enableForwarding(familiesOf(members), scope).changed;
     const table = await filters.inet.write(() => legTable(published().map(inSegment)));
     // The host's end of the leg has only now come to be.
     const changes = await bringInLine('host', hostMembers());
@@ -77,6 +99,11 @@ export function passesOver(kernel: Kernel, views: Views): Passes {
 
   function hostMembers(): Network[] {
     return views.networks().filter((network) => scopeOf(network) === 'host');
+  }
+
+  /** Of what the host routes: subnets of networks, and what comes by legs. */
+  function routedFamilies(): Family[] {
+    return familiesOf([...hostMembers(), ...views.legs().map(({ network }) => network)]);
   }
 
   /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
@@ -88,7 +115,7 @@ export function passesOver(kernel: Kernel, views: Views): Passes {
     }
     const uplinks = await uplinkNames();
     const results = [
-      kernel.enableForwarding([4]).changed,
+      kernel.enableForwarding(routedFamilies()).changed,
       (await kernel.ensureForwardAccept()).changed,
       await kernel.host.filters.inet.write(() => hostTable(views.hostTable(uplinks))),
     ];
@@ -110,7 +137,21 @@ export function passesOver(kernel: Kernel, views: Views): Passes {
       const members = views.networks().filter((network) => scopeOf(network) === scope);
       if (members.length > 0) return await bringSegmentInLine(scope, members);
       await kernel.removeNamespace(scope);
+      unlinked.delete(scope);
       return 1;
+    },
+
+    unlinked() {
+      // One that has been joined, left or deleted since is another object, or none.
+      return [...unlinked.values()].flat().filter((seen) => ledger.endpoints.get(seen.id) === seen);
+    },
+
+    async forgetUnlinked(endpoint) {
+      const scope = scopeOfEndpoint(endpoint);
+      if (scope === undefined) return;
+      const actual = await (await open(scope)).read();
+      const isSame = ledger.endpoints.get(endpoint.id) === endpoint;
+      if (isSame && !hasLink(actual, endpoint)) await ledger.endpoints.delete(endpoint.id);
     },
 
     async scopes() {
@@ -118,4 +159,12 @@ export function passesOver(kernel: Kernel, views: Views): Passes {
       return [...new Set(['host', filterScope, ...wanted, ...(await kernel.namespaces())])];
     },
   };
+}
+
+function hasLink({ links }: NamespaceState, { id }: LedgerEndpoint): boolean {
+  return links.some(({ name }) => name === hostEnd(id));
+}
+
+function familiesOf(networks: readonly Network[]): Family[] {
+  return [...new Set(networks.flatMap(({ pools }) => pools.map(familyOf)))];
 }

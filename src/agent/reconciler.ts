@@ -33,6 +33,7 @@ export class Reconciler {
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Scopes with a reason to change; what a pass changes in any other was drift. */
   readonly #marked = new Set<Scope>();
+  readonly #wereInLine = new Set<Scope>();
   #open = false;
   /** Changes that nobody had announced: what others broke and weft put right. */
   driftRepaired = 0;
@@ -48,7 +49,7 @@ export class Reconciler {
     this.#timers.add(
       setInterval(() => void this.#fullPass((scope) => this.#run(scope)), this.#work.fullPassMs),
     );
-    void this.#fullPass((scope) => this.mark(scope));
+    this.markAll();
   }
 
   close(): void {
@@ -63,11 +64,20 @@ export class Reconciler {
     this.#run(scope);
   }
 
+  markAll(): void {
+    if (this.#open) void this.#fullPass((scope) => this.mark(scope));
+  }
+
   /** As `mark`; resolves when a pass that began after this call has ended. @throws what the pass throws */
   async settle(scope: Scope): Promise<void> {
     if (!this.#open) return;
     this.#marked.add(scope);
     await this.#pass(scope);
+  }
+
+  /** Whether a pass over the scope has succeeded since weft started. */
+  wasInLine(scope: Scope): boolean {
+    return this.#wereInLine.has(scope);
   }
 
   #run(scope: Scope): void {
@@ -94,6 +104,7 @@ export class Reconciler {
     if (!this.#open) return;
     const announced = this.#marked.delete(scope);
     const changes = await this.#work.pass(scope);
+    this.#wereInLine.add(scope);
     if (changes === 0) return;
     if (!announced) this.driftRepaired += changes;
     this.#work.log.info({ scope, changes, drift: !announced }, 'brought the kernel in line');

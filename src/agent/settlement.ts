@@ -1,15 +1,16 @@
 /**
- * Makes the store agree with the ledger: what it still holds in this host's name, and Docker no longer has
- * here, is given back. That is how a removal is finished whose RPC found the store away, or was cut off by
- * a crash. Two looks: something that is just being made is in the store before it is in the ledger, so only
- * what was left over at the last look too is taken away.
+ * Makes the store agree with the ledger, and the ledger with what Docker can still have: what is held in this
+ * host's name for nobody is given back. That is how a removal is finished whose RPC found the store away, was
+ * cut off by a crash, or never came: Docker forgets some endpoints in a power cut or a crash of its daemon,
+ * and any network or endpoint in whose creation weft itself was killed. Two looks: something that is just
+ * being made shows at first like that, so only what was left over at the last look too is taken away.
  */
 import { explain } from '../errors.ts';
 import type { HeldAddress } from '../ipam/addresses.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from './announcements.ts';
 import type { Cluster } from './cluster.ts';
-import type { Ledger } from './ledger.ts';
+import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import type { Membership } from './membership.ts';
 
 export interface SettlementParts {
@@ -21,6 +22,10 @@ export interface SettlementParts {
   readonly heldAddresses: () => readonly HeldAddress[];
   readonly releaseAddress: (held: HeldAddress) => Promise<void>;
   readonly releasePool: (poolId: string) => Promise<void>;
+  /** Endpoints of the ledger that have no link. */
+  readonly unlinkedEndpoints: () => readonly LedgerEndpoint[];
+  readonly forgetUnlinked: (endpoint: LedgerEndpoint) => Promise<void>;
+  readonly deleteNetwork: (id: string) => Promise<void>;
   readonly log: Log;
 }
 
@@ -66,7 +71,20 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
       .filter((id) => ledger.pools.get(id) === undefined)
       .map((id) => ({ name: `pool ${id}`, giveBack: () => parts.releasePool(id) }));
 
-    return [...endpoints, ...addresses, ...participations, ...pools];
+    // A link goes with its container's namespace, and only a Join makes it.
+    const lostEndpoints = parts.unlinkedEndpoints().map((endpoint) => ({
+      name: `endpoint ${endpoint.id} without a link, sandbox ${endpoint.sandbox}`,
+      giveBack: () => parts.forgetUnlinked(endpoint),
+    }));
+
+    // Docker releases the pools of a network when it removes it, or was refused it.
+    const withPools = new Set(ledger.pools.all().map(({ network }) => network));
+    const lostNetworks = ledger.networks
+      .all()
+      .filter(({ id }) => !withPools.has(id))
+      .map(({ id }) => ({ name: `network ${id} without a pool`, giveBack: () => parts.deleteNetwork(id) }));
+
+    return [...endpoints, ...addresses, ...participations, ...pools, ...lostEndpoints, ...lostNetworks];
   }
 
   return async () => {

@@ -5,13 +5,16 @@
  */
 import { lookup } from 'node:dns/promises';
 import { WeftError } from '../errors.ts';
-import type { Kernel } from '../kernel/kernel.ts';
+import type { HostAddress, Kernel } from '../kernel/kernel.ts';
+import { familyOf } from '../model/address.ts';
 
-/** Some address of the internet (RFC 5737 keeps it unused): nothing is sent, the kernel is only asked the way. */
-const anywhere = '192.0.2.1';
+/** Addresses of the internet (RFC 5737, RFC 3849: unused): nothing is sent, the kernel is only asked the way. */
+const anywhere = ['192.0.2.1', '2001:db8::1'];
 
 export interface Uplink {
   readonly address: string;
+  /** IPv6 address of the same link, for neighbours only. */
+  readonly linkLocal?: string;
   readonly mtu: number;
 }
 
@@ -21,26 +24,40 @@ export interface Uplink {
  * @throws WeftError `internal` while the host has no usable address; to be asked again
  */
 export async function findUplink(
-  kernel: Pick<Kernel, 'route' | 'addresses'>,
+  kernel: Pick<Kernel, 'route' | 'addresses' | 'linkLocal'>,
   { wished, endpoints }: { readonly wished?: string; readonly endpoints: readonly string[] },
 ): Promise<Uplink> {
+  const { address, link, linkMtu } = await findAddress(kernel, wished, endpoints);
+  const linkLocal = await kernel.linkLocal(link);
+  return { address, mtu: linkMtu, ...(linkLocal !== undefined && { linkLocal }) };
+}
+
+async function findAddress(
+  kernel: Pick<Kernel, 'route' | 'addresses'>,
+  wished: string | undefined,
+  endpoints: readonly string[],
+): Promise<HostAddress> {
   const own = await kernel.addresses();
-  const byAddress = (address: string) => own.find((candidate) => candidate.address === address);
   if (wished !== undefined) {
-    const found = byAddress(wished);
-    if (found !== undefined) return { address: wished, mtu: found.linkMtu };
+    const found = own.find(({ address }) => address === wished);
+    if (found !== undefined) return found;
     throw new WeftError(
       'internal',
       `no link of this host has the address ${wished} of WEFT_ADDRESS; correct it, or leave it out`,
     );
   }
-  const targets = [...(await Promise.all(endpoints.map(resolve))).flat(), anywhere];
+  const targets = [...(await Promise.all(endpoints.map(resolve))).flat(), ...anywhere];
   for (const path of await kernel.route(targets)) {
     if (path === undefined || path.link === 'lo') continue;
-    return { address: path.source, mtu: path.linkMtu };
+    const { link, linkMtu, source } = path;
+    // Of IPv6 it may be a temporary one, which is gone tomorrow: then the link's lasting one.
+    const lasting =
+      own.find(({ address }) => address === source) ??
+      own.find((other) => other.link === link && familyOf(other.address) === familyOf(source));
+    return lasting ?? { address: source, link, linkMtu };
   }
   const [first] = own;
-  if (first !== undefined) return { address: first.address, mtu: first.linkMtu };
+  if (first !== undefined) return first;
   throw new WeftError(
     'internal',
     'this host has no address by which others could reach it; set WEFT_ADDRESS',

@@ -28,13 +28,16 @@ export class Views {
 
   /** All other hosts, with the kernel's way to each of them now. */
   async peers(): Promise<ReadonlyMap<string, Peer>> {
-    const { hostId } = this.#underlay();
-    const hosts = this.#cluster.hosts().filter(({ id }) => id !== hostId);
+    const own = this.#underlay();
+    // One with this host's address is what this host was before its state folder was lost.
+    const hosts = this.#cluster
+      .hosts()
+      .filter(({ id, address }) => id !== own.hostId && address !== own.address);
     const paths = await this.#kernel.route(hosts.map(({ address }) => address));
     return new Map(
-      hosts.map(({ id, address }, index) => {
+      hosts.map(({ id, address, linkLocal }, index) => {
         const path = paths[index];
-        return [id, { id, address, ...(path === undefined ? {} : { path }) }];
+        return [id, { id, address, ...(linkLocal && { linkLocal }), ...(path && { path }) }];
       }),
     );
   }

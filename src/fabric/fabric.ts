@@ -4,7 +4,7 @@
  */
 import type { NftTable } from '../kernel/nft.ts';
 import type { NamespaceState } from '../kernel/state.ts';
-import type { Family } from '../model/address.ts';
+import { type Family, familyOf } from '../model/address.ts';
 import type { Block, Endpoint, Network } from '../model/records.ts';
 import type { Leg } from './leg.ts';
 
@@ -12,6 +12,8 @@ import type { Leg } from './leg.ts';
 export interface Underlay {
   readonly hostId: string;
   readonly address: string;
+  /** IPv6 address by which its neighbours on the underlay reach it. */
+  readonly linkLocal?: string;
   /** Bytes that fit through the uplink. */
   readonly mtu: number;
   /** UDP port of VXLAN, the same on all hosts. */
@@ -22,6 +24,8 @@ export interface Underlay {
 export interface Peer {
   readonly id: string;
   readonly address: string;
+  /** IPv6 address by which its neighbours on the underlay reach it. */
+  readonly linkLocal?: string;
   /** Absent: no route to it. `via` present: it is behind a router. */
   readonly path?: { readonly link: string; readonly via?: string };
 }
@@ -78,7 +82,7 @@ export interface Fabric {
 
 /** MTU of the containers: what the user asked for, else what fits. */
 export function containerMtu(fabric: Fabric, network: Network, underlay: Underlay): number {
-  return network.mtu ?? underlay.mtu - fabric.overhead(underlay.address.includes(':') ? 6 : 4);
+  return network.mtu ?? underlay.mtu - fabric.overhead(familyOf(underlay.address));
 }
 
 /** Puts states together; no two parts may hold the same key (`diff` refuses that). */

@@ -3,8 +3,9 @@
  * networks and endpoints.
  */
 import type { NftChain, NftSet } from '../kernel/nft.ts';
+import { familyOf } from '../model/address.ts';
 import type { Network } from '../model/records.ts';
-import { familyOf, perFamily } from './nft-family.ts';
+import { perFamily } from './nft-family.ts';
 
 export interface IsolationView {
   /**

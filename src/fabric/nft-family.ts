@@ -6,11 +6,6 @@ export const nftFamilies = {
   6: { type: 'ipv6_addr', expression: 'ip6', reject: 'icmpv6', loopback: '::1/128' },
 } as const satisfies Record<Family, object>;
 
-/** Of an address or a prefix in canonical text; sets of ten thousand are sorted by it. */
-export function familyOf(text: string): Family {
-  return text.includes(':') ? 6 : 4;
-}
-
 export type NftFamily = (typeof nftFamilies)[Family];
 
 export function perFamily<T>(render: (family: Family, words: NftFamily) => readonly T[]): T[] {

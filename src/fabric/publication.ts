@@ -3,7 +3,8 @@
  * host lead to ports of containers. Maps, whatever the number of ports.
  */
 import type { NftChain, NftElements, NftSet } from '../kernel/nft.ts';
-import { familyOf, nftFamilies, perFamily } from './nft-family.ts';
+import { familyOf } from '../model/address.ts';
+import { nftFamilies, perFamily } from './nft-family.ts';
 
 /** A port of the host, and where it leads. */
 export interface Publication {

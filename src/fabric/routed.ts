@@ -1,18 +1,19 @@
 /**
- * `routed`: layer 3, no encapsulation. A container is alone on its link: a /32 behind a link-local next hop
+ * `routed`: layer 3, no encapsulation. A container is alone on its link: a single address behind a link-local next hop
  * that its host answers for. A host routes its own containers one by one, and every other host's by block.
  *
  *   container 10.77.0.5/32 -- veth -- host A == underlay == host B -- veth -- 10.77.0.70/32
  *                  via 169.254.1.1    10.77.0.64/26 via B
  *
- * Packets cross the underlay with the containers' own addresses, at its full MTU.
+ * Packets cross the underlay with the containers' own addresses, at its full MTU. IPv6 is the same, with fe80::1
+ * for the container's next hop; and neither family needs the hosts to have addresses of it.
  */
 import type { NamespaceState, Route } from '../kernel/state.ts';
 import { emptyState } from '../kernel/state.ts';
 import {
   type Family,
+  familyOf,
   type Prefix,
-  parseAddress,
   parsePrefix,
   prefixSize,
   printAddress,
@@ -50,10 +51,10 @@ export const routed: Fabric = {
       ? familiesOf(endpoint).map((family) => nextHop(family, endpoint.slot))
       : [],
     routes: endpoint.addresses.flatMap((address) => {
-      const { family } = parseAddress(address);
+      const family = familyOf(address);
       const via = nextHop(family, endpoint.slot);
       const destinations = [...ownDestinations(view.network), ...view.beyond];
-      const ofFamily = destinations.filter((cidr) => parsePrefix(cidr).family === family);
+      const ofFamily = destinations.filter((cidr) => familyOf(cidr) === family);
       return [single(via), ...ofFamily.map((destination) => ({ destination, via }))];
     }),
   }),
@@ -126,12 +127,20 @@ function borrowedRoutes(view: NetworkView): Route[] {
 
 /** Only a next hop on the same link can be used without encapsulation; there is nothing to route by else. */
 function towards(peer: Peer | undefined, destination: string): Route {
-  if (peer?.path === undefined || peer.path.via !== undefined) return { destination, type: 'unreachable' };
-  return { destination, type: 'unicast', link: peer.path.link, via: peer.address };
+  const via = peer && hopOf(peer, familyOf(destination));
+  if (via === undefined || peer?.path === undefined || peer.path.via !== undefined) {
+    return { destination, type: 'unreachable' };
+  }
+  return { destination, type: 'unicast', link: peer.path.link, via };
+}
+
+/** An IPv6 next hop takes packets of both families, an IPv4 one only its own. */
+function hopOf({ address, linkLocal }: Peer, family: Family): string | undefined {
+  return family === 6 && familyOf(address) === 4 ? linkLocal : address;
 }
 
 function familiesOf({ addresses }: LocalEndpoint): Family[] {
-  return [...new Set(addresses.map((address) => parseAddress(address).family))];
+  return [...new Set(addresses.map(familyOf))];
 }
 
 function nextHop(family: Family, slot: number): string {
@@ -139,5 +148,5 @@ function nextHop(family: Family, slot: number): string {
 }
 
 function single(address: string): { readonly destination: string } {
-  return { destination: `${address}/${singleLength(parseAddress(address).family)}` };
+  return { destination: `${address}/${singleLength(familyOf(address))}` };
 }

@@ -3,10 +3,10 @@
  * endpoint and address, looked up at once; nothing is sent through a link that has none.
  */
 import type { NftChain, NftElements, NftSet, NftTable } from '../kernel/nft.ts';
-import type { Family } from '../model/address.ts';
+import { type Family, familyOf } from '../model/address.ts';
 import { hostEnd } from '../model/names.ts';
 import type { Endpoint } from '../model/records.ts';
-import { familyOf, nftFamilies, perFamily } from './nft-family.ts';
+import { nftFamilies, perFamily } from './nft-family.ts';
 
 type Sender = Pick<Endpoint, 'id' | 'mac' | 'addresses'>;
 

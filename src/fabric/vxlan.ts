@@ -4,11 +4,12 @@
  *
  *   container eth0 -- veth -- br0 -- vxlan == UDP over the underlay == vxlan -- br0 -- veth -- eth0
  *
- * Nothing is learned or flooded: every remote endpoint has its entries. ARP suppression needs all three, or
- * stays mute: the VTEP behind the MAC (the device's own table), the port behind the MAC (the bridge's table), and
+ * Nothing is learned or flooded: every remote endpoint has its entries. ARP and ND suppression need all three, or
+ * stay mute: the VTEP behind the MAC (the device's own table), the port behind the MAC (the bridge's table), and
  * the neighbour on the bridge (net/bridge/br_arp_nd_proxy.c).
  */
 import { emptyState, type FdbEntry, type NamespaceState, type Neighbour } from '../kernel/state.ts';
+import { familyOf } from '../model/address.ts';
 import { bridgeMac, containerEnd, hostEnd, portMacOf } from '../model/names.ts';
 import { containerMtu, type Fabric, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
 import { legInSegment } from './leg.ts';
@@ -70,12 +71,13 @@ function wayOut({ network, underlay, leg }: NetworkView): NamespaceState {
   return leg === undefined ? emptyState : legInSegment(leg, bridge, containerMtu(vxlan, network, underlay));
 }
 
-function remoteEntries({ remote, peers }: NetworkView): NamespaceState {
+function remoteEntries({ remote, peers, underlay }: NetworkView): NamespaceState {
   const fdb: FdbEntry[] = [];
   const neighbours: Neighbour[] = [];
   for (const { host, mac, addresses } of remote) {
     const vtep = peers.get(host)?.address;
-    if (vtep === undefined) continue;
+    // The device has a socket of one family only.
+    if (vtep === undefined || familyOf(vtep) !== familyOf(underlay.address)) continue;
     fdb.push({ link: device, table: 'self', mac, vtep }, { link: device, table: 'master', mac });
     neighbours.push(...addresses.map((address) => ({ link: bridge, address, mac })));
   }

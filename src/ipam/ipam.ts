@@ -1,12 +1,12 @@
 /** What address management works with: handed in as one object, so that everything in it can be a test's. */
-import type { Family, Prefix } from '../model/address.ts';
+import type { Prefix } from '../model/address.ts';
 import type { Queue } from '../model/queue.ts';
 import type { Network } from '../model/records.ts';
 import type { Clock } from '../store/clock.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Mirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
-import type { SubnetRange } from './subnet.ts';
+import type { AutomaticSubnets } from './range.ts';
 
 export interface Ipam {
   /** One whose commits the mirror sees at once (`mirroring`). */
@@ -24,8 +24,7 @@ export interface Ipam {
   readonly inUse: (address: string) => boolean;
   /** Prefixes that this host reaches elsewhere, by routes that are not weft's; without the default routes. */
   readonly routes: () => Promise<readonly Prefix[]>;
-  /** Absent: networks must name their subnet of that family. */
-  readonly automatic: { readonly [F in Family]?: SubnetRange };
+  readonly automatic: AutomaticSubnets;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Paces retries. */

@@ -13,6 +13,7 @@ import type { Plan } from '../store/settle.ts';
 import type { Condition, Write } from '../store/store.ts';
 import { parsePoolId, printPoolId, readPool } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
+import { automaticRange } from './range.ts';
 import { change, type Reading } from './reading.ts';
 import {
   automaticSubnet,
@@ -56,13 +57,13 @@ export async function requestPool(
   const asked = request.pool === undefined ? undefined : parsePrefix(request.pool);
   const range = request.range === undefined ? undefined : parsePrefix(request.range);
   if (asked !== undefined) refuseSpecial(asked);
-  const routes = asked === undefined ? await ipam.routes() : [];
+  const choose = asked === undefined ? await chooser(ipam, request.family, network) : () => asked;
 
   const subject = `use ${asked === undefined ? 'a subnet' : `subnet ${printPrefix(asked)}`}`;
   return ipam.queue('pools', () =>
     change(ipam, subject, (reading) => {
       const pools = knownPools(ipam, reading);
-      const subnet = asked ?? chooseSubnet(ipam, { ...request, network, routes }, pools);
+      const subnet = choose(pools);
       if (range !== undefined) refuseOutside(range, subnet);
       return planReference(ipam, reading, { subnet, range, network, reference, pools });
     }),
@@ -101,18 +102,22 @@ export async function releasePool(ipam: Ipam, poolId: string): Promise<void> {
   await ipam.queue('pools', () => change(ipam, `release subnet ${id.cidr}`, plan));
 }
 
-function chooseSubnet(
+/** How to choose among the pools there are: the subnet of the network that was named, else a free one. */
+async function chooser(
   ipam: Ipam,
-  of: { readonly family: Family; readonly network: string | undefined; readonly routes: readonly Prefix[] },
-  pools: readonly KnownPool[],
-): Prefix {
-  const { family, network, routes } = of;
-  if (network !== undefined) {
-    const listed = (ipam.network(network)?.pools ?? []).map(parsePrefix);
-    const subnet = subnetOfNetwork({ network, family, listed }, pools, routes);
-    if (subnet !== undefined) return subnet;
-  }
-  return automaticSubnet(family, ipam.automatic[family], pools, routes);
+  family: Family,
+  network: string | undefined,
+): Promise<(pools: readonly KnownPool[]) => Prefix> {
+  const routes = await ipam.routes();
+  const range = await automaticRange(ipam, family);
+  return (pools) => {
+    if (network !== undefined) {
+      const listed = (ipam.network(network)?.pools ?? []).map(parsePrefix);
+      const subnet = subnetOfNetwork({ network, family, listed }, pools, routes);
+      if (subnet !== undefined) return subnet;
+    }
+    return automaticSubnet(range, pools, routes);
+  };
 }
 
 /** Joins the pool when the cluster has it, else creates it; either with the reference, in one transaction. */

@@ -3,7 +3,6 @@ import { WeftError } from '../errors.ts';
 import {
   contains,
   type Family,
-  families,
   lastOf,
   overlaps,
   type Prefix,
@@ -96,21 +95,13 @@ export function subnetOfNetwork(
 
 /**
  * A subnet for a network that named none.
- * @throws WeftError `exhausted`; `invalid` when no range is set for the family
+ * @throws WeftError `exhausted`
  */
 export function automaticSubnet(
-  family: Family,
-  automatic: SubnetRange | undefined,
+  automatic: SubnetRange,
   pools: readonly KnownPool[],
   routes: readonly Prefix[],
 ): Prefix {
-  const { name } = families[family];
-  if (automatic === undefined) {
-    throw new WeftError(
-      'invalid',
-      `no range is set for automatic ${name} subnets: give the network a --subnet`,
-    );
-  }
   const { range, length } = automatic;
   const subnet = nextSubnet(automatic, [...pools.map(({ prefix }) => prefix), ...routes]);
   if (subnet !== undefined) return subnet;

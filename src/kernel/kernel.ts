@@ -14,13 +14,14 @@ import { inHostNamespace, inOwnNamespace } from './read.ts';
 import {
   type HostAddress,
   hostAddresses,
+  linkLocalOf,
   type MainRoute,
   mainRoutes,
   type PathTo,
   pathsTo,
 } from './routing.ts';
 import { currentNamespace, inNamespace, openNetlinkSocket } from './syscalls.ts';
-import { enableForwarding, makeSysctlsWritable } from './sysctl.ts';
+import { enableForwarding, hasIpv6, makeSysctlsWritable } from './sysctl.ts';
 
 export type { HeldPort, HostAddress, MainRoute, Namespace, PacketFilter, PathTo, PortWish };
 
@@ -45,8 +46,10 @@ export interface Kernel {
   /** In the order asked; undefined where the kernel has no way there. */
   route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]>;
   mainRoutes(): Promise<readonly MainRoute[]>;
-  /** Of global scope, of links that are not weft's; loopback's last. */
+  /** Of global scope, of links that are not weft's; loopback's last. Temporary ones (RFC 8981) are left out. */
   addresses(): Promise<readonly HostAddress[]>;
+  /** IPv6 address by which the link's neighbours reach this host; undefined where there is none. */
+  linkLocal(link: string): Promise<string | undefined>;
 
   /** Lets traffic of weft's links pass the FORWARD chain that Docker closes; see `forward-accept.ts`. */
   ensureForwardAccept(): Promise<Settled>;
@@ -60,6 +63,8 @@ export interface Kernel {
 
   /** A managed plugin has /proc/sys read-only; remounts it. */
   makeSysctlsWritable(): void;
+  /** Whether links that are made in the host's namespace have IPv6; an administrator may have switched it off. */
+  hasIpv6(): boolean;
   /** Turns routing on where it is off: on the host, or in a namespace of weft's that has been opened. */
   enableForwarding(families: readonly Family[], namespace?: string): Settled;
 
@@ -158,6 +163,10 @@ class LinuxKernel implements Kernel {
     return hostAddresses(this.#hostSockets, this.#families);
   }
 
+  linkLocal(link: string): Promise<string | undefined> {
+    return linkLocalOf(this.#hostSockets, link);
+  }
+
   async ensureForwardAccept(): Promise<Settled> {
     return { changed: await ensureForwardAccept(this.#filterPlace()) };
   }
@@ -172,6 +181,10 @@ class LinuxKernel implements Kernel {
 
   makeSysctlsWritable(): void {
     makeSysctlsWritable();
+  }
+
+  hasIpv6(): boolean {
+    return inNamespace(this.#hostFd, hasIpv6);
   }
 
   enableForwarding(families: readonly Family[], namespace?: string): Settled {

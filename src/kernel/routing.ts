@@ -78,6 +78,17 @@ export async function mainRoutes(sockets: SocketPool, families: readonly Family[
   return (await Promise.all(dumps)).flat();
 }
 
+/** Undefined where the link has none, or is not there. */
+export async function linkLocalOf(sockets: SocketPool, link: string): Promise<string | undefined> {
+  const all = await sockets.dump(dumpLinks(), decodeLink);
+  const names = new Map(all.map(({ index, name }) => [index, name]));
+  const addresses = await sockets.dump(dumpAddresses(6), (body) =>
+    decodeAddress(body, (index) => names.get(index)),
+  );
+  const found = addresses.find(({ object }) => object.link === link && object.address.startsWith('fe80:'));
+  return found?.object.address.replace(/\/.*/, '');
+}
+
 /** Those of global scope on the host's links, loopback's last; not those of weft's links. */
 export async function hostAddresses(
   sockets: SocketPool,
@@ -88,7 +99,9 @@ export async function hostAddresses(
   const dumps = families.map((family) =>
     sockets.dump(dumpAddresses(family), (body) => decodeAddress(body, (index) => links.get(index)?.name)),
   );
-  const addresses = (await Promise.all(dumps)).flat().filter(({ object }) => object.scope === 'global');
+  const addresses = (await Promise.all(dumps))
+    .flat()
+    .filter(({ object, temporary }) => object.scope === 'global' && !temporary);
   const isLoopback = ({ name }: KernelLink) => Number(name === 'lo');
   return all
     .toSorted((a, b) => isLoopback(a) - isLoopback(b))

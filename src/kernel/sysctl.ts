@@ -9,6 +9,13 @@ const forwarding = {
   6: `${root}/net/ipv6/conf/all/forwarding`,
 } as const satisfies Record<Family, string>;
 
+const withoutIpv6 = `${root}/net/ipv6/conf/default/disable_ipv6`;
+
+/** Whether links get IPv6 when they are made. */
+export function hasIpv6(): boolean {
+  return isOff(withoutIpv6);
+}
+
 /** Docker mounts /proc/sys read-only in a managed plugin, whose capabilities let it undo that. */
 export function makeSysctlsWritable(): void {
   try {

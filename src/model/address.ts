@@ -17,6 +17,8 @@ export const families = {
     /** RFC 4291, section 2.6.1. */
     firstAddress: 'subnet-router anycast address',
     hasBroadcast: false,
+    /** RFC 4291, section 2.5.1: the other half identifies the interface. */
+    subnetLength: 64,
   },
 } as const satisfies Record<Family, object>;
 
@@ -32,9 +34,14 @@ export interface Prefix {
   readonly length: number;
 }
 
+/** Of an address or a prefix, as text. */
+export function familyOf(text: string): Family {
+  return text.includes(':') ? 6 : 4;
+}
+
 /** @throws WeftError `invalid` naming the text and what it should have been. */
 export function parseAddress(text: string): Address {
-  const family: Family = text.includes(':') ? 6 : 4;
+  const family = familyOf(text);
   try {
     if (text.includes('%')) throw new Error('it has a zone');
     const value = family === 4 ? new IPv4(text).getValue() : new IPv6(text).getValue();

@@ -27,16 +27,17 @@ export function namespaceName(vni: number): string {
 
 /**
  * MAC of a container, derived from its address: a neighbour entry that outlives the container is right
- * again for the next one with that address.
+ * again for the next one with that address. An IPv4 address fits in; of an IPv6 one, as much as there is room
+ * for of its digest, since on one segment no two containers may have the same.
  */
 export function macOf(address: string): string {
   const { family, value } = parseAddress(address);
-  return asMac(`0257${family === 4 ? value.toString(16).padStart(8, '0') : digest(address)}`);
+  return asMac(family === 4 ? `0257${value.toString(16).padStart(8, '0')}` : `06${digest(address, 5)}`);
 }
 
 /** MAC of a bridge port: no frame is ever sent to it, but it must be stable to be compared. */
 export function portMacOf(name: string): string {
-  return asMac(`025c${digest(name)}`);
+  return asMac(`025c${digest(name, 4)}`);
 }
 
 /** Host end of every routed endpoint, as next hop of the container: never conflicts, one per link. */
@@ -45,8 +46,11 @@ export const nextHopMac = 'ee:ee:ee:ee:ee:ee';
 /** Every network's bridge. Fixed, or the kernel takes it from a port and flushes the neighbours with it. */
 export const bridgeMac = '02:5b:00:00:00:01';
 
-function digest(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+function digest(text: string, bytes: number): string {
+  return createHash('sha256')
+    .update(text)
+    .digest('hex')
+    .slice(0, 2 * bytes);
 }
 
 function asMac(hex: string): string {

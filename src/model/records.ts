@@ -16,8 +16,17 @@ const Host = Type.Object({
   name: text,
   /** Underlay address at which the other hosts reach it: next hop and VTEP. */
   address: text,
+  /** IPv6 link-local address of its uplink: next hop of IPv6 routes where `address` is an IPv4 one. */
+  linkLocal: Type.Optional(text),
 });
 export type Host = Static<typeof Host>;
+
+/** `config`: what the cluster has settled for itself, once and for all its hosts. */
+const Config = Type.Object({
+  v: version,
+  /** Range of automatic IPv6 subnets, a CIDR. */
+  range6: text,
+});
 
 /** `networks/<key>`: what all hosts of a network agree on. */
 const Network = Type.Object({
@@ -126,6 +135,7 @@ function record<S extends TSchema>(name: string, schema: S) {
 
 export const records = {
   host: record('host', Host),
+  config: record('config', Config),
   network: record('network', Network),
   participant: record('participant', Participant),
   pool: record('pool', Pool),

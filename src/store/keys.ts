@@ -1,6 +1,7 @@
 /**
  * Where each record lives in the store. Below one prefix:
  *
+ *   config
  *   hosts/<host>                      pools/<cidr>
  *   alive/<host>                      pools/<cidr>/references/<id>
  *   networks/<network>                blocks/<pool cidr>/<block cidr>
@@ -12,6 +13,7 @@
 
 /** What a key names. */
 export type Place =
+  | { readonly kind: 'config' }
   | { readonly kind: 'host'; readonly host: string }
   | { readonly kind: 'alive'; readonly host: string }
   | { readonly kind: 'network'; readonly network: string }
@@ -30,6 +32,7 @@ export function keysBelow(root: string) {
   return {
     root,
 
+    config: key('config'),
     host: (host: string) => key('hosts', name(host)),
     alive: (host: string) => key('alive', name(host)),
     network: (network: string) => key('networks', name(network)),
@@ -62,6 +65,8 @@ function parse(segments: readonly string[]): Place | undefined {
   const [folder, first = '', second = '', third = ''] = segments;
   try {
     switch (`${folder}, ${segments.length} segments`) {
+      case 'config, 1 segments':
+        return { kind: 'config' };
       case 'hosts, 2 segments':
         return { kind: 'host', host: decodeURIComponent(first) };
       case 'alive, 2 segments':

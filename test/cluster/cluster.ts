@@ -11,6 +11,8 @@ export interface ClusterSpec {
   readonly name: string;
   readonly hosts: readonly HostSpec[];
   readonly members?: 1 | 3;
+  /** Addresses by which hosts and store know each other; of IPv6, the hosts have no others. Default IPv4. */
+  readonly underlay?: 'IPv4' | 'IPv6';
   /** Of the plugin, beside where the store is. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -22,11 +24,13 @@ export async function clusterUp(spec: ClusterSpec, options: { readonly keep?: bo
     { name: spec.name, hosts: spec.hosts, etcd: { members: spec.members ?? 1 } },
     options,
   );
+  const endpoints = spec.underlay === 'IPv6' ? lab.etcd.endpoints6 : lab.etcd.endpoints;
   try {
     await Promise.all(
-      lab.hosts.map((host) =>
-        host.installPlugin(folder, pluginName, { WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints, ...spec.settings }),
-      ),
+      lab.hosts.map(async (host) => {
+        if (spec.underlay === 'IPv6') await host.exec(['ip', '-4', 'address', 'flush', 'dev', 'eth0']);
+        await host.installPlugin(folder, pluginName, { WEFT_ETCD_ENDPOINTS: endpoints, ...spec.settings });
+      }),
     );
     return lab;
   } catch (error) {
@@ -57,6 +61,12 @@ export async function startContainer(
 export async function addressOf(host: Host, network: string, name: string): Promise<string> {
   const format = `{{(index .NetworkSettings.Networks "${network}").IPAddress}}`;
   return (await host.docker(['inspect', '--format', format, name])).trim();
+}
+
+/** Its addresses on the network, of both families. */
+export async function addressesOf(host: Host, network: string, name: string): Promise<string[]> {
+  const format = `{{with index .NetworkSettings.Networks "${network}"}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}`;
+  return (await host.docker(['inspect', '--format', format, name])).trim().split(' ');
 }
 
 /** Whether one ping of the container is answered; the routes of a new neighbour may be a moment away. */
@@ -107,10 +117,10 @@ async function traces(host: Host): Promise<string[]> {
   return outputs.flatMap((output) => output.split('\n')).filter((line) => line.trim() !== '');
 }
 
-/** Keys of weft in the store, without what hosts say of themselves. */
+/** Keys of weft in the store, without what hosts say of themselves and what is settled once for all. */
 export async function storeKeys(lab: Lab): Promise<string[]> {
   const output = await lab.etcd.ctl(['get', '--prefix', '--keys-only', '/weft/v1/']);
   return output
     .split('\n')
-    .filter((key) => key !== '' && !/\/(hosts|alive)\/[^/]+$/.test(key.replace('/weft/v1', '')));
+    .filter((key) => key !== '' && !/^\/((hosts|alive)\/[^/]+|config)$/.test(key.replace('/weft/v1', '')));
 }

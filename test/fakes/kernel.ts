@@ -146,6 +146,11 @@ export class FakeKernel implements Kernel {
     );
   }
 
+  async linkLocal(link: string): Promise<string | undefined> {
+    const uplink = this.#uplinks.find(({ name }) => name === link);
+    return uplink?.addresses.some((own) => own.includes(':')) ? 'fe80::9' : undefined;
+  }
+
   async ensureForwardAccept(): Promise<Settled> {
     this.attempt('forward-accept', 'could not add the rules to FORWARD');
     const changed = !this.#forwardAccepted;
@@ -170,6 +175,10 @@ export class FakeKernel implements Kernel {
   }
 
   makeSysctlsWritable(): void {}
+
+  hasIpv6(): boolean {
+    return true;
+  }
 
   enableForwarding(families: readonly Family[], namespace = 'host'): Settled {
     const off = families

@@ -102,6 +102,8 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
       { address: '10.9.0.1', link: 'eth0', linkMtu: 1500 },
       { address: 'fd09::1', link: 'eth0', linkMtu: 1500 },
     ]);
+    expect(await kernel.linkLocal('eth0')).toMatch(/^fe80::[0-9a-f:]+$/);
+    expect(await kernel.linkLocal('eth9')).toBeUndefined();
     expect(await kernel.mainRoutes()).toEqual(
       expect.arrayContaining([
         { destination: '10.9.0.0/24', link: 'eth0', own: false },
@@ -206,6 +208,10 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
     await kernel.removeForwardAccept();
     await kernel.removeForwardAccept();
     expect(await kernel.ensureForwardAccept()).toEqual({ changed: true });
+  });
+
+  test('tells that links get IPv6', () => {
+    expect(kernel.hasIpv6()).toBe(true);
   });
 
   test('turns routing on once', () => {

@@ -31,17 +31,34 @@ test('what others made is neither read nor changed, and all of weft’s goes', a
   expect(everything()).toBe(before);
 });
 
-test('a route of someone else’s to the same destination is neither replaced nor deleted', async () => {
-  const route = { destination: '10.77.0.64/26', type: 'unicast', via: '10.9.0.2' } as const;
-  const others = ['10.77.0.64/26 via 10.9.0.9 dev eth0 proto static'];
-  host.run('ip route add 10.77.0.64/26 via 10.9.0.9 proto static');
-  const present = () => host.run('ip route show 10.77.0.64/26').trim().split(/\s*\n/);
+test.each([
+  { destination: '10.77.0.64/26', via: '10.9.0.2', other: '10.9.0.9' },
+  { destination: 'fd77::40/122', via: 'fd09::2', other: 'fd09::9' },
+])('a route of someone else’s to $destination is neither replaced nor deleted', async (of) => {
+  const { destination, via, other } = of;
+  const route = { destination, type: 'unicast', via } as const;
+  host.run(`ip route add ${destination} via ${other} proto static`);
+  const present = () => {
+    const family = destination.includes(':') ? '-6' : '-4';
+    return host.run(`ip ${family} route show ${destination}`).trim().split(/\s*\n/).sort();
+  };
+  const before = present();
   await host.kernel.host.apply([{ do: 'put', kind: 'route', object: route }]);
-  expect(present()).toEqual([...others, '10.77.0.64/26 via 10.9.0.2 dev eth0 proto 119 metric 119']);
+  const own = expect.stringContaining(`${destination} via ${via} dev eth0 proto 119 metric 119`);
+  expect(present()).toHaveLength(2);
+  expect(present()).toEqual(expect.arrayContaining([...before, own]));
   expect((await host.kernel.host.read()).routes).toEqual([{ ...route, link: 'eth0' }]);
   await host.kernel.host.apply([{ do: 'delete', kind: 'route', object: route }]);
   await host.kernel.host.apply([{ do: 'delete', kind: 'route', object: route }]);
-  expect(present()).toEqual(others);
+  expect(present()).toEqual(before);
+});
+
+test('an IPv6 address that the kernel makes up to hide behind is none to be known by', async () => {
+  host.run(`sysctl -qw net.ipv6.conf.eth0.use_tempaddr=2
+    ip addr add fd08::1/64 dev eth0 nodad mngtmpaddr`);
+  expect(host.run('ip -6 addr show dev eth0 temporary')).toContain('fd08::');
+  const addresses = (await host.kernel.addresses()).map(({ address }) => address);
+  expect(addresses.filter((address) => address.startsWith('fd08:'))).toEqual(['fd08::1']);
 });
 
 test('in a namespace of a network’s own, what others made is in the way, and goes', async () => {

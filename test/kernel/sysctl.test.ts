@@ -2,13 +2,19 @@ import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Host, openHost } from './host.ts';
 
-describe('turning routing on', () => {
-  let host: Host;
-  beforeEach(async () => {
-    host = await openHost();
-  });
-  afterEach(() => host.close());
+let host: Host;
+beforeEach(async () => {
+  host = await openHost();
+});
+afterEach(() => host.close());
 
+test('a host without IPv6 is told from one that has it', () => {
+  expect(host.kernel.hasIpv6()).toBe(true);
+  host.run('sysctl -qw net.ipv6.conf.default.disable_ipv6=1');
+  expect(host.kernel.hasIpv6()).toBe(false);
+});
+
+describe('turning routing on', () => {
   test('is done for the families asked for', () => {
     host.kernel.enableForwarding([4]);
     expect(host.run('cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding')).toBe(

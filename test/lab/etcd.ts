@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { freezeCgroup, killCgroup, makeCgroup } from './cgroup.ts';
 import { launch } from './launch.ts';
 import { run } from './run.ts';
-import { addressOf, namespaceOf, type Port } from './underlay.ts';
+import { address6Of, addressOf, namespaceOf, type Port } from './underlay.ts';
 import { waitFor } from './wait.ts';
 
 export interface EtcdContext {
@@ -16,6 +16,7 @@ export interface EtcdContext {
 }
 
 const clientUrl = (port: Port) => `http://${addressOf(port)}:2379`;
+const clientUrl6 = (port: Port) => `http://[${address6Of(port)}]:2379`;
 const peerUrl = (port: Port) => `http://${addressOf(port)}:2380`;
 
 /** An etcd cluster on the underlay, each member in a namespace and a cgroup of its own. */
@@ -32,6 +33,11 @@ export class Etcd {
   /** Client URLs, as the hosts reach them, joined by commas. */
   get endpoints(): string {
     return this.members.map((member) => member.url).join(',');
+  }
+
+  /** The same over IPv6. */
+  get endpoints6(): string {
+    return this.members.map((member) => clientUrl6(member.port)).join(',');
   }
 
   member(name: string): EtcdMember {
@@ -95,7 +101,7 @@ export class EtcdMember {
           this.#context.rootfs,
         ],
         ...['etcd', `--name=${this.port.name}`, '--data-dir=/var/lib/etcd/data', '--unsafe-no-fsync'],
-        `--listen-client-urls=${this.url},http://127.0.0.1:2379`,
+        `--listen-client-urls=${this.url},${clientUrl6(this.port)},http://127.0.0.1:2379`,
         `--advertise-client-urls=${this.url}`,
         `--listen-peer-urls=${peerUrl(this.port)}`,
         `--initial-advertise-peer-urls=${peerUrl(this.port)}`,

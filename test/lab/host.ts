@@ -10,6 +10,8 @@ export interface HostSpec {
   readonly docker: DockerVersion;
   /** Added to /etc/docker/daemon.json: `{ 'live-restore': true }`. */
   readonly daemon?: Readonly<Record<string, unknown>>;
+  /** Folders of this machine that it sees at the same path. */
+  readonly shared?: readonly string[];
 }
 
 export interface HostContext {
@@ -42,6 +44,7 @@ export class Host {
       cgroup: context.cgroup,
       rootfs: context.rootfs,
       netns: namespaceOf(context.lab, spec.name),
+      shared: spec.shared ?? [],
       etc: {
         'docker/daemon.json': JSON.stringify({ ...daemonSettings, ...spec.daemon }),
         hostname: `${spec.name}\n`,

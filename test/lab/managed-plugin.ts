@@ -39,7 +39,8 @@ export async function installPlugin(
   if ((await installed(dockerd)).includes(name)) {
     throw new Error(`${machine.spec.name} has a plugin ${name} already; docker plugin rm it first`);
   }
-  const state = join(cacheFolder, 'plugins', `${name}-${await contentKey(buildFolder)}`);
+  // Each build folder has its own, so that builds of several copies of the project do not take away each other's.
+  const state = join(cacheFolder, 'plugins', `${name}-${digest(buildFolder)}`, await contentKey(buildFolder));
   const isFirst = await withLock(lock, async () => {
     if (existsSync(state)) return false;
     await create(host, buildFolder, name, state);
@@ -68,7 +69,11 @@ async function installed(dockerd: Dockerd): Promise<string[]> {
 /** Changes with every build, without reading 100 MB. */
 async function contentKey(folder: string): Promise<string> {
   const files = (await run(['find', folder, '-printf', '%P %s %T@ %m\n'])).split('\n').sort();
-  return createHash('sha256').update(files.join('\n')).digest('hex').slice(0, 10);
+  return digest(files.join('\n'));
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 10);
 }
 
 async function create(host: PluginHost, buildFolder: string, name: string, state: string): Promise<void> {
@@ -81,7 +86,7 @@ async function create(host: PluginHost, buildFolder: string, name: string, state
   const states = join(state, '..');
   await mkdir(states, { recursive: true });
   // Those of earlier builds are of no more use.
-  for (const earlier of (await readdir(states)).filter((entry) => entry.startsWith(`${name}-`))) {
+  for (const earlier of await readdir(states)) {
     await rm(join(states, earlier), { recursive: true });
   }
   await run(['cp', '--archive', machine.path(stateFolder), `${state}.partial`]);

@@ -23,7 +23,7 @@ describe('without any setting', () => {
       runDir: '/run',
       sockets: ['/run/docker/plugins/weft.sock', '/run/docker/plugins/weft-ipam.sock'],
       stateDir: '/var/lib/weft',
-      automaticSubnets: { range: parsePrefix('10.160.0.0/11'), length: 20 },
+      automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
       vxlanPort: 4789,
       resyncMs: 30_000,
       logLevel: 'info',
@@ -131,6 +131,8 @@ describe('bad settings', () => {
     ['WEFT_POOL', '10.0.0.0/30'],
     ['WEFT_SUBNET_LENGTH', '30'],
     ['WEFT_SUBNET_LENGTH', '10'],
+    ['WEFT_POOL6', '10.0.0.0/8'],
+    ['WEFT_POOL6', 'fd00::/65'],
     ['WEFT_VXLAN_PORT', '0'],
     ['WEFT_VXLAN_PORT', '65536'],
     ['WEFT_VXLAN_PORT', '4789.5'],
@@ -156,9 +158,13 @@ describe('bad settings', () => {
 });
 
 test('a description of the settings can be printed as JSON', () => {
-  const config = readConfig({ WEFT_ADDRESS: 'FD00:0::1', WEFT_POOL: '10.64.0.0/12' });
+  const config = readConfig({
+    WEFT_ADDRESS: 'FD00:0::1',
+    WEFT_POOL: '10.64.0.0/12',
+    WEFT_POOL6: 'fd00:1::/48',
+  });
   expect(JSON.parse(JSON.stringify(describeConfig(config)))).toMatchObject({
     address: 'fd00::1',
-    automaticSubnets: { range: '10.64.0.0/12', length: 20 },
+    automaticSubnets: ['/20 of 10.64.0.0/12', '/64 of fd00:1::/48'],
   });
 });

@@ -9,6 +9,8 @@ const RTM_NEWADDR = 20;
 const RTM_DELADDR = 21;
 const RTM_GETADDR = 22;
 const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8, PROTO: 11 } as const;
+/** Of an IPv6 address; of an IPv4 one the same bit says that it is not the first of its subnet. */
+const IFA_F_TEMPORARY = 0x01;
 const IFA_F_NODAD = 0x02;
 const IFA_F_PERMANENT = 0x80;
 const scopes = { global: 0, link: 253 } as const;
@@ -43,6 +45,8 @@ export interface KernelAddress {
   readonly object: LinkAddress;
   /** Set by someone, for good: not by the kernel itself, nor on lease from a router. */
   readonly permanent: boolean;
+  /** Made up by the kernel to hide behind, and soon another. */
+  readonly temporary: boolean;
 }
 
 /** Undefined where the link is none of those named. */
@@ -53,14 +57,15 @@ export function decodeAddress(
   const attributes = decodeAttributes(body.subarray(headerBytes));
   const link = nameOf(body.readUInt32LE(4));
   const bytes = attributes.get(IFA.LOCAL) ?? attributes.get(IFA.ADDRESS);
-  if (familyOf(body.readUInt8(0)) === undefined || link === undefined || bytes === undefined)
-    return undefined;
+  const family = familyOf(body.readUInt8(0));
+  if (family === undefined || link === undefined || bytes === undefined) return undefined;
   const flags = attributes.get(IFA.FLAGS)?.readUInt32LE() ?? body.readUInt8(2);
   const maker = attributes.get(IFA.PROTO)?.readUInt8() ?? 0;
   const scope = body.readUInt8(3) === scopes.global ? 'global' : 'link';
   return {
     object: { link, address: `${readAddress(bytes)}/${body.readUInt8(1)}`, scope },
     permanent: maker === 0 && (flags & IFA_F_PERMANENT) !== 0,
+    temporary: family === 6 && (flags & IFA_F_TEMPORARY) !== 0,
   };
 }
 

@@ -1,7 +1,7 @@
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { hostIdIn } from '../../../src/agent/host-id.ts';
 import { type LedgerEndpoint, openLedger } from '../../../src/agent/ledger.ts';
 
@@ -13,6 +13,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'weft-ledger-'));
   damaged = [];
 });
+afterEach(() => rmSync(folder, { recursive: true }));
 
 const endpoint: LedgerEndpoint = {
   id: 'e1',
@@ -50,5 +51,5 @@ test('the host keeps its id', () => {
   const id = hostIdIn(folder);
   expect(id).toMatch(/^[0-9a-f]{12}$/);
   expect(hostIdIn(folder)).toBe(id);
-  expect(hostIdIn(mkdtempSync(join(tmpdir(), 'weft-id-')))).not.toBe(id);
+  expect(hostIdIn(join(folder, 'another'))).not.toBe(id);
 });

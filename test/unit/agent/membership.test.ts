@@ -71,6 +71,32 @@ describe('joining', () => {
     await expect(h2.join(request(changes))).rejects.toThrow(sentence);
   });
 
+  test.each([
+    [['fd77::/64'], [cidr, 'fd77::/64'], '--ipv6 --ipv4=false --subnet fd77::/64'],
+    [[cidr, 'fd77::/64'], [cidr], `--ipv6 --subnet ${cidr} --subnet fd77::/64`],
+    [[cidr], [cidr, 'fd77::/64'], `--subnet ${cidr}`],
+  ])('a network of %j with %j is refused, with the arguments that would do', async (has, asked, remedy) => {
+    await makePool('fd77::/64');
+    await h1.join(request({ pools: has }));
+    await expect(h2.join(request({ pools: asked }))).rejects.toThrow(`(create it here with ${remedy})`);
+  });
+
+  test('with subnets of both families takes them all, in whatever order they come', async () => {
+    await makePool('fd77::/64');
+    await h1.join(request({ pools: [cidr, 'fd77::/64'] }));
+    await h2.join(request({ pools: ['fd77::/64', cidr] }));
+    expect(await poolNetwork(cidr)).toBe('blue');
+    expect(await poolNetwork('fd77::/64')).toBe('blue');
+  });
+
+  test('is refused for an IPv6 subnet of a network without a name, with all that names it', async () => {
+    await makePool('fd77::/64');
+    await makePool('10.78.0.0/16');
+    await h1.join(request({ key: cidr, options: {}, pools: [cidr, 'fd77::/64'] }));
+    const other = request({ key: '10.78.0.0/16', options: {}, pools: ['10.78.0.0/16', 'fd77::/64'] });
+    await expect(h2.join(other)).rejects.toThrow(`join with --ipv6 --subnet ${cidr} --subnet fd77::/64`);
+  });
+
   test('is refused for the subnet of another network, by its name', async () => {
     await h1.join(request());
     const red = request({ key: 'red', options: { network: 'red' } });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { routed } from '../../../src/fabric/routed.ts';
 import { hostEnd } from '../../../src/model/names.ts';
-import { block, local, view } from './views.ts';
+import { block, local, view, viewOf } from './views.ts';
 
 const routes = (changes = {}) => routed.desired(view({ local: [], ...changes })).routes;
 
@@ -22,6 +22,57 @@ test('routes an address that a host borrowed from the block of another', () => {
     via: '10.9.0.2',
   });
   expect(routes({ blocks }).filter(({ destination }) => destination === '10.77.0.67/32')).toEqual([]);
+});
+
+test.each([
+  ['IPv4', 'fe80::2'],
+  ['IPv6', 'fd09::2'],
+] as const)('routes IPv6 over an %s underlay via an IPv6 address of the host', (underlay, via) => {
+  expect(routed.desired(viewOf([6], underlay)).routes).toContainEqual({
+    destination: 'fd77::40/122',
+    type: 'unicast',
+    link: 'eth0',
+    via,
+  });
+});
+
+test('routes IPv4 over an IPv6 underlay, without an IPv4 address of the host', () => {
+  expect(routed.desired(viewOf([4], 'IPv6')).routes).toContainEqual({
+    destination: '10.77.0.64/26',
+    type: 'unicast',
+    link: 'eth0',
+    via: 'fd09::2',
+  });
+});
+
+test('answers at once for IPv6 of a host that has none on the shared link', () => {
+  const peers = new Map([['h2', { id: 'h2', address: '10.9.0.2', path: { link: 'eth0' } }]]);
+  expect(routed.desired({ ...viewOf([4, 6]), peers }).routes).toEqual(
+    expect.arrayContaining([
+      { destination: '10.77.0.64/26', type: 'unicast', link: 'eth0', via: '10.9.0.2' },
+      { destination: 'fd77::40/122', type: 'unreachable' },
+    ]),
+  );
+});
+
+test('wires a container of both families by one link, with a next hop in each', () => {
+  const both = viewOf([4, 6]);
+  const [local] = both.local;
+  if (local === undefined) throw new Error('the view has an endpoint');
+  const link = hostEnd(local.id);
+  const { links, addresses, routes } = routed.endpoint(both, local);
+  expect(links).toHaveLength(1);
+  expect(addresses.map(({ address }) => address)).toEqual(['169.254.1.1/32', 'fe80::1/128']);
+  expect(routes).toEqual([
+    { destination: '10.77.0.2/32', type: 'unicast', link },
+    { destination: 'fd77::2/128', type: 'unicast', link },
+  ]);
+  expect(routed.sandbox(both, local).routes).toEqual([
+    { destination: '169.254.1.1/32' },
+    { destination: '10.77.0.0/16', via: '169.254.1.1' },
+    { destination: 'fe80::1/128' },
+    { destination: 'fd77::/64', via: 'fe80::1' },
+  ]);
 });
 
 test('answers at once for a host that it cannot reach directly', () => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { vxlan } from '../../../src/fabric/vxlan.ts';
-import { endpoint, local, network, view } from './views.ts';
+import { endpoint, local, network, peer, view, viewOf } from './views.ts';
 
 test('gives a remote container the three entries that ARP suppression needs', () => {
   const { fdb, neighbours } = vxlan.desired(view());
@@ -12,6 +12,21 @@ test('gives a remote container the three entries that ARP suppression needs', ()
   expect(neighbours.filter((entry) => entry.mac === mac)).toEqual([
     { link: 'br0', address: '10.77.0.66', mac },
   ]);
+});
+
+test('answers for all addresses of a remote container, and sends to it over either underlay', () => {
+  const { fdb, neighbours } = vxlan.desired(viewOf([4, 6], 'IPv6'));
+  const { mac } = endpoint('h2', '10.77.0.66');
+  expect(fdb).toContainEqual({ link: 'weft-vx', table: 'self', mac, vtep: 'fd09::2' });
+  expect(neighbours.filter((entry) => entry.mac === mac).map(({ address }) => address)).toEqual([
+    '10.77.0.66',
+    'fd77::42',
+  ]);
+});
+
+test('leaves out a host that is known by an address of the other family', () => {
+  const peers = new Map([['h2', peer('h2', 'fd09::2')]]);
+  expect(vxlan.desired(view({ peers })).fdb).toEqual([]);
 });
 
 test('carries the uplink MTU itself and gives containers what is left', () => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { assignAddress } from '../../../src/ipam/addresses.ts';
 import { type PoolRequest, releasePool, requestPool } from '../../../src/ipam/pools.ts';
 import { reserveGateway } from '../../../src/ipam/reservations.ts';
-import { parsePrefix } from '../../../src/model/address.ts';
+import { parseInterface, parsePrefix, prefixOf, printPrefix } from '../../../src/model/address.ts';
 import { type IpamHost, type IpamHostOptions, ipamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
 
@@ -154,7 +154,39 @@ describe('an automatic subnet', () => {
         "no /24 subnet is left in the cluster's range 10.5.0.0/23: 2 subnets in use",
       ),
     });
-    await expect(ask(small, { family: 6 })).rejects.toMatchObject({ code: 'invalid' });
+  });
+});
+
+describe('the range of IPv6 subnets, where none is set', () => {
+  const automatic = { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } };
+  const hostWith = (id: string, random: number) => host(id, { automatic, random: () => random });
+
+  it('is drawn at random from the unique local ones', async () => {
+    expect((await ask(await hostWith('low', 0), { family: 6 })).cidr).toBe('fd00::/64');
+    store = new FakeStore();
+    const high = await ask(await hostWith('high', 1 - 2 ** -52), { family: 6 });
+    expect(high.cidr).toBe('fdff:ffff:ffff::/64');
+  });
+
+  it('is the same on all hosts, those that draw at the same moment too', async () => {
+    const [h3, h4] = [await hostWith('h3', 0.25), await hostWith('h4', 0.75)];
+    const pools = await Promise.all([ask(h3, { family: 6 }), ask(h4, { family: 6 })]);
+    const subnets = cidrs([...pools, await ask(h4, { family: 6 })]);
+    const ranges = subnets.map((cidr) => printPrefix(prefixOf(parseInterface(cidr).address, 48)));
+    expect(new Set(subnets).size).toBe(3);
+    expect(new Set(ranges).size).toBe(1);
+  });
+
+  it('is not drawn for who names a subnet, or needs none of it', async () => {
+    const h3 = await hostWith('h3', 0.25);
+    await ask(h3);
+    await ask(h3, { family: 6, pool: 'fd77::/64' });
+    expect(await keysInStore()).not.toContain('/weft/v1/config');
+  });
+
+  it('gives way to the one that is set', async () => {
+    await ask(await hostWith('h3', 0.25), { family: 6 });
+    expect((await ask(h1, { family: 6 })).cidr).toBe('fd77:1:2::/64');
   });
 });
 

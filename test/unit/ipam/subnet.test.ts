@@ -55,7 +55,6 @@ describe('the next free subnet', () => {
 describe('an automatic subnet', () => {
   it('avoids the pools of the cluster and the routes of this host', () => {
     const subnet = automaticSubnet(
-      4,
       range('10.160.0.0/11', 20),
       [pool('10.160.0.0/20')],
       prefixes('10.160.16.0/24'),
@@ -65,14 +64,8 @@ describe('an automatic subnet', () => {
 
   it('names the range, what takes it up and the remedies when there is none', () => {
     const pools = [pool('10.0.0.0/25'), pool('192.168.0.0/24')];
-    expect(() => automaticSubnet(4, range('10.0.0.0/24', 25), pools, prefixes('10.0.0.128/26'))).toThrow(
+    expect(() => automaticSubnet(range('10.0.0.0/24', 25), pools, prefixes('10.0.0.128/26'))).toThrow(
       "no /25 subnet is left in the cluster's range 10.0.0.0/24: 1 subnets in use and 1 routes of this host take it up; remove networks that are not needed, set a larger range, or give the network a --subnet",
-    );
-  });
-
-  it('needs a range of its family', () => {
-    expect(() => automaticSubnet(6, undefined, [], [])).toThrow(
-      'no range is set for automatic IPv6 subnets: give the network a --subnet',
     );
   });
 });

@@ -92,7 +92,19 @@ describe('a message of the kernel', () => {
     expect(addresses).toContainEqual({
       object: { link: 'eth0', address: '10.9.1.1/24', scope: 'global' },
       permanent: false,
+      temporary: false,
     });
+  });
+
+  test('about an IPv6 address to hide behind, and an IPv4 one that has the same bit set', () => {
+    const isTemporary = (address: string) => {
+      const { body } = putAddress({ link: 'eth0', address, scope: 'global' }, linkNamed('eth0').index);
+      // The last attribute is the flags.
+      body.writeUInt32LE(body.readUInt32LE(body.length - 4) | 1, body.length - 4);
+      return decodeAddress(body, nameOf)?.temporary;
+    };
+    expect(isTemporary('fd09::1/64')).toBe(true);
+    expect(isTemporary('10.9.1.1/24')).toBe(false);
   });
 
   test('about routes', () => {

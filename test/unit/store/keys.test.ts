@@ -7,6 +7,7 @@ const keys = keysBelow('/weft/v1/');
 /** One row a kind of key: the builder's answer, its text, and what it names. */
 const rows: [string, string, Place][] = [
   [keys.host('h1'), '/weft/v1/hosts/h1', { kind: 'host', host: 'h1' }],
+  [keys.config, '/weft/v1/config', { kind: 'config' }],
   [keys.alive('h1'), '/weft/v1/alive/h1', { kind: 'alive', host: 'h1' }],
   [keys.network('blue'), '/weft/v1/networks/blue', { kind: 'network', network: 'blue' }],
   [

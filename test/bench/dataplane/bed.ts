@@ -1,0 +1,80 @@
+/**
+ * A lab to measure in, under one condition: two hosts with Docker alone, two that also have weft, and two bare
+ * machines, all on one switch. Each pair has in its kernel only what it is measured with.
+ */
+import { buildPlugin } from '../../../plugin/build.ts';
+import { pluginName } from '../../cluster/cluster.ts';
+import type { Host } from '../../lab/host.ts';
+import { Lab } from '../../lab/lab.ts';
+import { namespaceOf, namespacesOf, Underlay } from '../../lab/underlay.ts';
+import type { Condition } from './conditions.ts';
+import { programsIn, type RunIn } from './programs.ts';
+
+export const docker = '28.5';
+
+export type Pair<T> = readonly [T, T];
+
+export interface Bed {
+  readonly lab: Lab;
+  readonly plain: Pair<Host>;
+  readonly weft: Pair<Host>;
+  /** Files of the bare machines' network namespaces, and an address. */
+  readonly bare: Pair<{ readonly netns: string; readonly address: string }>;
+  readonly run: RunIn;
+}
+
+/** The caller takes the lab down; an interrupt does so too. */
+export async function bedUp(condition: Condition): Promise<Bed> {
+  const folder = await buildPlugin();
+  const name = `bench-${condition.mtu}`;
+  const hosts = ['plain1', 'plain2', 'weft1', 'weft2'].map((host) => ({ name: host, docker }) as const);
+  const lab = await Lab.up({ name, hosts, etcd: { members: 1 }, mtu: condition.mtu });
+  try {
+    const bed = {
+      lab,
+      plain: [lab.host('plain1'), lab.host('plain2')],
+      weft: [lab.host('weft1'), lab.host('weft2')],
+      bare: [await bareMachine(lab, condition, 1), await bareMachine(lab, condition, 2)],
+      run: await programsIn(name),
+    } as const;
+    await Promise.all([joinSwarm(bed.plain), ...bed.weft.map((host) => installWeft(lab, host, folder))]);
+    if (!condition.tunnelOffload) await takeTunnelOffload(bed);
+    return bed;
+  } catch (error) {
+    await lab.down();
+    throw error;
+  }
+}
+
+async function bareMachine(lab: Lab, { mtu }: Condition, index: number) {
+  const name = `bare${index}`;
+  const number = 100 + index;
+  await new Underlay(lab.name, { segments: 1, mtu }).attach({ name, segment: 1, number });
+  return { netns: netnsFile(namespaceOf(lab.name, name)), address: `10.9.1.${number}` };
+}
+
+/** Without its periodic pass, which would take away what is added to its filter sets for a while. */
+async function installWeft(lab: Lab, host: Host, folder: string): Promise<void> {
+  const settings = { WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints, WEFT_RESYNC_SECONDS: '86400' };
+  await host.installPlugin(folder, pluginName, settings);
+}
+
+async function joinSwarm([manager, worker]: Pair<Host>): Promise<void> {
+  await manager.docker(['swarm', 'init', '--advertise-addr', manager.address]);
+  const token = await manager.docker(['swarm', 'join-token', '--quiet', 'worker']);
+  await worker.docker(['swarm', 'join', '--token', token, `${manager.address}:2377`]);
+}
+
+/** At both ends of each wire. */
+async function takeTunnelOffload({ lab, run }: Bed): Promise<void> {
+  const off = ['tx-udp_tnl-segmentation', 'off', 'tx-udp_tnl-csum-segmentation', 'off'];
+  const hub = namespaceOf(lab.name, 'switch');
+  for (const namespace of await namespacesOf(lab.name)) {
+    if (namespace === hub) continue;
+    await run(netnsFile(namespace), ['ethtool', '--features', 'eth0', ...off]);
+    const port = `to-${namespace.slice(namespaceOf(lab.name, '').length)}`;
+    await run(netnsFile(hub), ['ethtool', '--features', port, ...off]);
+  }
+}
+
+const netnsFile = (name: string) => `/run/netns/${name}`;

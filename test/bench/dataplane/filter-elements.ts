@@ -1,0 +1,74 @@
+/**
+ * What weft's packet filter costs with many networks and endpoints: its sets are filled up with elements that
+ * no packet ever matches, beside the real ones. Which sets there are, the kernel says.
+ */
+import type { Host } from '../../lab/host.ts';
+
+/** As nft lists it. */
+export interface FilterSet {
+  readonly name: string;
+  readonly type: string | readonly string[];
+  readonly flags?: readonly string[];
+}
+
+const table = 'inet weft';
+
+/**
+ * Fills the sets of a host; answers what puts the table back as it was.
+ *
+ * That is one transaction over the whole table, as elements of a set of ranges take the kernel a second a
+ * thousand to delete one by one. It deletes one of them first, which is an error if it is not there: so nobody
+ * has taken the elements away while the host was measured.
+ */
+export async function fillFilterSets(host: Host, count: number): Promise<() => Promise<void>> {
+  const nft = (lines: readonly string[]) => host.exec(['nft', '--file', '-'], { input: lines.join('\n') });
+  const before = await host.exec(['nft', 'list', 'table', ...table.split(' ')]);
+  const listing: { nftables: readonly { set?: FilterSet }[] } = JSON.parse(
+    await host.exec(['nft', '--json', 'list', 'table', ...table.split(' ')]),
+  );
+  const sets = listing.nftables.flatMap(({ set }) => (set === undefined ? [] : [set]));
+  const change = (verb: 'add' | 'delete', set: FilterSet, indexes: readonly number[]) =>
+    `${verb} element ${table} ${set.name} { ${indexes.map((index) => elementOf(set, index)).join(', ')} }`;
+  const indexes = Array.from({ length: count }, (_, index) => index);
+  await nft(sets.map((set) => change('add', set, indexes)));
+  return async () => {
+    await nft([
+      ...sets.map((set) => change('delete', set, [count - 1])),
+      `delete table ${table}`,
+      before,
+      '',
+    ]);
+  };
+}
+
+/**
+ * The same index gives the same element, another index one that does not overlap it.
+ * @throws Error for a type of set that is not known here
+ */
+export function elementOf({ type, flags = [] }: FilterSet, index: number): string {
+  const isInterval = flags.includes('interval');
+  return [type]
+    .flat()
+    .map((field) => fieldOf(field, isInterval, index))
+    .join(' . ');
+}
+
+function fieldOf(type: string, isInterval: boolean, index: number): string {
+  const hex = index.toString(16).padStart(8, '0');
+  switch (type) {
+    case 'ipv4_addr': {
+      // From 100.64.0.0/10, which the lab does not use.
+      const value = 0x64_40_00_00 + index * 16;
+      const address = [24, 16, 8, 0].map((shift) => (value >>> shift) & 0xff).join('.');
+      return isInterval ? `${address}/28` : address;
+    }
+    case 'ipv6_addr':
+      return `fd64::${hex.slice(0, 4)}:${hex.slice(4)}:0${isInterval ? '/112' : ''}`;
+    case 'ifname':
+      return `"bench${index}"`;
+    case 'ether_addr':
+      return `02:be:${(hex.match(/../g) ?? []).join(':')}`;
+    default:
+      throw new Error(`the bench does not know how to fill a filter set of ${type}`);
+  }
+}

@@ -1,0 +1,105 @@
+/** A host on its own: no etcd but the one that weft brings along. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildPlugin } from '../../plugin/build.ts';
+import type { Host } from '../lab/host.ts';
+import { Lab } from '../lab/lab.ts';
+import { waitFor } from '../lab/wait.ts';
+import { addressOf, createNetwork, leavesNoTrace, pings, pluginName, startContainer } from './cluster.ts';
+
+let lab: Lab;
+let host: Host;
+
+beforeAll(async () => {
+  const plugin = await buildPlugin();
+  lab = await Lab.up({ name: 'lone', hosts: [{ name: 'h1', docker: '28.5' }] });
+  host = lab.host('h1');
+  await host.installPlugin(plugin, pluginName, { WEFT_RESYNC_SECONDS: '3' });
+});
+
+afterAll(() => lab?.down());
+
+const networks = [
+  { name: 'blue', fabric: 'routed' },
+  { name: 'red', fabric: 'vxlan' },
+] as const;
+
+/** Processes of the host whose command begins like that, as the host numbers them. */
+async function pidsOf(command: string): Promise<string[]> {
+  const script = `for p in /proc/[0-9]*; do
+    case "$(tr '\\0' ' ' <$p/cmdline)" in "${command} "*) echo \${p#/proc/} ;; esac
+  done 2>/dev/null; true`;
+  return (await host.exec(['sh', '-c', script])).split('\n').filter(Boolean);
+}
+
+const etcdPids = () => pidsOf('etcd --name=weft');
+const weftPids = () => pidsOf('node /opt/weft/weft.js');
+
+describe.each(networks)('a $fabric network', ({ name, fabric }) => {
+  test('is created without any setting, and connects two containers', async () => {
+    await createNetwork(host, name, ['-o', `weft.fabric=${fabric}`]);
+    const address = await startContainer(host, name, `${name}1`, ['--restart', 'always']);
+    await startContainer(host, name, `${name}2`, ['--restart', 'always']);
+    await pings(host, `${name}2`, address);
+  });
+});
+
+/** Old containers reach each other, and one that is started now. */
+async function allWork(): Promise<void> {
+  for (const { name } of networks) {
+    await waitFor(`${name}1 runs`, async () => (await addressOf(host, name, `${name}1`)) !== '', 60_000);
+    await pings(host, `${name}2`, await addressOf(host, name, `${name}1`));
+    await pings(host, `${name}2`, await startContainer(host, name, 'next'));
+    await host.docker(['rm', '--force', 'next']);
+  }
+}
+
+test('networks and traffic outlive the plugin’s being disabled and enabled', async () => {
+  await host.docker(['plugin', 'disable', '--force', pluginName]);
+  expect([...(await weftPids()), ...(await etcdPids())]).toEqual([]);
+  for (const { name } of networks) {
+    await pings(host, `${name}2`, await addressOf(host, name, `${name}1`));
+  }
+  await host.docker(['plugin', 'enable', pluginName]);
+  await allWork();
+});
+
+/** Kills the one process, and waits until another one has taken its place. */
+async function killOne(pids: () => Promise<string[]>): Promise<void> {
+  const before = await pids();
+  expect(before).toHaveLength(1);
+  await host.exec(['kill', '-9', ...before]);
+  await waitFor('its successor', async () => {
+    const now = await pids();
+    return now.length === 1 && now[0] !== before[0];
+  });
+}
+
+test('weft killed takes its etcd along, and is back with one', async () => {
+  const etcd = await etcdPids();
+  await killOne(weftPids);
+  await waitFor('one etcd, another one', async () => {
+    const now = await etcdPids();
+    return now.length === 1 && now[0] !== etcd[0];
+  });
+  await allWork();
+  expect(await etcdPids()).toHaveLength(1);
+});
+
+test('etcd killed is started again', async () => {
+  await killOne(etcdPids);
+  await allWork();
+});
+
+test('networks and containers are back after a power cut', async () => {
+  await host.powerCut();
+  await host.boot();
+  await allWork();
+});
+
+test('nothing of weft is left when all is removed', async () => {
+  for (const { name } of networks) {
+    await host.docker(['rm', '--force', `${name}1`, `${name}2`]);
+    await host.docker(['network', 'rm', name]);
+  }
+  await leavesNoTrace(host);
+});

@@ -1,0 +1,48 @@
+/** weft as a plain process on one host, as the managed plugin on the other. */
+import { cp, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildPlugin } from '../../plugin/build.ts';
+import { bundle } from '../../plugin/bundle.ts';
+import { cacheFolder, projectFolder } from '../lab/folders.ts';
+import { Lab } from '../lab/lab.ts';
+import { createNetwork, leavesNoTrace, pings, pluginName, startContainer, storeKeys } from './cluster.ts';
+
+let lab: Lab;
+
+beforeAll(async () => {
+  const folder = await buildPlugin();
+  const dist = join(cacheFolder, 'dist-unmanaged');
+  await bundle(join(projectFolder, 'src/main.ts'), dist);
+  lab = await Lab.up({
+    name: 'plain',
+    hosts: [
+      { name: 'h1', docker: '28.5' },
+      { name: 'h2', docker: '20.10' },
+    ],
+    etcd: { members: 1 },
+  });
+  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
+  const store = `WEFT_ETCD_ENDPOINTS=${lab.etcd.endpoints}`;
+  await mkdir(h1.path('/opt/weft'), { recursive: true });
+  await cp(dist, h1.path('/opt/weft'), { recursive: true });
+  await cp(process.execPath, h1.path('/opt/weft/node'));
+  await h1.start('weft', ['env', store, '/opt/weft/node', '/opt/weft/weft.js']);
+  await h2.installPlugin(folder, pluginName, { WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints });
+});
+
+afterAll(() => lab?.down());
+
+test.each(['routed', 'vxlan'])('both take part in one %s network', async (fabric) => {
+  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
+  const options = ['--subnet', '10.77.0.0/16', '-o', 'weft.network=blue', '-o', `weft.fabric=${fabric}`];
+  for (const host of lab.hosts) await createNetwork(host, 'blue', options);
+  const [web, data] = [await startContainer(h1, 'blue', 'web'), await startContainer(h2, 'blue', 'data')];
+  await pings(h1, 'web', data);
+  await pings(h2, 'data', web);
+  await h1.docker(['rm', '--force', 'web']);
+  await h2.docker(['rm', '--force', 'data']);
+  for (const host of lab.hosts) await host.docker(['network', 'rm', 'blue']);
+  for (const host of lab.hosts) await leavesNoTrace(host);
+  expect(await storeKeys(lab)).toEqual([]);
+});

@@ -1,0 +1,136 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { announcementsTo } from '../../../src/agent/announcements.ts';
+import { Cluster } from '../../../src/agent/cluster.ts';
+import { type Ledger, openLedger } from '../../../src/agent/ledger.ts';
+import { Membership } from '../../../src/agent/membership.ts';
+import { type SettlementParts, settlement } from '../../../src/agent/settlement.ts';
+import { records } from '../../../src/model/records.ts';
+import { mirroring } from '../../../src/store/mirror.ts';
+import { FakeStore } from '../../fakes/store.ts';
+import { Watcher } from '../../fakes/watcher.ts';
+import { endpoint } from '../fabric/views.ts';
+import { keys } from './weft-host.ts';
+
+const mine = endpoint('h1', '10.77.0.2');
+const theirs = endpoint('h2', '10.77.0.66');
+const held = { cidr: '10.77.0.0/16', address: '10.77.0.2', operation: 'o1', sinceMs: 0 };
+
+let folder: string;
+let ledger: Ledger;
+let store: FakeStore;
+let watcher: Watcher;
+let heldAddresses: SettlementParts['heldAddresses'];
+let released: string[];
+let look: () => Promise<void>;
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'weft-settlement-'));
+  ledger = openLedger(folder, () => {});
+  store = new FakeStore();
+  watcher = new Watcher(store, keys.root);
+  heldAddresses = () => [];
+  released = [];
+  const mirrored = mirroring(store, () => [watcher.mirror]);
+  const log = pino({ level: 'silent' });
+  look = settlement({
+    hostId: 'h1',
+    cluster: new Cluster(watcher.mirror, keys, log),
+    ledger,
+    membership: new Membership(mirrored, keys, 'h1'),
+    announcements: announcementsTo(mirrored, keys),
+    heldAddresses: () => heldAddresses(),
+    releaseAddress: async ({ operation }) => void released.push(operation),
+    releasePool: async (poolId) => void released.push(poolId),
+    unlinkedEndpoints: () => [],
+    forgetUnlinked: async () => {},
+    deleteNetwork: async () => {},
+    log,
+  });
+});
+afterEach(async () => {
+  await watcher.stop();
+  rmSync(folder, { recursive: true });
+});
+
+async function put(key: string, value: string): Promise<void> {
+  store.writeElsewhere([{ put: key, value }]);
+  await watcher.until(({ mirror }) => mirror.revision === store.revision);
+}
+
+const announce = (record: typeof mine) =>
+  put(keys.endpoint('blue', record.id), records.endpoint.render(record));
+const announced = async () => (await store.list(keys.allEndpoints)).entries.map(({ key }) => key);
+
+test('what the ledger does not know is given back at the second look; what is others’ never', async () => {
+  await announce(mine);
+  await announce(theirs);
+  await look();
+  expect(await announced()).toHaveLength(2);
+  await look();
+  expect(await announced()).toEqual([keys.endpoint('blue', theirs.id)]);
+  await look();
+  expect(await announced()).toEqual([keys.endpoint('blue', theirs.id)]);
+});
+
+test('what came into the ledger between two looks stays', async () => {
+  await announce(mine);
+  await look();
+  const { id, mac, addresses } = mine;
+  await ledger.endpoints.put({ id, mac, addresses: [...addresses], network: 'd1', slot: 1 });
+  await look();
+  await look();
+  expect(await announced()).toHaveLength(1);
+});
+
+test('an address that was given out anew between two looks is another one', async () => {
+  heldAddresses = () => [held];
+  await look();
+  heldAddresses = () => [{ ...held, operation: 'o2' }];
+  await look();
+  expect(released).toEqual([]);
+  await look();
+  expect(released).toEqual(['o2']);
+});
+
+test('an address that an endpoint has stays', async () => {
+  const { id, mac, addresses } = mine;
+  await ledger.endpoints.put({ id, mac, addresses: [...addresses], network: 'd1', slot: 1 });
+  heldAddresses = () => [held];
+  await look();
+  await look();
+  expect(released).toEqual([]);
+});
+
+test('one that cannot be given back is tried again, and stops no other', async () => {
+  await announce(mine);
+  const reference = records.poolReference.render({ v: 1, host: 'h1', sinceMs: 0 });
+  await put(keys.reference('10.77.0.0/16', 'r1'), reference);
+  await look();
+  store.stop();
+  await look();
+  expect(released).toEqual(['r1@10.77.0.0/16']);
+  store.start();
+  await look();
+  expect(await announced()).toEqual([]);
+});
+
+test('of a network that is here more than once, only what is gone is left', async () => {
+  const value = records.participant.render({ v: 1, host: 'h1', dockerNetworks: ['d1', 'd2'] });
+  await put(keys.participant('blue', 'h1'), value);
+  const network = {
+    id: 'd1',
+    key: 'blue',
+    fabric: 'routed',
+    internal: false,
+    pools: [],
+    interfacePrefix: 'eth',
+  };
+  await ledger.networks.put(network);
+  await look();
+  await look();
+  const entry = await store.get(keys.participant('blue', 'h1'));
+  expect(records.participant.parse(entry?.value ?? '').dockerNetworks).toEqual(['d1']);
+});

@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { findUplink } from '../../../src/agent/underlay.ts';
+import { FakeKernel } from '../../fakes/kernel.ts';
+
+const kernel = new FakeKernel([
+  { name: 'eth0', mtu: 1500, addresses: ['10.9.0.1/24'] },
+  { name: 'eth1', mtu: 9000, addresses: ['10.10.0.1/24', 'fd10::1/64'] },
+  { name: 'eth2', mtu: 1400, addresses: ['192.0.2.2/24'] },
+]);
+
+/** Of the kernel, what the search asks. */
+type Asked = Pick<FakeKernel, 'route' | 'addresses' | 'linkLocal'>;
+
+describe('a host is known by', () => {
+  test.each([
+    ['the address from which it reaches the store', ['http://10.9.0.7:2379'], '10.9.0.1', 1500],
+    [
+      'that of the first store that it can reach',
+      ['http://10.66.0.7:1', 'http://10.9.0.7:2'],
+      '10.9.0.1',
+      1500,
+    ],
+    ['the one towards everywhere, without a store to reach', [], '192.0.2.2', 1400],
+    ['the same, when the store’s name says nothing now', ['http://store.invalid:2379'], '192.0.2.2', 1400],
+  ])('%s', async (_what, endpoints, address, mtu) => {
+    expect(await findUplink(kernel, { endpoints })).toEqual({ address, mtu });
+  });
+
+  test.each([
+    ['http://10.10.0.7:2379', '10.10.0.1'],
+    ['https://[fd10::7]:2379', 'fd10::1'],
+  ])('an address of the family of the store %s, and the link-local one beside it', async (store, address) => {
+    const found = await findUplink(kernel, { endpoints: [store] });
+    expect(found).toEqual({ address, mtu: 9000, linkLocal: 'fe80::9' });
+  });
+
+  test('the address of the settings, before all others', async () => {
+    const endpoints = ['http://10.9.0.7:2379'];
+    expect(await findUplink(kernel, { endpoints, wished: 'fd10::1' })).toEqual({
+      address: 'fd10::1',
+      mtu: 9000,
+      linkLocal: 'fe80::9',
+    });
+  });
+
+  test('an address that lasts, where the kernel would send from a temporary one', async () => {
+    const hiding: Asked = {
+      addresses: () => kernel.addresses(),
+      linkLocal: (link) => kernel.linkLocal(link),
+      route: async (destinations) =>
+        destinations.map(() => ({ link: 'eth1', linkMtu: 9000, source: 'fd10::5a5a' })),
+    };
+    const found = await findUplink(hiding, { endpoints: ['https://[fd10::7]:2379'] });
+    expect(found.address).toBe('fd10::1');
+  });
+
+  test('its first address, when it has no way anywhere', async () => {
+    const alone = new FakeKernel([{ name: 'eth0', mtu: 1500, addresses: ['10.9.0.1/24'] }]);
+    expect(await findUplink(alone, { endpoints: [] })).toEqual({ address: '10.9.0.1', mtu: 1500 });
+  });
+});
+
+test('a store on this very host says nothing of the uplink', async () => {
+  const local: Asked = {
+    addresses: () => kernel.addresses(),
+    linkLocal: (link) => kernel.linkLocal(link),
+    route: async (destinations) =>
+      destinations.map((_, index) =>
+        index === 0
+          ? { link: 'lo', linkMtu: 65_536, source: '127.0.0.1' }
+          : { link: 'eth0', linkMtu: 1500, source: '10.9.0.1' },
+      ),
+  };
+  const found = await findUplink(local, { endpoints: ['http://127.0.0.1:2379'] });
+  expect(found).toEqual({ address: '10.9.0.1', mtu: 1500 });
+});
+
+test('an address of the settings that no link has is refused by name', async () => {
+  const search = findUplink(kernel, { endpoints: [], wished: '10.9.0.9' });
+  await expect(search).rejects.toThrow('no link of this host has the address 10.9.0.9 of WEFT_ADDRESS');
+});
+
+test('a host without an address is told what to set', async () => {
+  const search = findUplink(new FakeKernel([]), { endpoints: [] });
+  await expect(search).rejects.toThrow('set WEFT_ADDRESS');
+});

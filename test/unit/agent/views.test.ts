@@ -1,0 +1,113 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Cluster } from '../../../src/agent/cluster.ts';
+import {
+  type Ledger,
+  type LedgerEndpoint,
+  type LedgerNetwork,
+  openLedger,
+} from '../../../src/agent/ledger.ts';
+import { networkOf, Views } from '../../../src/agent/views.ts';
+import { records } from '../../../src/model/records.ts';
+import { Mirror } from '../../../src/store/mirror.ts';
+import { FakeKernel } from '../../fakes/kernel.ts';
+import { block, endpoint } from '../fabric/views.ts';
+import { keys } from './weft-host.ts';
+
+const blue: LedgerNetwork = {
+  id: 'd1',
+  key: 'blue',
+  fabric: 'vxlan',
+  vni: 77,
+  mtu: 1400,
+  internal: false,
+  pools: ['10.77.0.0/16'],
+  interfacePrefix: 'eth',
+};
+const here: LedgerEndpoint = {
+  id: 'e1',
+  network: 'd1',
+  mac: '02:57:0a:4d:00:02',
+  addresses: ['10.77.0.2'],
+  slot: 1,
+};
+const underlay = { hostId: 'h1', address: '10.9.0.1', mtu: 1500, vxlanPort: 4789 };
+
+let folder: string;
+let ledger: Ledger;
+let cluster: Cluster;
+let views: Views;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'weft-views-'));
+  ledger = openLedger(folder, () => {});
+  const mirror = new Mirror(keys.root);
+  const host = (id: string, address: string) => ({
+    put: keys.host(id),
+    value: records.host.render({ v: 1, id, name: id, address }),
+  });
+  const cidr = '10.77.0.64/26';
+  mirror.commit(
+    [
+      ...[host('h1', '10.9.0.1'), host('h2', '10.9.0.2'), host('h3', '10.66.0.3')],
+      { put: keys.block('10.77.0.0/16', cidr), value: records.block.render(block('h2', cidr)) },
+      ...[endpoint('h1', '10.77.0.2'), endpoint('h2', '10.77.0.66')].map((record) => ({
+        put: keys.endpoint('blue', record.id),
+        value: records.endpoint.render(record),
+      })),
+    ],
+    1n,
+  );
+  cluster = new Cluster(mirror, keys, pino({ level: 'silent' }));
+  views = new Views(cluster, ledger, new FakeKernel(), () => underlay);
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+test('the other hosts are peers, each with the kernel’s way to it, if there is one', async () => {
+  expect([...(await views.peers()).values()]).toEqual([
+    { id: 'h2', address: '10.9.0.2', path: { link: 'eth0', linkMtu: 1500, source: '10.9.0.1' } },
+    { id: 'h3', address: '10.66.0.3' },
+  ]);
+});
+
+test('what this host was before its state was lost is no peer', async () => {
+  const reborn = { ...underlay, hostId: 'h9' };
+  views = new Views(cluster, ledger, new FakeKernel(), () => reborn);
+  expect([...(await views.peers()).keys()]).toEqual(['h2', 'h3']);
+});
+
+test('a network is seen with all blocks, and with the containers of others as the store has them', () => {
+  const view = views.network(networkOf(blue), new Map(), () => true);
+  expect(view.blocks).toEqual([block('h2', '10.77.0.64/26')]);
+  expect(view.remote).toEqual([endpoint('h2', '10.77.0.66')]);
+  expect(view.underlay).toEqual(underlay);
+});
+
+test('its own containers are those of the ledger, of every Docker network that is this network', async () => {
+  await ledger.networks.put(blue);
+  await ledger.networks.put({ ...blue, id: 'd2' });
+  await ledger.networks.put({ ...blue, id: 'd3', key: 'red' });
+  for (const [id, network] of [
+    ['e1', 'd1'],
+    ['e2', 'd2'],
+    ['e3', 'd3'],
+    ['e4', 'd4'],
+  ] as const) {
+    await ledger.endpoints.put({ ...here, id, network });
+  }
+  const seen = (isAttached: (endpoint: LedgerEndpoint) => boolean) =>
+    views.network(networkOf(blue), new Map(), isAttached).local.map(({ id }) => id);
+  expect(seen(() => true)).toEqual(['e1', 'e2']);
+  expect(seen(({ id }) => id === 'e2')).toEqual(['e2']);
+  const [local] = views.network(networkOf(blue), new Map(), () => true).local;
+  expect(local).toMatchObject({ network: 'blue', host: 'h1', slot: 1, addresses: ['10.77.0.2'] });
+});
+
+test('a network of the ledger is the record that its host agreed to', () => {
+  const { id: _, interfacePrefix: __, ...agreed } = blue;
+  expect(networkOf(blue)).toEqual({ v: 1, ...agreed });
+  const { vni: ___, mtu: ____, ...routed } = blue;
+  expect(Object.keys(networkOf(routed))).not.toContain('vni');
+});

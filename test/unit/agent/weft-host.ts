@@ -1,0 +1,173 @@
+/** weft on one host of a test's cluster: the real agent, on a kernel in memory, on the store the hosts share. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, vi } from 'vitest';
+import { type Agent, startAgent } from '../../../src/agent/agent.ts';
+import { parsePrefix } from '../../../src/model/address.ts';
+import { type Keys, keysBelow } from '../../../src/store/keys.ts';
+import { mirroring } from '../../../src/store/mirror.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { FakeKernel } from '../../fakes/kernel.ts';
+
+export const keys: Keys = keysBelow('/weft/v1/');
+export const resyncMs = 30_000;
+
+/** Makes the timers of weft the test's; the ledger's files take the time that they take. */
+export function useTestTime(): void {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+}
+
+export interface WeftHost extends Agent {
+  readonly id: string;
+  readonly kernel: FakeKernel;
+  /** weft ends and starts again: the disk is as it was, and the kernel too unless there is another. */
+  restart(kernel?: FakeKernel): Promise<WeftHost>;
+  /** For good: its disk goes too. */
+  remove(): Promise<void>;
+}
+
+/** A kernel as it is after boot: eth0 with 10.9.0.<number>. */
+export function freshKernel(number = 1): FakeKernel {
+  return new FakeKernel([{ name: 'eth0', mtu: 1500, addresses: [`10.9.0.${number}/24`] }]);
+}
+
+/** Host `h<number>`. Its id tells it too. */
+export function startHost(store: Store, number = 1, kernel = freshKernel(number)): WeftHost {
+  const stateDir = mkdtempSync(join(tmpdir(), 'weft-agent-'));
+  const id = String(number).padStart(12, '0');
+  writeFileSync(join(stateDir, 'host-id'), `${id}\n`);
+
+  function start(kernel: FakeKernel): WeftHost {
+    const agent = startAgent({
+      // Of its own, so that one host's end is not the end of all.
+      store: { ...mirroring(store, () => []), close: async () => {} },
+      kernel,
+      storePrefix: keys.root,
+      storeEndpoints: ['http://10.9.0.100:2379'],
+      hostName: `h${number}`,
+      stateDir,
+      automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+      vxlanPort: 4789,
+      resyncMs,
+      log: pino({ level: 'silent' }),
+    });
+    return {
+      ...agent,
+      id,
+      kernel,
+      async restart(next = kernel) {
+        await agent.close();
+        return start(next);
+      },
+      async remove() {
+        await agent.close();
+        rmSync(stateDir, { recursive: true });
+      },
+    };
+  }
+  return start(kernel);
+}
+
+/** Lets time pass until the call has ended, and answers or throws what it does. */
+export async function outlast<T>(call: Promise<T>): Promise<T> {
+  let isPending = true;
+  const end = () => {
+    isPending = false;
+  };
+  call.then(end, end);
+  while (isPending) await letPass(100);
+  return call;
+}
+
+/** Lets time pass, and everything happen that is due by then. */
+export async function letPass(durationMs: number): Promise<void> {
+  await vi.advanceTimersByTimeAsync(durationMs);
+  await new Promise(setImmediate);
+}
+
+/** Lets time pass until it is so; the test's own time limit ends a wait in vain. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await letPass(100);
+}
+
+export interface MadeNetwork {
+  readonly id: string;
+  readonly poolId: string;
+  readonly cidr: string;
+  readonly gateway: string;
+}
+
+/** As Docker does for `docker network create --subnet`. */
+export async function createNetwork(
+  host: WeftHost,
+  of: { readonly id: string; readonly subnet: string; readonly options?: Readonly<Record<string, string>> },
+): Promise<MadeNetwork> {
+  const { id, subnet, options = {} } = of;
+  const { poolId, cidr } = await host.addresses.requestPool({ pool: subnet, options: {}, family: 4 });
+  const gateway = await host.addresses.requestAddress({ poolId, purpose: 'gateway' });
+  await host.network.createNetwork({ id, options, internal: false, pools: [{ cidr, gateway }] });
+  return { id, poolId, cidr, gateway };
+}
+
+/** As Docker does for `docker network rm`. */
+export async function removeNetwork(host: WeftHost, { id, poolId, gateway }: MadeNetwork): Promise<void> {
+  await host.addresses.releaseAddress(poolId, withoutLength(gateway));
+  await host.addresses.releasePool(poolId);
+  await host.network.deleteNetwork(id);
+}
+
+export interface Container {
+  readonly network: string;
+  readonly endpoint: string;
+  readonly poolId: string;
+  /** Without prefix length. */
+  readonly address: string;
+}
+
+/** As Docker does for `docker run`. */
+export async function startContainer(
+  host: WeftHost,
+  { id: network, poolId }: MadeNetwork,
+  name: string,
+): Promise<Container> {
+  const container = await createContainer(host, { id: network, poolId }, name);
+  await host.network.join({ ...container, sandbox: `/run/docker/netns/${name}` });
+  return container;
+}
+
+/** As `startContainer`, up to Join. */
+export async function createContainer(
+  host: WeftHost,
+  { id: network, poolId }: Pick<MadeNetwork, 'id' | 'poolId'>,
+  name: string,
+): Promise<Container> {
+  const endpoint = name.padEnd(64, '0');
+  const address = await host.addresses.requestAddress({ poolId, purpose: 'other' });
+  await host.network.createEndpoint({ network, endpoint, addresses: [address] });
+  return { network, endpoint, poolId, address: withoutLength(address) };
+}
+
+/** As Docker does for `docker stop`. */
+export async function stopContainer(host: WeftHost, container: Container): Promise<void> {
+  await host.network.leave(container);
+  await host.network.deleteEndpoint(container);
+  await host.addresses.releaseAddress(container.poolId, container.address);
+}
+
+export function withoutLength(address: string): string {
+  return address.replace(/\/.*/, '');
+}
+
+/** Keys of weft, without what hosts say of themselves. */
+export async function keysIn(store: Store): Promise<string[]> {
+  const { entries } = await store.list(keys.root);
+  const isOfHost = (key: string) => ['host', 'alive'].includes(keys.parse(key)?.kind ?? '');
+  return entries.map(({ key }) => key).filter((key) => !isOfHost(key));
+}

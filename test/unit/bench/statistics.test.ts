@@ -1,0 +1,59 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { median, medianRatio, shuffled } from '../../bench/statistics.ts';
+
+describe('the median', () => {
+  test.each([
+    { values: [3, 1, 2], expected: 2 },
+    { values: [4, 1, 3, 2], expected: 2.5 },
+    { values: [10, 9], expected: 9.5 },
+    { values: [7], expected: 7 },
+    { values: [undefined, 5, undefined], expected: 5 },
+    { values: [], expected: undefined },
+  ])('of $values is $expected', ({ values, expected }) => {
+    expect(median(values)).toBe(expected);
+  });
+
+  test('has as many values below as above', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer(), { minLength: 1 }), (values) => {
+        const middle = median(values) ?? Number.NaN;
+        const count = (holds: (value: number) => boolean) => values.filter(holds).length;
+        expect(count((value) => value < middle)).toBe(count((value) => value > middle));
+      }),
+      { examples: [[[1, 2, 3]]] },
+    );
+  });
+});
+
+describe('the ratio', () => {
+  test('is that of one round, whatever the rounds were like', () => {
+    expect(medianRatio([5, 50, 0.5], [10, 100, 1])).toBe(0.5);
+  });
+
+  test('leaves out rounds that lack a figure', () => {
+    expect(medianRatio([1, undefined, 3], [2, 1, undefined])).toBe(0.5);
+    expect(medianRatio([1], [])).toBeUndefined();
+    expect(medianRatio([1], [0])).toBeUndefined();
+  });
+});
+
+describe('an order by chance', () => {
+  test('has the same items', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer()),
+        fc.infiniteStream(fc.double({ min: 0, max: 0.999 })),
+        (items, stream) => {
+          const random = () => stream.next().value ?? 0;
+          expect(shuffled(items, random).toSorted()).toEqual(items.toSorted());
+        },
+      ),
+    );
+  });
+
+  test('follows the random numbers', () => {
+    const draws = [0.9, 0.5, 0];
+    expect(shuffled(['a', 'b', 'c'], () => draws.shift() ?? 0)).toEqual(['c', 'b', 'a']);
+  });
+});
