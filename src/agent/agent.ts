@@ -32,6 +32,7 @@ import { Membership } from './membership.ts';
 import { networkUseCases } from './networks.ts';
 import { newsRouter } from './news.ts';
 import { passesOver } from './passes.ts';
+import { publicationUseCases } from './publications.ts';
 import { Readiness } from './readiness.ts';
 import { Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
@@ -119,6 +120,7 @@ export function startAgent(options: AgentOptions): Agent {
     ready: () => readiness.wait(readyTimeoutMs),
     giveBack,
   };
+  const publications = publicationUseCases(host);
   const networks = networkUseCases(host);
   const settle = settlement({
     hostId,
@@ -225,7 +227,7 @@ export function startAgent(options: AgentOptions): Agent {
   const timer = setInterval(() => void resync(), resyncMs);
 
   return {
-    network: { ...networks, ...endpointUseCases(host) },
+    network: { ...networks, ...endpointUseCases(host, publications), ...publications },
     addresses: addressUseCases(host, ipam),
     async close() {
       clearInterval(timer);

@@ -38,6 +38,18 @@ export interface Join extends EndpointKey {
   readonly sandbox: string;
 }
 
+/** One `-p`: a port of the container, and those of the host of which one shall lead there. */
+export interface PortMapping {
+  /** By IP's number: TCP 6, UDP 17, SCTP 132. */
+  readonly protocol: number;
+  readonly port: number;
+  /** Absent: every address of the host. */
+  readonly hostAddress?: string;
+  /** The first and the last that will do; 0: any that is free. */
+  readonly hostPort: number;
+  readonly hostPortEnd: number;
+}
+
 /** What Docker shall do inside the sandbox. */
 export interface Attachment {
   /** Link in the host's namespace that Docker moves in, and the prefix of its name there (`eth`). */
@@ -62,6 +74,13 @@ export interface NetworkCalls {
   deleteEndpoint(key: EndpointKey): Promise<void>;
   /** @throws `not-found`; leaves nothing in the kernel when it fails. */
   join(request: Join): Promise<Attachment>;
+  /**
+   * The endpoint has become its container's way out. A second call with the same ports succeeds.
+   * @throws `conflict` when a port is taken; then none is published.
+   */
+  publish(key: EndpointKey, ports: readonly PortMapping[]): Promise<void>;
+  /** Unknown endpoint, or none published: succeeds. */
+  unpublish(key: EndpointKey): Promise<void>;
   /** Unknown endpoint: succeeds. Docker moves the link back afterwards, so it must still exist. */
   leave(key: EndpointKey): Promise<void>;
 }

@@ -43,6 +43,14 @@ export class Cluster {
     return this.#one(this.#keys.network(key), records.network.parse);
   }
 
+  networks(): Network[] {
+    return Array.from(this.#mirror.entries(this.#keys.networks)).flatMap((entry) => {
+      if (this.#keys.parse(entry.key)?.kind !== 'network') return [];
+      const network = this.#read(entry, records.network.parse);
+      return network === undefined ? [] : [network];
+    });
+  }
+
   participant(network: string, host: string): Participant | undefined {
     return this.#one(this.#keys.participant(network, host), records.participant.parse);
   }

@@ -20,6 +20,8 @@ export function deferredCalls(agent: Promise<Pick<Agent, 'network' | 'addresses'
       endpointInfo: async (key) => (await network()).endpointInfo(key),
       deleteEndpoint: async (key) => (await network()).deleteEndpoint(key),
       join: async (request) => (await network()).join(request),
+      publish: async (key, ports) => (await network()).publish(key, ports),
+      unpublish: async (key) => (await network()).unpublish(key),
       leave: async (key) => (await network()).leave(key),
     },
     addresses: {

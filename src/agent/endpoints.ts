@@ -2,6 +2,7 @@
 import { explain, WeftError } from '../errors.ts';
 import type { Fabric, LocalEndpoint } from '../fabric/fabric.ts';
 import { fabrics } from '../fabric/registry.ts';
+import { sendersOf } from '../fabric/senders.ts';
 import type { Namespace } from '../kernel/namespace.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
 import { parseInterface, printAddress } from '../model/address.ts';
@@ -13,7 +14,10 @@ import { filterScope } from './reconciler.ts';
 import type { ThisHost } from './this-host.ts';
 import { localEndpoint, networkOf } from './views.ts';
 
-export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetwork' | 'deleteNetwork'> {
+export function endpointUseCases(
+  host: ThisHost,
+  { unpublish }: Pick<NetworkCalls, 'unpublish'>,
+): Pick<NetworkCalls, 'createEndpoint' | 'endpointInfo' | 'deleteEndpoint' | 'join' | 'leave'> {
   const { ledger, announcements, kernel, views, reconciler, log } = host;
 
   let filterSeen = false;
@@ -58,10 +62,17 @@ export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetw
     const endpoint = { ...known, sandbox, slot };
     await ledger.endpoints.put(endpoint);
     const local = localEndpoint(endpoint, network.key, host.id);
-    const view = views.network(networkOf(network), new Map(), () => false);
+    const record = networkOf(network);
+    const view = {
+      ...views.network(record, new Map(), () => false),
+      beyond: views.beyond(record, sandbox),
+    };
     try {
       const namespace = await namespaceOf(network);
-      await namespace.apply(puts(fabric.endpoint(view, local)));
+      await Promise.all([
+        namespace.apply(puts(fabric.endpoint(view, local))),
+        admit(network, fabric, namespace, local),
+      ]);
     } catch (error) {
       await detachNowOrLater(network, fabric, local);
       await ledger.endpoints.put(known);
@@ -74,12 +85,7 @@ export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetw
     // Docker may have closed the FORWARD chain since the last look, as it does at every start.
     if (!filterSeen) reconciler.mark(filterScope);
     filterSeen = true;
-    return {
-      link: containerEnd(id),
-      prefix: network.interfacePrefix,
-      gateways: [],
-      routes: fabric.sandbox(view, local).routes,
-    };
+    return { link: containerEnd(id), prefix: network.interfacePrefix, ...fabric.sandbox(view, local) };
   }
 
   async function leave({ endpoint: id }: EndpointKey): Promise<void> {
@@ -92,6 +98,10 @@ export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetw
   async function deleteEndpoint({ network: networkId, endpoint: id }: EndpointKey): Promise<void> {
     const endpoint = ledger.endpoints.get(id);
     const network = ledger.networks.get(endpoint?.network ?? networkId);
+    await unpublish({ network: networkId, endpoint: id }).catch((error: unknown) => {
+      log.warn({ endpoint: id, reason: explain(error) }, 'its ports will be given up later');
+      reconciler.mark(filterScope);
+    });
     await ledger.endpoints.delete(id);
     if (endpoint === undefined || network === undefined) return;
     const fabric = knownFabric(network);
@@ -127,7 +137,28 @@ export function endpointUseCases(host: ThisHost): Omit<NetworkCalls, 'createNetw
     const view = views.network(networkOf(network), new Map(), () => false);
     const { links } = fabric.endpoint(view, endpoint);
     const namespace = await namespaceOf(network);
-    await namespace.apply(links.map((object) => ({ do: 'delete', kind: 'link', object })));
+    await Promise.all([
+      namespace.apply(links.map((object) => ({ do: 'delete', kind: 'link', object }))),
+      namespace.filters[fabric.filter].delete(sendersOf(endpoint)),
+    ]);
+    // Last, or its last packets would be remembered.
+    await namespace.forget(endpoint.addresses);
+  }
+
+  /** Lets the network hear the endpoint. */
+  async function admit(
+    network: LedgerNetwork,
+    fabric: Fabric,
+    { filters }: Namespace,
+    endpoint: LocalEndpoint,
+  ): Promise<void> {
+    try {
+      await filters[fabric.filter].put(sendersOf(endpoint));
+    } catch (error) {
+      // Somebody has flushed the table. A pass makes it anew, this endpoint included.
+      log.warn({ network: network.key, reason: explain(error) }, 'the packet filter is made anew');
+      await reconciler.settle(fabric.isolated ? scopeOf(network) : filterScope);
+    }
   }
 
   async function namespaceOf(network: LedgerNetwork): Promise<Namespace> {

@@ -23,7 +23,13 @@ const LedgerNetwork = Type.Object({
   vni: Type.Optional(Type.Integer()),
   mtu: Type.Optional(Type.Integer()),
   internal: Type.Boolean(),
+  isolate: Type.Optional(Type.Boolean()),
+  gateway: Type.Optional(Type.Boolean()),
   pools: Type.Array(text),
+  /** With prefix length. */
+  gateways: Type.Optional(Type.Array(text)),
+  /** Number of its leg, if it has one. */
+  leg: Type.Optional(Type.Integer({ minimum: 1, maximum: 0x7000 })),
   interfacePrefix: text,
 });
 export type LedgerNetwork = Static<typeof LedgerNetwork>;
@@ -37,6 +43,14 @@ const LedgerPool = Type.Object({
 });
 export type LedgerPool = Static<typeof LedgerPool>;
 
+const Published = Type.Object({
+  protocol: Type.Integer({ minimum: 0, maximum: 255 }),
+  hostAddress: Type.Optional(text),
+  hostPort: Type.Integer({ minimum: 1, maximum: 65535 }),
+  address: text,
+  port: Type.Integer({ minimum: 1, maximum: 65535 }),
+});
+
 const LedgerEndpoint = Type.Object({
   id: text,
   /** NetworkID */
@@ -47,6 +61,8 @@ const LedgerEndpoint = Type.Object({
   /** Docker's sandbox, between Join and Leave. */
   sandbox: Type.Optional(text),
   slot: Type.Integer({ minimum: 1, maximum: 254 }),
+  /** Ports of the host that lead to it. */
+  published: Type.Optional(Type.Array(Published)),
 });
 export type LedgerEndpoint = Static<typeof LedgerEndpoint>;
 

@@ -198,11 +198,23 @@ function newNetwork(
 ): Network {
   const name = options.fabric ?? defaultFabric;
   const fabric = fabrics.get(name);
-  const { mtu, vni: wished } = options;
+  const { mtu, isolate, gateway, vni: wished } = options;
   if (fabric?.isolated !== true && wished !== undefined) {
     throw new WeftError(
       'invalid',
       `option weft.vni=${wished} means nothing to fabric ${name}; add -o weft.fabric=vxlan`,
+    );
+  }
+  if (fabric?.isolated === true && isolate === false) {
+    throw new WeftError(
+      'invalid',
+      `option weft.isolate=off means nothing to fabric ${name}, whose networks have nothing in common; leave it out`,
+    );
+  }
+  if (internal && gateway === true) {
+    throw new WeftError(
+      'invalid',
+      'option weft.gateway=on asks for a way out and --internal for none; leave one of them out',
     );
   }
   const holder = wished === undefined ? undefined : vnis.get(wished);
@@ -221,6 +233,8 @@ function newNetwork(
     pools: [...pools],
     ...(mtu === undefined ? {} : { mtu }),
     ...(vni === undefined ? {} : { vni }),
+    ...(isolate === undefined ? {} : { isolate }),
+    ...(gateway === undefined ? {} : { gateway }),
   };
 }
 
@@ -230,6 +244,8 @@ function agree(network: Network, { options, internal, pools }: JoinRequest): Net
     ['weft.fabric', network.fabric, options.fabric],
     ['weft.vni', network.vni, options.vni],
     ['weft.mtu', network.mtu, options.mtu],
+    ['weft.isolate', onOrOff(network.isolate ?? true), onOrOff(options.isolate)],
+    ['weft.gateway', onOrOff(network.gateway ?? false), onOrOff(options.gateway)],
   ]
     .filter(([, has, asked]) => asked !== undefined && asked !== has)
     .map(([name, has, asked]) => `${name}=${has ?? 'unset'}, not ${asked}`);
@@ -247,6 +263,10 @@ function agree(network: Network, { options, internal, pools }: JoinRequest): Net
     'conflict',
     `network ${network.key} exists with ${differences.join('; ')}; use the same everywhere, or another name`,
   );
+}
+
+function onOrOff(value: boolean | undefined): string | undefined {
+  return value === undefined ? undefined : value ? 'on' : 'off';
 }
 
 /** What makes Docker ask for these subnets and no other. */

@@ -51,7 +51,7 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
       pools: request.pools.map(({ cidr }) => cidr),
     });
     try {
-      await ledger.networks.put(ledgerNetwork(request.id, network, options));
+      await ledger.networks.put(describe(request, network, options));
       await keepPools(held.map((pool) => ({ ...pool, network: request.id })));
       await settleKernel(network);
     } catch (cause) {
@@ -100,6 +100,29 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
 
   async function settleKernel(network: Pick<Network, 'vni'>): Promise<void> {
     await Promise.all([reconciler.settle(scopeOf(network)), reconciler.settle(filterScope)]);
+  }
+
+  function describe(request: CreateNetwork, network: Network, options: NetworkOptions): LedgerNetwork {
+    const { v: _, ...rest } = network;
+    const gateways = request.pools.flatMap(({ gateway }) => gateway ?? []);
+    const needsLeg = network.gateway === true && fabrics.get(network.fabric)?.isolated === true;
+    return {
+      id: request.id,
+      ...rest,
+      gateways,
+      ...(needsLeg ? { leg: legFor(network.key) } : {}),
+      interfacePrefix: options.interfacePrefix ?? defaultInterfacePrefix,
+    };
+  }
+
+  /** One for each network, however many Docker networks it is here. */
+  function legFor(key: string): number {
+    const own = ledger.networks.all().find((network) => network.key === key && network.leg !== undefined);
+    if (own?.leg !== undefined) return own.leg;
+    const taken = new Set(ledger.networks.all().map(({ leg }) => leg));
+    let leg = 1;
+    while (taken.has(leg)) leg += 1;
+    return leg;
   }
 
   /** This host's own RequestPool for the subnet, which no other network uses yet. */
@@ -173,9 +196,4 @@ function refuseMtu(
     'invalid',
     `option weft.mtu=${mtu} does not fit: the uplink carries ${underlay.mtu} bytes and fabric ${fabric.name} leaves ${most} of them`,
   );
-}
-
-function ledgerNetwork(id: string, network: Network, options: NetworkOptions): LedgerNetwork {
-  const { v: _, ...rest } = network;
-  return { id, ...rest, interfacePrefix: options.interfacePrefix ?? defaultInterfacePrefix };
 }

@@ -4,7 +4,7 @@ import type { Keys } from '../store/keys.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
 import { scopeOf } from './networks.ts';
-import type { Scope } from './reconciler.ts';
+import { filterScope, type Scope } from './reconciler.ts';
 
 /**
  * @returns for the keys that changed, the scopes to bring in line; `all` when the hosts themselves changed.
@@ -35,6 +35,8 @@ export function newsRouter(
     for (const key of changed) {
       const place = keys.parse(key);
       if (place?.kind === 'host') return 'all';
+      // Its own are kept away from it by every host that has some.
+      if (place?.kind === 'network' && ledger.networks.all().length > 0) scopes.add(filterScope);
       if (place?.kind === 'block') {
         for (const scope of blockScopes(key, place.pool, place.block)) scopes.add(scope);
       }

@@ -1,18 +1,20 @@
 /** What a pass of the reconciler does, scope by scope. */
 
-import { merge, type NetworkView } from '../fabric/fabric.ts';
-import { isolationTable } from '../fabric/isolation.ts';
+import { containerMtu, merge, type NetworkView } from '../fabric/fabric.ts';
+import { hostTable } from '../fabric/host-table.ts';
+import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
 import { fabrics } from '../fabric/registry.ts';
+import { segmentTable } from '../fabric/senders.ts';
 import { diff } from '../kernel/diff.ts';
 import type { Kernel, Namespace } from '../kernel/kernel.ts';
 import type { NamespaceState } from '../kernel/state.ts';
-import { familyOf } from '../model/address.ts';
-import { hostEnd } from '../model/names.ts';
+import { type Family, familyOf } from '../model/address.ts';
+import { hostEnd, legEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import { scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
-import { networkOf, type Views } from './views.ts';
+import type { Views } from './views.ts';
 
 export interface Passes {
   pass(scope: Scope): Promise<number>;
@@ -26,11 +28,6 @@ export interface Passes {
 export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes {
   const unlinked = new Map<Scope, readonly LedgerEndpoint[]>();
 
-  /** Each network once, however many Docker networks it is here. */
-  function networks(): Network[] {
-    return [...new Map(ledger.networks.all().map((network) => [network.key, networkOf(network)])).values()];
-  }
-
   /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
   async function desiredIn(members: readonly Network[], actual: NamespaceState): Promise<NamespaceState> {
     const links = new Set(actual.links.map(({ name }) => name));
@@ -39,6 +36,18 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
       members.map((network) => {
         const view: NetworkView = views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
         return fabrics.get(network.fabric)?.desired(view) ?? merge([]);
+      }),
+    );
+  }
+
+  /** A leg whose link is not there yet cannot be made from here: it comes with its segment. */
+  function legsOnHost(actual: NamespaceState): NamespaceState {
+    const links = new Set(actual.links.map(({ name }) => name));
+    const legs = views.legs().filter(({ leg }) => links.has(legEnd(leg.number)));
+    return merge(
+      legs.flatMap(({ network, leg }) => {
+        const fabric = fabrics.get(network.fabric);
+        return fabric === undefined ? [] : [legOnHost(leg, containerMtu(fabric, network, views.underlay()))];
       }),
     );
   }
@@ -60,32 +69,73 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
       scope,
       endpoints.filter((endpoint) => !hasLink(actual, endpoint)),
     );
-    const changes = diff(actual, await desiredIn(members, actual));
+    const desired = await desiredIn(members, actual);
+    const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired);
     if (changes.length > 0) await namespace.apply(changes);
     return changes.length;
   }
 
+  async function bringSegmentInLine(scope: Scope, members: readonly Network[]): Promise<number> {
+    const { filters } = await kernel.namespace(scope);
+    const endpoints = () => members.flatMap(({ key }) => views.attached(key));
+    // First, so that no link is ever there without it.
+    const changed = await filters.bridge.write(() => segmentTable(endpoints()));
+    const changes = Number(changed) + (await bringInLine(scope, members));
+    return changes + (await bringWayOutInLine(scope, members));
+  }
+
+  async function bringWayOutInLine(scope: Scope, members: readonly Network[]): Promise<number> {
+    const keys = members.map(({ key }) => key);
+    if (!views.legs().some(({ network }) => keys.includes(network.key))) return 0;
+    const { filters } = await kernel.namespace(scope);
+    const published = () =>
+      keys.flatMap((key) => views.attached(key)).flatMap(({ published = [] }) => published);
+    const forwarding = kernel.enableForwarding(familiesOf(members), scope).changed;
+    const table = await filters.inet.write(() => legTable(published().map(inSegment)));
+    // The host's end of the leg has only now come to be.
+    const changes = await bringInLine('host', hostMembers());
+    return Number(forwarding) + Number(table) + changes;
+  }
+
+  function hostMembers(): Network[] {
+    return views.networks().filter((network) => scopeOf(network) === 'host');
+  }
+
+  /** Of what the host routes: subnets of networks, and what comes by legs. */
+  function routedFamilies(): Family[] {
+    return familiesOf([...hostMembers(), ...views.legs().map(({ network }) => network)]);
+  }
+
   /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
   async function filter(): Promise<number> {
-    const sharing = networks().filter(({ vni }) => vni === undefined);
-    if (sharing.length === 0) {
+    if (hostMembers().length === 0 && views.legs().length === 0) {
       await kernel.removeForwardAccept();
-      await kernel.deleteNftTable();
+      await kernel.host.filters.inet.remove();
       return 0;
     }
+    const uplinks = await uplinkNames();
     const results = [
-      kernel.enableForwarding([...new Set(sharing.flatMap(({ pools }) => pools.map(familyOf)))]),
-      await kernel.ensureForwardAccept(),
-      await kernel.writeNftTable(isolationTable(sharing)),
+      kernel.enableForwarding(routedFamilies()).changed,
+      (await kernel.ensureForwardAccept()).changed,
+      await kernel.host.filters.inet.write(() => hostTable(views.hostTable(uplinks))),
     ];
-    return results.filter(({ changed }) => changed).length;
+    return results.filter((changed) => changed).length;
+  }
+
+  /** The links by which the other hosts are reached, and reach this one. */
+  async function uplinkNames(): Promise<string[]> {
+    const { address } = views.underlay();
+    const own = (await kernel.addresses()).filter((candidate) => candidate.address === address);
+    const paths = [...(await views.peers()).values()].flatMap(({ path }) => path ?? []);
+    return [...new Set([...own, ...paths].map(({ link }) => link))];
   }
 
   return {
     async pass(scope) {
       if (scope === filterScope) return await filter();
-      const members = networks().filter((network) => scopeOf(network) === scope);
-      if (scope === 'host' || members.length > 0) return await bringInLine(scope, members);
+      if (scope === 'host') return await bringInLine(scope, hostMembers());
+      const members = views.networks().filter((network) => scopeOf(network) === scope);
+      if (members.length > 0) return await bringSegmentInLine(scope, members);
       await kernel.removeNamespace(scope);
       unlinked.delete(scope);
       return 1;
@@ -105,7 +155,7 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
     },
 
     async scopes() {
-      const wanted = networks().map(scopeOf);
+      const wanted = views.networks().map(scopeOf);
       return [...new Set(['host', filterScope, ...wanted, ...(await kernel.namespaces())])];
     },
   };
@@ -113,4 +163,8 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
 
 function hasLink({ links }: NamespaceState, { id }: LedgerEndpoint): boolean {
   return links.some(({ name }) => name === hostEnd(id));
+}
+
+function familiesOf(networks: readonly Network[]): Family[] {
+  return [...new Set(networks.flatMap(({ pools }) => pools.map(familyOf)))];
 }

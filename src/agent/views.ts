@@ -1,5 +1,9 @@
 /** Puts together what a fabric looks at: one network, as this host sees it. */
 import type { LocalEndpoint, NetworkView, Peer, Underlay } from '../fabric/fabric.ts';
+import type { HostTableView } from '../fabric/host-table.ts';
+import { type Leg, legAddresses, onLeg } from '../fabric/leg.ts';
+import type { Publication } from '../fabric/publication.ts';
+import { fabrics } from '../fabric/registry.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Network } from '../model/records.ts';
 import type { Cluster } from './cluster.ts';
@@ -16,6 +20,10 @@ export class Views {
     this.#ledger = ledger;
     this.#kernel = kernel;
     this.#underlay = underlay;
+  }
+
+  underlay(): Underlay {
+    return this.#underlay();
   }
 
   /** All other hosts, with the kernel's way to each of them now. */
@@ -47,6 +55,8 @@ export class Views {
       underlay,
       peers,
       blocks: network.pools.flatMap((pool) => this.#cluster.blocks(pool)),
+      beyond: [],
+      ...this.#legOf(network.key),
       remote: this.#cluster.endpoints(network.key).filter(({ host }) => host !== underlay.hostId),
       local: this.#ledger.endpoints
         .all()
@@ -57,15 +67,92 @@ export class Views {
     };
   }
 
+  /** Each network of this host once, however many Docker networks it is here. */
+  networks(): Network[] {
+    const all = this.#ledger.networks.all();
+    return [...new Map(all.map((network) => [network.key, networkOf(network)])).values()];
+  }
+
+  /** @param uplinks links to the other hosts */
+  hostTable(uplinks: readonly string[]): HostTableView {
+    const here = this.networks().filter(isShared);
+    const segments = this.legs().flatMap(({ leg }) => legAddresses(leg));
+    const egress = here.filter(({ gateway }) => gateway === true).flatMap(({ pools }) => pools);
+    return {
+      networks: this.#shared(),
+      segments,
+      uplinks,
+      endpoints: here.flatMap(({ key }) => this.attached(key)),
+      ways: {
+        sources: [...egress, ...segments],
+        publications: this.#ledger.endpoints.all().flatMap((endpoint) => this.publishedByHost(endpoint)),
+      },
+    };
+  }
+
+  /** Where the host itself sends what comes to the endpoint's ports. */
+  publishedByHost({ network, published = [] }: LedgerEndpoint): Publication[] {
+    const key = this.#ledger.networks.get(network)?.key;
+    const leg = key === undefined ? undefined : this.#legOf(key).leg;
+    return leg === undefined ? published : published.map((one) => onLeg(leg, one));
+  }
+
+  /** The segments of this host that have a leg. */
+  legs(): { readonly network: Network; readonly leg: Leg }[] {
+    return this.networks().flatMap((network) => {
+      const { leg } = this.#legOf(network.key);
+      return leg === undefined ? [] : [{ network, leg }];
+    });
+  }
+
+  #legOf(key: string): { readonly leg?: Leg } {
+    const known = this.dockerNetworks(key).find(({ leg }) => leg !== undefined);
+    if (known?.leg === undefined) return {};
+    return { leg: { number: known.leg, gateways: known.gateways ?? [] } };
+  }
+
+  /** The networks of the cluster whose subnets the hosts route. */
+  #shared(): Network[] {
+    const all = [...this.#cluster.networks(), ...this.networks()].filter(isShared);
+    return [...new Map(all.map((network) => [network.key, network])).values()];
+  }
+
+  /**
+   * Subnets of other networks that a container may reach when it gets this one; what comes later it hears of at its
+   * next start, because Docker takes routes only then. The first such network of a container leads to all of them.
+   */
+  beyond({ key, isolate }: Network, sandbox: string): string[] {
+    if (isolate !== false) return [];
+    const joined = this.networks().filter((network) =>
+      this.attached(network.key).some((endpoint) => endpoint.sandbox === sandbox),
+    );
+    if (joined.some((network) => network.key !== key && network.isolate === false)) return [];
+    const others = this.#shared().filter((network) => network.key !== key);
+    return others.flatMap((network) => (network.isolate === false ? network.pools : []));
+  }
+
+  /** Endpoints of the network that are in a container of this host. */
+  attached(key: string): LedgerEndpoint[] {
+    const docker = this.dockerNetworks(key);
+    return this.#ledger.endpoints
+      .all()
+      .filter(({ network, sandbox }) => sandbox !== undefined && docker.some(({ id }) => id === network));
+  }
+
   /** The Docker networks of this host that are this network; several when the user named it so. */
   dockerNetworks(key: string): LedgerNetwork[] {
     return this.#ledger.networks.all().filter((network) => network.key === key);
   }
 }
 
+/** Whether the hosts route its subnets; others have a namespace of their own. */
+function isShared({ fabric }: Network): boolean {
+  return fabrics.get(fabric)?.isolated === false;
+}
+
 /** The ledger's own copy: networks stay known while the store is away. */
 export function networkOf(network: LedgerNetwork): Network {
-  const { key, fabric, vni, mtu, internal, pools } = network;
+  const { key, fabric, vni, mtu, internal, isolate, gateway, pools } = network;
   return {
     v: 1,
     key,
@@ -74,6 +161,8 @@ export function networkOf(network: LedgerNetwork): Network {
     pools,
     ...(vni === undefined ? {} : { vni }),
     ...(mtu === undefined ? {} : { mtu }),
+    ...(isolate === undefined ? {} : { isolate }),
+    ...(gateway === undefined ? {} : { gateway }),
   };
 }
 

@@ -1,6 +1,13 @@
 /** Docker's NetworkDriver methods (moby libnetwork/drivers/remote): read, passed on, answered in its words. */
 import type { Static } from 'typebox';
-import type { Attachment, CreateEndpoint, CreateNetwork, EndpointKey, NetworkCalls } from '../agent/calls.ts';
+import type {
+  Attachment,
+  CreateEndpoint,
+  CreateNetwork,
+  EndpointKey,
+  NetworkCalls,
+  PortMapping,
+} from '../agent/calls.ts';
 import type { Answer } from './call.ts';
 import { answers, type Methods, takes } from './method.ts';
 import * as schema from './schema.ts';
@@ -73,8 +80,17 @@ export function networkDriver(network: NetworkCalls, scope: Scope): Methods {
     'NetworkDriver.Leave': aboutEndpoint((key) => network.leave(key).then(nothing)),
 
     // Sent when weft answered a gateway; Docker publishes ports by itself when it did not.
-    'NetworkDriver.ProgramExternalConnectivity': aboutEndpoint(async () => ({})),
-    'NetworkDriver.RevokeExternalConnectivity': aboutEndpoint(async () => ({})),
+    'NetworkDriver.ProgramExternalConnectivity': takes(schema.ProgramExternalConnectivity, (body) => {
+      const key = readKey(body);
+      return {
+        subject: key,
+        make: async () => {
+          await network.publish(key, readPorts(body));
+          return { answer: {}, takeBack: () => network.unpublish(key) };
+        },
+      };
+    }),
+    'NetworkDriver.RevokeExternalConnectivity': aboutEndpoint((key) => network.unpublish(key).then(nothing)),
 
     // Swarm's news of other hosts; weft's come from its store.
     'NetworkDriver.DiscoverNew': takes(schema.Discovery, () => ({ subject: {}, run: async () => ({}) })),
@@ -119,6 +135,17 @@ function readEndpoint(body: Static<typeof schema.CreateEndpoint>): CreateEndpoin
     addresses: [Address, AddressIPv6].flatMap((address) => address || []),
     ...(MacAddress && { mac: MacAddress }),
   };
+}
+
+function readPorts({ Options }: Static<typeof schema.ProgramExternalConnectivity>): PortMapping[] {
+  const ports = Options?.['com.docker.network.portmap'] ?? [];
+  return ports.map(({ Proto, Port, HostIP, HostPort = 0, HostPortEnd = 0 }) => ({
+    protocol: Proto,
+    port: Port,
+    ...(HostIP && { hostAddress: HostIP }),
+    hostPort: HostPort,
+    hostPortEnd: Math.max(HostPort, HostPortEnd),
+  }));
 }
 
 function renderAttachment({ link, prefix, gateways, routes }: Attachment): Answer {

@@ -49,6 +49,29 @@ export const Join = Type.Object({
   SandboxKey: Type.String({ minLength: 1 }),
 });
 
+const port = Type.Integer({ minimum: 0, maximum: 65535 });
+
+export const ProgramExternalConnectivity = Type.Object({
+  NetworkID: id,
+  EndpointID: id,
+  Options: orNull(
+    Type.Object({
+      /** Every `-p`. HostPort 0: choose one. Up to HostPortEnd, any will do. */
+      'com.docker.network.portmap': orNull(
+        Type.Array(
+          Type.Object({
+            Proto: Type.Integer({ minimum: 0, maximum: 255 }),
+            Port: port,
+            HostIP: text,
+            HostPort: Type.Optional(port),
+            HostPortEnd: Type.Optional(port),
+          }),
+        ),
+      ),
+    }),
+  ),
+});
+
 export const Discovery = Type.Object({});
 
 export const RequestPool = Type.Object({ Pool: text, SubPool: text, Options: texts, V6: flag });

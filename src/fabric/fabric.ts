@@ -2,9 +2,11 @@
  * The contract of a fabric: a pure function from what the cluster holds to what this host's kernel should
  * hold. It reads nothing, remembers nothing and decides nothing about when; the reconciler does the rest.
  */
+import type { NftTable } from '../kernel/nft.ts';
 import type { NamespaceState } from '../kernel/state.ts';
 import { type Family, familyOf } from '../model/address.ts';
 import type { Block, Endpoint, Network } from '../model/records.ts';
+import type { Leg } from './leg.ts';
 
 /** This host's place on the network that joins the hosts. */
 export interface Underlay {
@@ -45,12 +47,18 @@ export interface NetworkView {
   readonly blocks: readonly Block[];
   /** Endpoints on other hosts. */
   readonly remote: readonly Endpoint[];
+  /** Subnets of other networks that its containers may reach, and have no way to yet. */
+  readonly beyond: readonly string[];
+  /** What joins its namespace to the host; only where it is its own, and weft the way out. */
+  readonly leg?: Leg;
   /** Endpoints on this host whose link exists, or is about to. */
   readonly local: readonly LocalEndpoint[];
 }
 
 /** What Docker shall set up inside the sandbox, beside the addresses. */
 export interface SandboxRoutes {
+  /** At most one of each family; none: the way out is another network's, or Docker's own. */
+  readonly gateways: readonly string[];
   /** In the order in which they must be added; `via` absent: on-link. */
   readonly routes: readonly { readonly destination: string; readonly via?: string }[];
 }
@@ -61,6 +69,8 @@ export interface Fabric {
   overhead(underlay: Family): number;
   /** Each network has a VNI and a namespace of its own. */
   readonly isolated: boolean;
+  /** The nftables table, in its namespace, that first sees what a container sends. */
+  readonly filter: NftTable['family'];
   /** Prefix length with which a container holds an address of a pool. */
   addressLength(family: Family, poolLength: number): number;
   /** Everything of this network in its namespace, the endpoints' part included. */

@@ -1,47 +1,85 @@
 /**
- * What keeps networks apart that share the host's routing: weft's own nft table. Two sets, whatever the
- * number of networks and endpoints: the subnets there are, and the pairs between which packets may pass.
+ * What keeps networks apart that share the host's routing. A handful of sets and rules, whatever the number of
+ * networks and endpoints.
  */
-import type { NftSet, NftTable } from '../kernel/nft.ts';
-import { type Family, parsePrefix } from '../model/address.ts';
+import type { NftChain, NftSet } from '../kernel/nft.ts';
+import { familyOf } from '../model/address.ts';
 import type { Network } from '../model/records.ts';
+import { perFamily } from './nft-family.ts';
 
-/** How nft names a family's things. */
-const nftFamily = {
-  4: { type: 'ipv4_addr', expression: 'ip', reject: 'icmp' },
-  6: { type: 'ipv6_addr', expression: 'ip6', reject: 'icmpv6' },
-} as const satisfies Record<Family, object>;
+export interface IsolationView {
+  /**
+   * All of the cluster whose subnets the hosts route, also those that are not here: what is not to reach them is
+   * stopped where it starts.
+   */
+  readonly networks: readonly Network[];
+  /** Prefixes by which this host knows segments. */
+  readonly segments: readonly string[];
+  /** Links to the other hosts. */
+  readonly uplinks: readonly string[];
+}
 
-/** @param networks those of fabrics without a namespace of their own */
-export function isolationTable(networks: readonly Network[]): NftTable {
-  const sets: NftSet[] = [];
-  const rules: string[] = [];
-  for (const family of [4, 6] as const) {
-    const { type, expression, reject } = nftFamily[family];
-    const ofFamily = (cidr: string) => parsePrefix(cidr).family === family;
-    const pools = networks.flatMap((network) => network.pools).filter(ofFamily);
-    const pairs = networks.flatMap((network) => {
-      const own = network.pools.filter(ofFamily);
-      return own.flatMap((from) => own.map((to) => `${from} . ${to}`));
-    });
-    sets.push(
-      { name: `pools${family}`, type: [type], interval: true, elements: pools },
-      { name: `within${family}`, type: [type, type], interval: true, elements: pairs },
-    );
-    const [saddr, daddr] = [`${expression} saddr`, `${expression} daddr`];
-    rules.push(
-      // The way out that Docker gives every container must not be a way round into another network.
-      `iifname "docker_gwbridge" ${daddr} @pools${family} reject with ${reject} type admin-prohibited`,
-      `${saddr} @pools${family} ${daddr} @pools${family} ${saddr} . ${daddr} != @within${family} ` +
-        `reject with ${reject} type admin-prohibited`,
-    );
-  }
+export function isolation({ networks, segments, uplinks }: IsolationView): {
+  sets: NftSet[];
+  chain: NftChain;
+} {
+  const rules: string[] = [
+    // Replies flow, wherever the first packet was let through.
+    'ct state established,related accept',
+    // Whoever published a port meant everybody to reach it.
+    'ct status dnat accept',
+  ];
+  const sets: NftSet[] = [{ name: 'uplinks', type: ['ifname'], interval: false, elements: uplinks }];
+  sets.push(
+    ...perFamily((family, { type }) => {
+      const ofFamily = (cidr: string) => familyOf(cidr) === family;
+      const poolsOf = ({ pools }: Network) => pools.filter(ofFamily);
+      const subnets = (name: string, members: readonly Network[]) => ({
+        name: `${name}${family}`,
+        type: [type],
+        interval: true,
+        elements: members.flatMap(poolsOf),
+      });
+      const pools = subnets('pools', networks);
+      const pairs = networks.flatMap((network) => {
+        const own = poolsOf(network);
+        return own.flatMap((from) => own.map((to) => `${from} . ${to}`));
+      });
+      return [
+        { ...pools, elements: [...pools.elements, ...segments.filter(ofFamily)] },
+        subnets(
+          'internal',
+          networks.filter(({ internal }) => internal),
+        ),
+        subnets(
+          'open',
+          networks.filter(({ isolate }) => isolate === false),
+        ),
+        { name: `within${family}`, type: [type, type], interval: true, elements: pairs },
+      ];
+    }),
+  );
+  rules.push(
+    ...perFamily((family, { expression, reject }) => {
+      const [saddr, daddr] = [`${expression} saddr`, `${expression} daddr`];
+      const refuse = `reject with ${reject} type admin-prohibited`;
+      return [
+        // Other local networks, among them the way out that Docker gives every container: not a way round into weft's.
+        `meta iifkind "bridge" iifname != @uplinks ${daddr} @pools${family} ${refuse}`,
+        `${saddr} . ${daddr} @within${family} accept`,
+        `${saddr} @internal${family} ${refuse}`,
+        `${daddr} @internal${family} ${refuse}`,
+        `${saddr} @open${family} ${daddr} @open${family} accept`,
+        `${saddr} @pools${family} ${daddr} @pools${family} ${refuse}`,
+      ];
+    }),
+  );
   return {
-    family: 'inet',
-    name: 'weft',
     sets,
-    chains: [
-      { name: 'forward', base: { type: 'filter', hook: 'forward', priority: -10, policy: 'accept' }, rules },
-    ],
+    chain: {
+      name: 'forward',
+      base: { type: 'filter', hook: 'forward', priority: -10, policy: 'accept' },
+      rules,
+    },
   };
 }

@@ -10,8 +10,18 @@
  */
 import type { NamespaceState, Route } from '../kernel/state.ts';
 import { emptyState } from '../kernel/state.ts';
-import { type Family, familyOf, parsePrefix, printAddress, singleLength } from '../model/address.ts';
+import {
+  type Family,
+  familyOf,
+  type Prefix,
+  parsePrefix,
+  prefixSize,
+  printAddress,
+  printPrefix,
+  singleLength,
+} from '../model/address.ts';
 import { containerEnd, hostEnd, nextHopMac } from '../model/names.ts';
+import type { Network } from '../model/records.ts';
 import {
   containerMtu,
   type Fabric,
@@ -27,6 +37,7 @@ const nextHopPrefix = { 4: '169.254.1.', 6: 'fe80::' } as const satisfies Record
 export const routed: Fabric = {
   name: 'routed',
   isolated: false,
+  filter: 'inet',
   overhead: () => 0,
   addressLength: (family) => singleLength(family),
   desired: (view) =>
@@ -36,11 +47,15 @@ export const routed: Fabric = {
     ]),
   endpoint: endpointState,
   sandbox: (view, endpoint) => ({
+    gateways: view.network.gateway
+      ? familiesOf(endpoint).map((family) => nextHop(family, endpoint.slot))
+      : [],
     routes: endpoint.addresses.flatMap((address) => {
       const family = familyOf(address);
       const via = nextHop(family, endpoint.slot);
-      const pools = view.network.pools.filter((cidr) => familyOf(cidr) === family);
-      return [single(via), ...pools.map((destination) => ({ destination, via }))];
+      const destinations = [...ownDestinations(view.network), ...view.beyond];
+      const ofFamily = destinations.filter((cidr) => familyOf(cidr) === family);
+      return [single(via), ...ofFamily.map((destination) => ({ destination, via }))];
     }),
   }),
 };
@@ -48,7 +63,6 @@ export const routed: Fabric = {
 function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceState {
   const link = hostEnd(endpoint.id);
   const mtu = containerMtu(routed, view.network, view.underlay);
-  const families = new Set(endpoint.addresses.map(familyOf));
   return {
     ...emptyState,
     links: [
@@ -59,16 +73,32 @@ function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceSta
         mac: nextHopMac,
         up: true,
         strictSource: true,
+        ...(view.network.gateway ? { routesLoopback: true } : {}),
         peer: { name: containerEnd(endpoint.id), mac: endpoint.mac, mtu },
       },
     ],
-    addresses: [...families].map((family) => ({
+    addresses: familiesOf(endpoint).map((family) => ({
       link,
       address: single(nextHop(family, endpoint.slot)).destination,
       scope: 'link',
     })),
     routes: endpoint.addresses.map((address) => ({ ...single(address), type: 'unicast', link })),
   };
+}
+
+/**
+ * A container may be on a network, and have come to it before by way of another: the way of its own must be the
+ * better one, and no two of its links may have the same route, so it is in halves.
+ */
+function ownDestinations({ pools, isolate }: Network): string[] {
+  return isolate === false ? pools.flatMap(halvesOf) : [...pools];
+}
+
+function halvesOf(cidr: string): string[] {
+  const { family, first, length } = parsePrefix(cidr);
+  if (length === singleLength(family)) return [cidr];
+  const lower: Prefix = { family, first, length: length + 1 };
+  return [lower, { ...lower, first: first + prefixSize(lower) }].map(printPrefix);
 }
 
 /** What no host holds is answered at once, instead of leaving by the default route. */
@@ -107,6 +137,10 @@ function towards(peer: Peer | undefined, destination: string): Route {
 /** An IPv6 next hop takes packets of both families, an IPv4 one only its own. */
 function hopOf({ address, linkLocal }: Peer, family: Family): string | undefined {
   return family === 6 && familyOf(address) === 4 ? linkLocal : address;
+}
+
+function familiesOf({ addresses }: LocalEndpoint): Family[] {
+  return [...new Set(addresses.map(familyOf))];
 }
 
 function nextHop(family: Family, slot: number): string {

@@ -12,6 +12,7 @@ import { emptyState, type FdbEntry, type NamespaceState, type Neighbour } from '
 import { familyOf } from '../model/address.ts';
 import { bridgeMac, containerEnd, hostEnd, portMacOf } from '../model/names.ts';
 import { containerMtu, type Fabric, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
+import { legInSegment } from './leg.ts';
 
 const bridge = 'br0';
 /** Born by the host's socket, so no link of the host may have this name. */
@@ -20,17 +21,22 @@ const device = 'weft-vx';
 export const vxlan: Fabric = {
   name: 'vxlan',
   isolated: true,
+  filter: 'bridge',
   /** Outer IP header, UDP 8, VXLAN 8, inner Ethernet 14. */
   overhead: (underlay) => (underlay === 4 ? 20 : 40) + 30,
   addressLength: (_family, poolLength) => poolLength,
   desired: (view) =>
     merge([
       segment(view),
+      wayOut(view),
       remoteEntries(view),
       ...view.local.map((endpoint) => endpointState(view, endpoint)),
     ]),
   endpoint: endpointState,
-  sandbox: () => ({ routes: [] }),
+  sandbox: ({ leg }) => ({
+    gateways: leg === undefined ? [] : leg.gateways.map((gateway) => gateway.replace(/\/.*/, '')),
+    routes: [],
+  }),
 };
 
 /**
@@ -59,6 +65,10 @@ function segment({ network, underlay }: NetworkView): NamespaceState {
       },
     ],
   };
+}
+
+function wayOut({ network, underlay, leg }: NetworkView): NamespaceState {
+  return leg === undefined ? emptyState : legInSegment(leg, bridge, containerMtu(vxlan, network, underlay));
 }
 
 function remoteEntries({ remote, peers, underlay }: NetworkView): NamespaceState {

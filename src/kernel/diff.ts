@@ -123,7 +123,8 @@ function sameProperties(actual: Link, desired: Link): boolean {
   if (actual.mtu !== mtu || actual.mac !== mac || actual.up !== up || actual.master !== master) return false;
   switch (desired.kind) {
     case 'veth':
-      return actual.kind === 'veth' && actual.strictSource === desired.strictSource;
+      if (actual.kind !== 'veth' || actual.strictSource !== desired.strictSource) return false;
+      return (actual.routesLoopback ?? false) === (desired.routesLoopback ?? false);
     case 'vxlan':
       return actual.kind === 'vxlan' && actual.suppressNeighbours === desired.suppressNeighbours;
     case 'bridge':

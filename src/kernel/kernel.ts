@@ -7,9 +7,9 @@ import { protocol } from './mark.ts';
 import { createNamespace, type Namespace } from './namespace.ts';
 import { raiseLoopback } from './netlink/link.ts';
 import { SocketPool } from './netlink/socket.ts';
-import type { InstalledNftTable, NftTable } from './nft.ts';
-import { deleteNftTable, readNftTable, writeNftTable } from './nft-program.ts';
+import type { PacketFilter } from './packet-filter.ts';
 import { isPinned, listPins, openPinned, pinFile, removePin } from './pin.ts';
+import { type HeldPort, holdPort, type PortWish } from './port.ts';
 import { inHostNamespace, inOwnNamespace } from './read.ts';
 import {
   type HostAddress,
@@ -20,10 +20,10 @@ import {
   type PathTo,
   pathsTo,
 } from './routing.ts';
-import { currentNamespace, inNamespace, openRouteSocket } from './syscalls.ts';
+import { currentNamespace, inNamespace, openNetlinkSocket } from './syscalls.ts';
 import { enableForwarding, hasIpv6, makeSysctlsWritable } from './sysctl.ts';
 
-export type { HostAddress, MainRoute, Namespace, PathTo };
+export type { HeldPort, HostAddress, MainRoute, Namespace, PacketFilter, PathTo, PortWish };
 
 /** Whether anything had to be changed: what a repair pass counts as drift. */
 export interface Settled {
@@ -51,21 +51,22 @@ export interface Kernel {
   /** IPv6 address by which the link's neighbours reach this host; undefined where there is none. */
   linkLocal(link: string): Promise<string | undefined>;
 
-  readNftTable(): Promise<InstalledNftTable | undefined>;
-  /** Makes weft's table this, in one transaction, and touches nothing when it already is. */
-  writeNftTable(table: NftTable): Promise<Settled>;
-  deleteNftTable(): Promise<void>;
-
   /** Lets traffic of weft's links pass the FORWARD chain that Docker closes; see `forward-accept.ts`. */
   ensureForwardAccept(): Promise<Settled>;
   removeForwardAccept(): Promise<void>;
+
+  /**
+   * Keeps a port of the host from everybody else, for as long as this process runs.
+   * @throws WeftError `conflict` when another process has it, `invalid` when the host has no such address
+   */
+  holdPort(wish: PortWish): HeldPort;
 
   /** A managed plugin has /proc/sys read-only; remounts it. */
   makeSysctlsWritable(): void;
   /** Whether links that are made in the host's namespace have IPv6; an administrator may have switched it off. */
   hasIpv6(): boolean;
-  /** Turns routing on where it is off. */
-  enableForwarding(families: readonly Family[]): Settled;
+  /** Turns routing on where it is off: on the host, or in a namespace of weft's that has been opened. */
+  enableForwarding(families: readonly Family[], namespace?: string): Settled;
 
   /** Lets go of sockets and namespaces; changes nothing in the kernel. */
   close(): void;
@@ -84,6 +85,9 @@ const hostSocketCount = 4;
 /** Of a network's own: one slow request must not keep a starting container waiting. */
 const ownSocketCount = 2;
 
+/** The kernel changes the packet filter of a namespace one transaction at a time. */
+const filterSocketCount = 1;
+
 /** Asks nothing of the kernel yet. @throws where there is no such namespace */
 export async function openKernel(options: KernelOptions): Promise<Kernel> {
   if (endianness() !== 'LE') throw new WeftError('internal', 'weft runs on little-endian machines only');
@@ -96,6 +100,7 @@ class LinuxKernel implements Kernel {
   readonly #hostNamespace: string | undefined;
   readonly #hostFd: number;
   readonly #hostSockets: SocketPool;
+  readonly #hostFilterSockets: SocketPool;
   readonly #families: readonly Family[] = existsSync('/proc/net/if_inet6') ? [4, 6] : [4];
   readonly #own = new Map<string, OwnNamespace>();
 
@@ -103,24 +108,29 @@ class LinuxKernel implements Kernel {
     this.#runDir = runDir;
     this.#hostNamespace = hostNamespace;
     this.#hostFd = openSync(hostNamespace ?? currentNamespace, 'r');
-    this.#hostSockets = socketsIn(this.#hostFd, hostSocketCount);
+    this.#hostSockets = socketsIn(this.#hostFd, 'rtnetlink', hostSocketCount);
+    this.#hostFilterSockets = socketsIn(this.#hostFd, 'netfilter', filterSocketCount);
     const target = { sockets: this.#hostSockets, mark, deletable: mark };
-    this.host = createNamespace('host', target, inHostNamespace, this.#families);
+    const filter = { sockets: this.#hostFilterSockets, file: hostNamespace };
+    this.host = createNamespace('host', target, inHostNamespace, this.#families, filter);
   }
 
   async namespace(name: string): Promise<Namespace> {
     const known = this.#own.get(name);
     if (known !== undefined) return known.namespace;
-    const fd = openPinned(pinFile(this.#runDir, name));
-    const sockets = socketsIn(fd, ownSocketCount);
+    const file = pinFile(this.#runDir, name);
+    const fd = openPinned(file);
+    const sockets = socketsIn(fd, 'rtnetlink', ownSocketCount);
+    const filterSockets = socketsIn(fd, 'netfilter', filterSocketCount);
     const target = {
       sockets,
       beside: { namespaceFd: fd, hostSockets: this.#hostSockets, hostFd: this.#hostFd },
       mark,
       deletable: anyones,
     };
-    const namespace = createNamespace(name, target, inOwnNamespace, this.#families);
-    this.#own.set(name, { namespace, sockets, fd });
+    const filter = { sockets: filterSockets, file };
+    const namespace = createNamespace(name, target, inOwnNamespace, this.#families, filter);
+    this.#own.set(name, { namespace, pools: [sockets, filterSockets], fd });
     await sockets.ask([raiseLoopback()]);
     return namespace;
   }
@@ -157,24 +167,16 @@ class LinuxKernel implements Kernel {
     return linkLocalOf(this.#hostSockets, link);
   }
 
-  readNftTable(): Promise<InstalledNftTable | undefined> {
-    return readNftTable(this.#hostNamespace);
-  }
-
-  async writeNftTable(table: NftTable): Promise<Settled> {
-    return { changed: await writeNftTable(table, this.#hostNamespace) };
-  }
-
-  deleteNftTable(): Promise<void> {
-    return deleteNftTable(this.#hostNamespace);
-  }
-
   async ensureForwardAccept(): Promise<Settled> {
     return { changed: await ensureForwardAccept(this.#filterPlace()) };
   }
 
   removeForwardAccept(): Promise<void> {
     return removeForwardAccept(this.#filterPlace());
+  }
+
+  holdPort(wish: PortWish): HeldPort {
+    return holdPort(this.#hostFd, wish);
   }
 
   makeSysctlsWritable(): void {
@@ -185,13 +187,16 @@ class LinuxKernel implements Kernel {
     return inNamespace(this.#hostFd, hasIpv6);
   }
 
-  enableForwarding(families: readonly Family[]): Settled {
-    return { changed: inNamespace(this.#hostFd, () => enableForwarding(families)) };
+  enableForwarding(families: readonly Family[], namespace?: string): Settled {
+    const fd = namespace === undefined ? this.#hostFd : this.#own.get(namespace)?.fd;
+    if (fd === undefined) throw new WeftError('internal', `namespace ${namespace} has not been opened`);
+    return { changed: inNamespace(fd, () => enableForwarding(families)) };
   }
 
   close(): void {
     for (const name of this.#own.keys()) this.#letGo(name);
     this.#hostSockets.close();
+    this.#hostFilterSockets.close();
     closeSync(this.#hostFd);
   }
 
@@ -199,7 +204,7 @@ class LinuxKernel implements Kernel {
     const own = this.#own.get(name);
     if (own === undefined) return;
     this.#own.delete(name);
-    own.sockets.close();
+    for (const pool of own.pools) pool.close();
     closeSync(own.fd);
   }
 
@@ -210,13 +215,17 @@ class LinuxKernel implements Kernel {
 
 interface OwnNamespace {
   readonly namespace: Namespace;
-  readonly sockets: SocketPool;
+  readonly pools: readonly SocketPool[];
   readonly fd: number;
 }
 
 const mark = { protocol, metric: protocol };
 const anyones = { protocol: 0, metric: 0 };
 
-function socketsIn(namespaceFd: number, count: number): SocketPool {
-  return new SocketPool(() => inNamespace(namespaceFd, openRouteSocket), count);
+function socketsIn(
+  namespaceFd: number,
+  protocol: Parameters<typeof openNetlinkSocket>[0],
+  count: number,
+): SocketPool {
+  return new SocketPool(() => inNamespace(namespaceFd, () => openNetlinkSocket(protocol)), count);
 }

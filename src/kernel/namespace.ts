@@ -1,5 +1,9 @@
 import type { Family } from '../model/address.ts';
 import { applyChanges, type Target } from './apply.ts';
+import { forgetConnections } from './connections.ts';
+import type { SocketPool } from './netlink/socket.ts';
+import type { NftTable } from './nft.ts';
+import { type PacketFilter, packetFilter } from './packet-filter.ts';
 import type { Ownership } from './read.ts';
 import { readNamespace } from './read.ts';
 import type { Change, NamespaceState } from './state.ts';
@@ -19,6 +23,20 @@ export interface Namespace {
    * when the kernel cannot be asked at all
    */
   apply(changes: readonly Change[]): Promise<void>;
+  /**
+   * Makes the kernel forget the connections of addresses that are nobody's now, so that who has them next is not
+   * taken for who had them.
+   */
+  forget(addresses: readonly string[]): Promise<void>;
+  /** weft's nftables table of each family. */
+  readonly filters: Readonly<Record<NftTable['family'], PacketFilter>>;
+}
+
+/** How the packet filter of a namespace is reached. */
+export interface FilterAccess {
+  readonly sockets: SocketPool;
+  /** File of the namespace, if not the current one. */
+  readonly file: string | undefined;
 }
 
 export function createNamespace(
@@ -26,10 +44,18 @@ export function createNamespace(
   target: Target,
   ownership: Ownership,
   families: readonly Family[],
+  { sockets, file }: FilterAccess,
 ): Namespace {
   return {
     name,
     read: () => readNamespace(target.sockets, families, ownership),
     apply: (changes) => applyChanges(changes, target),
+    forget: async (addresses) => {
+      for (const address of addresses) await forgetConnections(sockets, address);
+    },
+    filters: {
+      inet: packetFilter({ family: 'inet', sockets, namespace: file }),
+      bridge: packetFilter({ family: 'bridge', sockets, namespace: file }),
+    },
   };
 }

@@ -2,7 +2,12 @@
 import Type, { type Static } from 'typebox';
 import { Value } from 'typebox/value';
 import { WeftError } from '../errors.ts';
-import type { InstalledNftChain, InstalledNftTable, NftSet } from './nft.ts';
+import {
+  canonicalElements,
+  type InstalledNftChain,
+  type InstalledNftSet,
+  type InstalledNftTable,
+} from './nft.ts';
 
 const Scalar = Type.Union([Type.String(), Type.Number()]);
 const Field = Type.Union([
@@ -14,11 +19,24 @@ const Key = Type.Union([Field, Type.Object({ concat: Type.Array(Field) })]);
 /** With a comment, a counter or a timeout, the key is wrapped once more. */
 const Element = Type.Union([Key, Type.Object({ elem: Type.Object({ val: Key }) })]);
 
+/** How newer versions tell a type that they were told by an expression. */
+const TypeOf = Type.Object({
+  typeof: Type.Union([
+    Type.Object({ payload: Type.Object({ protocol: Type.String() }) }),
+    Type.Object({ meta: Type.Object({ key: Type.String() }) }),
+  ]),
+});
+const Types = Type.Union([Type.String(), Type.Array(Type.String()), TypeOf]);
 const Listed = Type.Object({
   name: Type.String(),
-  type: Type.Union([Type.String(), Type.Array(Type.String())]),
+  type: Types,
   flags: Type.Optional(Type.Array(Type.String())),
-  elem: Type.Optional(Type.Array(Element)),
+});
+const ListedSet = Type.Object({ ...Listed.properties, elem: Type.Optional(Type.Array(Element)) });
+const ListedMap = Type.Object({
+  ...Listed.properties,
+  map: Types,
+  elem: Type.Optional(Type.Array(Type.Tuple([Element, Key]))),
 });
 const Chain = Type.Object({
   name: Type.String(),
@@ -31,8 +49,11 @@ const Rule = Type.Object({ chain: Type.String(), comment: Type.Optional(Type.Str
 const Listing = Type.Object({
   nftables: Type.Array(
     Type.Object({
-      table: Type.Optional(Type.Object({ family: Type.Literal('inet'), name: Type.Literal('weft') })),
-      set: Type.Optional(Listed),
+      table: Type.Optional(
+        Type.Object({ family: Type.Enum(['inet', 'bridge']), name: Type.Literal('weft') }),
+      ),
+      set: Type.Optional(ListedSet),
+      map: Type.Optional(ListedMap),
       chain: Type.Optional(Chain),
       rule: Type.Optional(Rule),
     }),
@@ -45,12 +66,16 @@ const Listing = Type.Object({
  */
 export function parseNftTable(json: string): InstalledNftTable | undefined {
   const { nftables } = parse(json);
-  if (!nftables.some(({ table }) => table !== undefined)) return undefined;
+  const table = nftables.find(({ table }) => table !== undefined)?.table;
+  if (table === undefined) return undefined;
   const rules = nftables.flatMap(({ rule }) => rule ?? []);
   return {
-    family: 'inet',
+    family: table.family,
     name: 'weft',
-    sets: nftables.flatMap(({ set }) => (set === undefined ? [] : [asSet(set)])),
+    sets: nftables.flatMap(({ set, map }) => [
+      ...(set === undefined ? [] : [asSet(set)]),
+      ...(map === undefined ? [] : [asMap(map)]),
+    ]),
     chains: nftables.flatMap(({ chain }) => (chain === undefined ? [] : [asChain(chain, rules)])),
   };
 }
@@ -63,13 +88,32 @@ function parse(json: string): Static<typeof Listing> {
   }
 }
 
-function asSet({ name, type, flags = [], elem = [] }: Static<typeof Listed>): NftSet {
-  return {
-    name,
-    type: typeof type === 'string' ? [type] : type,
-    interval: flags.includes('interval'),
-    elements: elem.map((element) => keyText(isWrapped(element) ? element.elem.val : element)),
-  };
+function asSet({ elem = [], ...listed }: Static<typeof ListedSet>): InstalledNftSet {
+  return { ...asKeys(listed), elements: canonicalElements(elem.map(elementText)) };
+}
+
+function asMap({ elem = [], map, ...listed }: Static<typeof ListedMap>): InstalledNftSet {
+  const elements = elem.map(([key, value]) => `${elementText(key)} : ${keyText(value)}`);
+  return { ...asKeys(listed), data: fieldTypes(map), elements: canonicalElements(elements) };
+}
+
+function asKeys({ name, type, flags = [] }: Static<typeof Listed>) {
+  return { name, type: fieldTypes(type), interval: flags.includes('interval') };
+}
+
+/** Several are a text with dots, or an array: it depends on what they are of, and on the version. */
+function fieldTypes(types: Static<typeof Types>): string[] {
+  if (typeof types === 'string') return types.split(' . ');
+  if (Array.isArray(types)) return types;
+  const { typeof: expression } = types;
+  const name = 'meta' in expression ? expression.meta.key : expression.payload.protocol;
+  return [typesOf[name] ?? name];
+}
+
+const typesOf: Readonly<Record<string, string>> = { iifname: 'ifname', ip: 'ipv4_addr', ip6: 'ipv6_addr' };
+
+function elementText(element: Static<typeof Element>): string {
+  return keyText(isWrapped(element) ? element.elem.val : element);
 }
 
 function isWrapped(element: Static<typeof Element>): element is { elem: { val: Static<typeof Key> } } {
@@ -82,9 +126,16 @@ function keyText(key: Static<typeof Key>): string {
 }
 
 function fieldText(field: Static<typeof Field>): string {
-  if (typeof field !== 'object') return String(field);
+  if (typeof field !== 'object') return String(protocolNumbers.get(field) ?? field);
   return 'prefix' in field ? `${field.prefix.addr}/${field.prefix.len}` : field.range.join('-');
 }
+
+/** nft prints a protocol by its name where the system knows one. */
+const protocolNumbers = new Map<string | number, number>([
+  ['tcp', 6],
+  ['udp', 17],
+  ['sctp', 132],
+]);
 
 function asChain(
   { name, type, hook, prio, policy = 'accept' }: Static<typeof Chain>,

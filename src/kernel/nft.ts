@@ -4,14 +4,16 @@
  */
 import { createHash } from 'node:crypto';
 
-/** A set that rules name as `@name`. */
+/** A set that rules name as `@name`, or a map. */
 export interface NftSet {
   readonly name: string;
   /** One type a field of the key: `['ipv4_addr']`, `['ifname', 'ipv4_addr']`. */
   readonly type: readonly string[];
+  /** Of a map: what a key leads to, a type a field. */
+  readonly data?: readonly string[];
   /** Whether elements may be prefixes; those must not overlap. */
   readonly interval: boolean;
-  /** nft's text: `10.0.0.1`, `10.0.0.0/26`, `weft0a1b . 10.0.0.1`. */
+  /** nft's text: `10.0.0.1`, `10.0.0.0/26`, `weft0a1b . 10.0.0.1`; of a map `6 . 8080 : 10.0.0.1 . 80`. */
   readonly elements: readonly string[];
 }
 
@@ -32,7 +34,8 @@ export interface NftChain extends ChainBase {
 }
 
 export interface NftTable {
-  readonly family: 'inet';
+  /** `bridge` sees the frames between the ports of a bridge. */
+  readonly family: 'inet' | 'bridge';
   readonly name: 'weft';
   readonly sets: readonly NftSet[];
   readonly chains: readonly NftChain[];
@@ -43,7 +46,13 @@ export interface InstalledNftChain extends ChainBase {
   readonly fingerprints: readonly string[];
 }
 
-export interface InstalledNftTable extends Omit<NftTable, 'chains'> {
+export interface InstalledNftSet extends Omit<NftSet, 'elements'> {
+  /** As nft prints them. */
+  readonly elements: Set<string>;
+}
+
+export interface InstalledNftTable extends Omit<NftTable, 'sets' | 'chains'> {
+  readonly sets: readonly InstalledNftSet[];
   readonly chains: readonly InstalledNftChain[];
 }
 
@@ -64,10 +73,25 @@ export function renderNftRemoval({ family, name }: Pick<NftTable, 'family' | 'na
   return `add table ${family} ${name}\ndelete table ${family} ${name}\n`;
 }
 
-function renderSet({ name, type, interval, elements }: NftSet): string {
+/**
+ * Told the bare type of a set with keys of one field, newer versions of nft (1.1) write into the kernel what older
+ * ones (1.0.6, of Debian 12) crash on, whichever table they are asked for; told an expression of that type, not.
+ */
+const expressionsOf: Readonly<Record<string, string>> = {
+  ifname: 'iifname',
+  ipv4_addr: 'ip saddr',
+  ipv6_addr: 'ip6 saddr',
+};
+
+function renderSet({ name, type, data, interval, elements }: NftSet): string {
+  const kind = data === undefined ? 'set' : 'map';
+  const [only = '', ...others] = type;
+  const expression = others.length === 0 && data === undefined ? expressionsOf[only] : undefined;
+  const types = [type, ...(data === undefined ? [] : [data])].map((fields) => fields.join(' . '));
+  const typing = expression === undefined ? `type ${types.join(' : ')}` : `typeof ${expression}`;
   const flags = interval ? ' flags interval;' : '';
   const content = elements.length === 0 ? '' : ` elements = { ${elements.join(', ')} };`;
-  return `  set ${name} { type ${type.join(' . ')};${flags}${content} }`;
+  return `  ${kind} ${name} { ${typing};${flags}${content} }`;
 }
 
 function renderChain({ name, base, rules }: NftChain): string {
@@ -93,10 +117,10 @@ export function renderNftUpdate(
   if (installed === undefined || skeletonOf(installed) !== skeletonOf(asInstalled(table))) {
     return renderNftTable(table);
   }
-  const before = new Map(installed.sets.map((set) => [set.name, elementsOf(set)]));
+  const before = new Map(installed.sets.map(({ name, elements }) => [name, elements]));
   const lines = table.sets.flatMap((set) => {
     const present = before.get(set.name) ?? new Set<string>();
-    const wanted = elementsOf(set);
+    const wanted = canonicalElements(set.elements);
     return [
       ...renderElements('delete', table, set, without(present, wanted)),
       ...renderElements('add', table, set, without(wanted, present)),
@@ -105,19 +129,21 @@ export function renderNftUpdate(
   return lines.length === 0 ? undefined : `${lines.join('\n')}\n`;
 }
 
-function without(elements: Set<string>, others: Set<string>): string[] {
+function without(elements: ReadonlySet<string>, others: ReadonlySet<string>): string[] {
   return [...elements].filter((element) => !others.has(element));
 }
 
 function renderElements(verb: string, table: NftTable, set: NftSet, elements: string[]): string[] {
   if (elements.length === 0) return [];
-  return [`${verb} element ${table.family} ${table.name} ${set.name} { ${elements.join(', ')} }`];
+  const told = verb === 'add' ? elements : elements.map((element) => element.replace(/ : .*/, ''));
+  return [`${verb} element ${table.family} ${table.name} ${set.name} { ${told.join(', ')} }`];
 }
 
 /** What the kernel will hold of a table. */
-export function asInstalled({ chains, ...table }: NftTable): InstalledNftTable {
+export function asInstalled({ sets, chains, ...table }: NftTable): InstalledNftTable {
   return {
     ...table,
+    sets: sets.map((set) => ({ ...set, elements: canonicalElements(set.elements) })),
     chains: chains.map(({ rules, ...chain }) => ({ ...chain, fingerprints: rules.map(fingerprint) })),
   };
 }
@@ -126,7 +152,7 @@ export function asInstalled({ chains, ...table }: NftTable): InstalledNftTable {
 function skeletonOf({ sets, chains }: InstalledNftTable): string {
   const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
   return JSON.stringify([
-    sets.toSorted(byName).map(({ name, type, interval }) => [name, type, interval]),
+    sets.toSorted(byName).map(({ name, type, data = [], interval }) => [name, type, data, interval]),
     chains
       .toSorted(byName)
       .map(({ name, base, fingerprints }) => [
@@ -137,11 +163,33 @@ function skeletonOf({ sets, chains }: InstalledNftTable): string {
   ]);
 }
 
-/** As nft prints them: a prefix of one address is that address, a name has no quotes. */
-function elementsOf({ elements }: NftSet): Set<string> {
-  return new Set(elements.map((element) => element.split(' . ').map(canonicalField).join(' . ')));
+/** There may be ten thousand, in each pass. */
+export function canonicalElements(elements: readonly string[]): Set<string> {
+  return new Set(elements.map((element) => (/["/]/.test(element) ? canonicalElement(element) : element)));
+}
+
+/** As nft prints it: a prefix of one address is that address, a name has no quotes. */
+function canonicalElement(element: string): string {
+  const fields = (part: string) => part.split(' . ').map(canonicalField).join(' . ');
+  return element.split(' : ').map(fields).join(' : ');
 }
 
 function canonicalField(field: string): string {
   return field.replaceAll('"', '').replace(field.includes(':') ? /\/128$/ : /\/32$/, '');
+}
+
+/** Elements of one set. */
+export interface NftElements {
+  readonly set: Pick<NftSet, 'name' | 'type' | 'data'>;
+  readonly elements: readonly string[];
+}
+
+/** Keeps what is known of an installed table true when elements were added to it, or taken out. */
+export function amend(
+  { sets }: InstalledNftTable,
+  verb: 'add' | 'delete',
+  { set: { name }, elements }: NftElements,
+): void {
+  const present = sets.find((set) => set.name === name)?.elements;
+  for (const element of canonicalElements(elements)) present?.[verb](element);
 }

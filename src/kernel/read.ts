@@ -79,7 +79,14 @@ function asLink(link: KernelLink, nameOf: (index: number) => string | undefined)
   const base = { name, mtu, mac, up, ...(master === undefined ? {} : { master }) };
   switch (link.kind) {
     case 'veth':
-      return [{ ...base, kind: 'veth', strictSource: link.reversePathFilter === 1 }];
+      return [
+        {
+          ...base,
+          kind: 'veth',
+          strictSource: link.reversePathFilter === 1,
+          ...(link.routesLoopback ? { routesLoopback: true } : {}),
+        },
+      ];
     case 'bridge':
       return [{ ...base, kind: 'bridge' }];
     case 'vxlan':

@@ -21,9 +21,20 @@ interface LinkBase {
 export interface Veth extends LinkBase {
   readonly kind: 'veth';
   /** Needed to create the pair; never read back. */
-  readonly peer?: { readonly name: string; readonly mac: string; readonly mtu: number };
+  readonly peer?: {
+    readonly name: string;
+    readonly mac: string;
+    readonly mtu: number;
+    /** It is no container's, but weft's own there. Absent: Docker takes it. */
+    readonly staysWithHost?: boolean;
+  };
   /** Strict reverse-path filter (rp_filter=1): a container sends only from addresses routed to its link. */
   readonly strictSource: boolean;
+  /**
+   * Packets of the host's loopback addresses may leave by it (route_localnet=1), as they do when the host uses a
+   * port that it publishes. Absent: they may not.
+   */
+  readonly routesLoopback?: boolean;
 }
 
 /** `mac` is set on creation: an automatic one changes with the ports, and the kernel then drops neighbours. */

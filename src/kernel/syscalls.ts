@@ -5,12 +5,14 @@
 import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { WeftError } from '../errors.ts';
-import { errnoName } from './errno.ts';
+import { EADDRINUSE, EADDRNOTAVAIL, EPROTONOSUPPORT, errnoName } from './errno.ts';
 
 const libc = koffi.load(null);
 const signatures = {
   socket: 'int socket(int domain, int type, int protocol)',
   bind: 'int bind(int fd, const uint8_t *address, uint32_t length)',
+  listen: 'int listen(int fd, int backlog)',
+  getsockname: 'int getsockname(int fd, _Inout_ uint8_t *address, _Inout_ uint32_t *length)',
   setsockopt: 'int setsockopt(int fd, int level, int name, const int *value, uint32_t length)',
   setns: 'int setns(int fd, int type)',
   unshare: 'int unshare(int flags)',
@@ -22,13 +24,19 @@ const signatures = {
 type Syscall = keyof typeof signatures;
 const functions = new Map<Syscall, (...args: unknown[]) => unknown>();
 
-/** @throws WeftError `kernel` naming the call, what it was for and the errno. */
-function call(name: Syscall, purpose: string, ...args: unknown[]): number {
+/** Answers a negative errno for a failure. */
+function attempt(name: Syscall, ...args: unknown[]): number {
   const run = functions.get(name) ?? libc.func(signatures[name]);
   functions.set(name, run);
   const result = Number(run(...args));
+  return result >= 0 ? result : -koffi.errno();
+}
+
+/** @throws WeftError `kernel` naming the call, what it was for and the errno. */
+function call(name: Syscall, purpose: string, ...args: unknown[]): number {
+  const result = attempt(name, ...args);
   if (result >= 0) return result;
-  const errno = errnoName(koffi.errno());
+  const errno = errnoName(-result);
   const advice = errno === 'EPERM' ? '; weft needs CAP_NET_ADMIN and CAP_SYS_ADMIN' : '';
   throw new WeftError('kernel', `could not ${purpose}: ${name}: ${errno}${advice}`);
 }
@@ -37,7 +45,8 @@ const AF_NETLINK = 16;
 const SOCK_RAW = 3;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
-const NETLINK_ROUTE = 0;
+/** Protocols of netlink: links, addresses and routes; packet filter and connections. */
+const netlinkProtocols = { rtnetlink: 0, netfilter: 12 } as const;
 const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;
 const SOL_NETLINK = 270;
@@ -49,12 +58,13 @@ const NETLINK_GET_STRICT_CHK = 12;
 const receiveBytes = 4 * 1024 * 1024;
 
 /**
- * An rtnetlink socket of the current namespace, as a descriptor. It never blocks for an answer: the kernel
+ * A netlink socket of the current namespace, as a descriptor. It never blocks for an answer: the kernel
  * carries out a request inside the write, so what there is to read is there when the write returns.
  */
-export function openRouteSocket(): number {
-  const purpose = 'open an rtnetlink socket';
-  const fd = call('socket', purpose, AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_ROUTE);
+export function openNetlinkSocket(protocol: keyof typeof netlinkProtocols): number {
+  const purpose = `open a netlink socket (${protocol})`;
+  const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = call('socket', purpose, AF_NETLINK, type, netlinkProtocols[protocol]);
   try {
     const anyPort = Buffer.alloc(12);
     anyPort.writeUInt16LE(AF_NETLINK);
@@ -70,6 +80,68 @@ export function openRouteSocket(): number {
     closeSync(fd);
     throw error;
   }
+}
+
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const IPPROTO_UDP = 17;
+const SO_REUSEADDR = 2;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const portOffset = 2;
+
+export type HeldSocket =
+  | { readonly result: 'held'; readonly fd: number; readonly port: number }
+  | { readonly result: 'in use' | 'no such address' | 'unknown protocol' };
+
+/**
+ * Binds a socket of the current namespace that nobody reads. One of TCP listens: only that keeps away others who,
+ * like docker-proxy, set SO_REUSEADDR (net/ipv4/inet_connection_sock.c); weft sets it too, since connections that
+ * are being closed must not stand in its way.
+ */
+export function holdSocket(wish: {
+  readonly protocol: number;
+  readonly family: 4 | 6;
+  /** All zeros: any address. */
+  readonly bytes: Buffer;
+  readonly port: number;
+}): HeldSocket {
+  const purpose = `hold port ${wish.port}`;
+  const datagrams = wish.protocol === IPPROTO_UDP;
+  const type = (datagrams ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  const fd = attempt('socket', wish.family === 4 ? AF_INET : AF_INET6, type, wish.protocol);
+  if (fd === -EPROTONOSUPPORT) return { result: 'unknown protocol' };
+  if (fd < 0) throw new WeftError('kernel', `could not ${purpose}: socket: ${errnoName(-fd)}`);
+  try {
+    if (!datagrams) call('setsockopt', purpose, fd, SOL_SOCKET, SO_REUSEADDR, [1], 4);
+    if (wish.family === 6) call('setsockopt', purpose, fd, IPPROTO_IPV6, IPV6_V6ONLY, [1], 4);
+    const address = socketAddress(wish);
+    const bound = attempt('bind', fd, address, address.length);
+    const result = bound === 0 && !datagrams ? attempt('listen', fd, 0) : bound;
+    if (result === 0) {
+      call('getsockname', purpose, fd, address, [address.length]);
+      return { result: 'held', fd, port: address.readUInt16BE(portOffset) };
+    }
+    if (result !== -EADDRINUSE && result !== -EADDRNOTAVAIL) {
+      throw new WeftError('kernel', `could not ${purpose}: ${errnoName(-result)}`);
+    }
+    closeSync(fd);
+    return { result: result === -EADDRINUSE ? 'in use' : 'no such address' };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** struct sockaddr_in and sockaddr_in6. */
+function socketAddress({ family, bytes, port }: { family: 4 | 6; bytes: Buffer; port: number }): Buffer {
+  const address = Buffer.alloc(family === 4 ? 16 : 28);
+  address.writeUInt16LE(family === 4 ? AF_INET : AF_INET6);
+  address.writeUInt16BE(port, portOffset);
+  bytes.copy(address, family === 4 ? 4 : 8);
+  return address;
 }
 
 const CLONE_NEWNET = 0x40000000;

@@ -15,6 +15,11 @@ export function containerEnd(endpointId: string): string {
   return `weft${endpointId.slice(0, 10)}c`;
 }
 
+/** The host's end of a segment's leg. */
+export function legEnd(leg: number): string {
+  return `weft-g${leg}`;
+}
+
 /** The namespace of a network that has one of its own; the VNI is unique in the cluster. */
 export function namespaceName(vni: number): string {
   return `weft-${vni}`;

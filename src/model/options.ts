@@ -11,6 +11,8 @@ export interface NetworkOptions {
   readonly fabric?: string;
   readonly vni?: number;
   readonly mtu?: number;
+  readonly isolate?: boolean;
+  readonly gateway?: boolean;
   /** Prefix of the interface's name in the container. */
   readonly interfacePrefix?: string;
 }
@@ -51,6 +53,16 @@ export const networkOptions: Readonly<Record<string, Option>> = {
     help: "MTU inside containers, in bytes. Default: the uplink's, less what the fabric adds.",
     parse: (text) => withInteger(text, 576, 65_535, (mtu) => ({ mtu })),
   },
+  'weft.gateway': {
+    expected: 'on or off',
+    help: "Way out of containers, and their published ports: by weft on the one interface (`on`), or by a second one of Docker's (`off`). Default: off.",
+    parse: (text) => withSwitch(text, (gateway) => ({ gateway })),
+  },
+  'weft.isolate': {
+    expected: 'on or off',
+    help: '`off`: other routed networks that say so too may be reached. Default: on.',
+    parse: (text) => withSwitch(text, (isolate) => ({ isolate })),
+  },
   'weft.interface': {
     docker: 'com.docker.network.container_iface_prefix',
     expected: 'a name of at most 12 letters, digits, "-" and "_"',
@@ -62,6 +74,10 @@ export const networkOptions: Readonly<Record<string, Option>> = {
 function withInteger<T>(text: string, from: number, to: number, render: (value: number) => T): T | undefined {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   return value >= from && value <= to ? render(value) : undefined;
+}
+
+function withSwitch<T>(text: string, render: (value: boolean) => T): T | undefined {
+  return text === 'on' || text === 'off' ? render(text === 'on') : undefined;
 }
 
 /**

@@ -38,6 +38,10 @@ const Network = Type.Object({
   /** Bytes, as the user asked; absent: each host follows its uplink. */
   mtu: Type.Optional(Type.Integer({ minimum: 68, maximum: 65535 })),
   internal: Type.Boolean(),
+  /** False: may be reached from other networks that say so too. Absent: true. */
+  isolate: Type.Optional(Type.Boolean()),
+  /** Whether weft, and not Docker, is its containers' way out. Absent: false. */
+  gateway: Type.Optional(Type.Boolean()),
   /** CIDRs, in Docker's order. */
   pools: Type.Array(text),
 });

@@ -196,13 +196,34 @@ describe('an endpoint', () => {
   });
 });
 
-test('port mappings and swarm’s news of hosts are accepted', async () => {
+test('port mappings are passed on, and taken back', async () => {
   const { docker, calls } = await serve();
-  const ports = { ...join, 'com.docker.network.driver.private.no_proxy_6to4': true };
+  const Options = {
+    'com.docker.network.endpoint.exposedports': [{ Proto: 6, Port: 80 }],
+    'com.docker.network.portmap': [
+      { Proto: 6, IP: '', Port: 80, HostIP: '', HostPort: 8080, HostPortEnd: 8080 },
+      { Proto: 17, IP: '', Port: 53, HostIP: '127.0.0.1', HostPort: 5300, HostPortEnd: 5310 },
+      { Proto: 132, IP: '', Port: 9, HostIP: '', HostPort: 0, HostPortEnd: 0 },
+    ],
+    'com.docker.network.driver.private.no_proxy_6to4': true,
+  };
+  const reply = await docker.call('NetworkDriver.ProgramExternalConnectivity', { ...key, Options });
+  expect(reply.body).toEqual({});
+  expect(calls.published.get(endpoint)).toEqual([
+    { protocol: 6, port: 80, hostPort: 8080, hostPortEnd: 8080 },
+    { protocol: 17, port: 53, hostAddress: '127.0.0.1', hostPort: 5300, hostPortEnd: 5310 },
+    { protocol: 132, port: 9, hostPort: 0, hostPortEnd: 0 },
+  ]);
+  expect((await docker.call('NetworkDriver.RevokeExternalConnectivity', key)).body).toEqual({});
+  expect(calls.published.size).toBe(0);
+  await docker.call('NetworkDriver.ProgramExternalConnectivity', { ...key, Options: null });
+  expect(calls.published.get(endpoint)).toEqual([]);
+});
+
+test('swarm’s news of hosts are accepted', async () => {
+  const { docker, calls } = await serve();
   const news = { DiscoveryType: 1, DiscoveryData: { Address: '192.0.2.1', BindAddress: '', Self: true } };
   for (const [method, body] of [
-    ['NetworkDriver.ProgramExternalConnectivity', ports],
-    ['NetworkDriver.RevokeExternalConnectivity', key],
     ['NetworkDriver.DiscoverNew', news],
     ['NetworkDriver.DiscoverDelete', news],
   ] as const) {

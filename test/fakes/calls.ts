@@ -10,6 +10,7 @@ import type {
   EndpointKey,
   Join,
   NetworkCalls,
+  PortMapping,
   RequestAddress,
   RequestPool,
 } from '../../src/agent/calls.ts';
@@ -24,6 +25,8 @@ export class FakeCalls implements NetworkCalls, AddressCalls {
   before: (call: FakeCall) => Promise<void> | void = () => {};
   readonly networks = new Map<string, CreateNetwork>();
   readonly endpoints = new Map<string, CreateEndpoint & { readonly sandbox?: string }>();
+  /** By EndpointID. */
+  readonly published = new Map<string, readonly PortMapping[]>();
   /** Addresses in use, by PoolID. */
   readonly pools = new Map<string, { readonly cidr: string; readonly inUse: Set<string> }>();
   /** What `join` answers, with the link named for the endpoint. */
@@ -71,6 +74,16 @@ export class FakeCalls implements NetworkCalls, AddressCalls {
     await this.#enter('join', request);
     this.endpoints.set(request.endpoint, { ...this.#endpoint(request), sandbox: request.sandbox });
     return { link: `weft${request.endpoint.slice(0, 7)}`, ...this.attachment };
+  }
+
+  async publish(key: EndpointKey, ports: readonly PortMapping[]): Promise<void> {
+    await this.#enter('publish', { ...key, ports });
+    this.published.set(key.endpoint, ports);
+  }
+
+  async unpublish(key: EndpointKey): Promise<void> {
+    await this.#enter('unpublish', key);
+    this.published.delete(key.endpoint);
   }
 
   async leave(key: EndpointKey): Promise<void> {

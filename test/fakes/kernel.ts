@@ -3,8 +3,16 @@
  * cannot be changed, what goes with a link), and it refuses nonsense. Passes the same suite as the real one.
  */
 import { WeftError } from '../../src/errors.ts';
-import type { HostAddress, Kernel, MainRoute, Namespace, PathTo, Settled } from '../../src/kernel/kernel.ts';
-import { asInstalled, type InstalledNftTable, type NftTable, renderNftUpdate } from '../../src/kernel/nft.ts';
+import type {
+  HeldPort,
+  HostAddress,
+  Kernel,
+  MainRoute,
+  Namespace,
+  PathTo,
+  PortWish,
+  Settled,
+} from '../../src/kernel/kernel.ts';
 import type { Change, Route } from '../../src/kernel/state.ts';
 import {
   contains,
@@ -39,8 +47,7 @@ export class FakeKernel implements Kernel {
   readonly #uplinks: readonly Uplink[];
   readonly #own = new Map<string, FakeNamespace>();
   readonly #failures: Failable[] = [];
-  readonly #forwarding = new Set<Family>();
-  #nft: InstalledNftTable | undefined;
+  readonly #forwarding = new Set<string>();
   #forwardAccepted = false;
 
   constructor(uplinks = defaultUplinks) {
@@ -144,23 +151,6 @@ export class FakeKernel implements Kernel {
     return uplink?.addresses.some((own) => own.includes(':')) ? 'fe80::9' : undefined;
   }
 
-  async readNftTable(): Promise<InstalledNftTable | undefined> {
-    this.attempt('nft', 'could not read the nft table');
-    return this.#nft;
-  }
-
-  async writeNftTable(table: NftTable): Promise<Settled> {
-    this.attempt('nft', 'could not write the nft table');
-    if (renderNftUpdate(this.#nft, table) === undefined) return { changed: false };
-    this.#nft = asInstalled(table);
-    return { changed: true };
-  }
-
-  async deleteNftTable(): Promise<void> {
-    this.attempt('nft', 'could not delete the nft table');
-    this.#nft = undefined;
-  }
-
   async ensureForwardAccept(): Promise<Settled> {
     this.attempt('forward-accept', 'could not add the rules to FORWARD');
     const changed = !this.#forwardAccepted;
@@ -173,15 +163,28 @@ export class FakeKernel implements Kernel {
     this.#forwardAccepted = false;
   }
 
+  /** Ports are held for ever, but by the one who lets go of them. */
+  readonly heldPorts = new Set<string>();
+
+  holdPort({ protocol, address, port }: PortWish): HeldPort {
+    const chosen = port === 0 ? 32_768 + this.heldPorts.size : port;
+    const name = `${address} ${protocol} ${chosen}`;
+    if (this.heldPorts.has(name)) throw new WeftError('conflict', `port ${chosen} of this host is in use`);
+    this.heldPorts.add(name);
+    return { port: chosen, release: () => this.heldPorts.delete(name) };
+  }
+
   makeSysctlsWritable(): void {}
 
   hasIpv6(): boolean {
     return true;
   }
 
-  enableForwarding(families: readonly Family[]): Settled {
-    const off = families.filter((family) => !this.#forwarding.has(family));
-    for (const family of off) this.#forwarding.add(family);
+  enableForwarding(families: readonly Family[], namespace = 'host'): Settled {
+    const off = families
+      .map((family) => `${namespace} ${family}`)
+      .filter((place) => !this.#forwarding.has(place));
+    for (const place of off) this.#forwarding.add(place);
     return { changed: off.length > 0 };
   }
 

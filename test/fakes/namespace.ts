@@ -5,9 +5,11 @@ import type { Namespace } from '../../src/kernel/kernel.ts';
 import type { Change, Link, NamespaceState, Route } from '../../src/kernel/state.ts';
 import { parsePrefix } from '../../src/model/address.ts';
 import type { FakeKernel } from './kernel.ts';
+import { FakePacketFilter } from './packet-filter.ts';
 
 export class FakeNamespace implements Namespace {
   readonly name: string;
+  readonly filters: Readonly<Record<'inet' | 'bridge', FakePacketFilter>>;
   readonly #kernel: FakeKernel;
   /** What is there, each as the change that put it. */
   readonly #objects = new Map<string, Change>();
@@ -17,6 +19,11 @@ export class FakeNamespace implements Namespace {
   constructor(name: string, kernel: FakeKernel) {
     this.name = name;
     this.#kernel = kernel;
+    const attempt = () => kernel.attempt('nft', 'could not use the nft table');
+    this.filters = {
+      inet: new FakePacketFilter('inet', attempt),
+      bridge: new FakePacketFilter('bridge', attempt),
+    };
   }
 
   links(): readonly Link[] {
@@ -34,6 +41,8 @@ export class FakeNamespace implements Namespace {
   containerEnds(): string[] {
     return [...this.#containerEnds.values()];
   }
+
+  async forget(): Promise<void> {}
 
   async read(): Promise<NamespaceState> {
     this.#kernel.attempt('read', `could not read ${this.name}`);

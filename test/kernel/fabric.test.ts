@@ -81,6 +81,7 @@ describe.each([...fabrics.values()])('fabric $name', (fabric) => {
       underlay: { hostId: member.id, address: member.address, mtu: 1500, vxlanPort: 4789 },
       peers: new Map(peers.map((peer) => [peer.id, peer])),
       blocks: members.map((each) => each.block),
+      beyond: [],
       remote: others.map((each) => each.endpoint),
       local: [member.endpoint],
     };

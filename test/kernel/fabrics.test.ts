@@ -69,6 +69,7 @@ async function viewOf(fabric: Fabric, { addresses }: Underlay, number: 0 | 1): P
       [other.id, { id: other.id, address, path: { link: 'eth0' }, ...(linkLocal && { linkLocal }) }],
     ]),
     blocks: plan.flatMap(blocksOf),
+    beyond: [],
     remote: [endpointOf(other)],
     local: [endpointOf(own)],
   };

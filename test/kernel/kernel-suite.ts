@@ -114,10 +114,29 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
   });
 
   describe('weft’s nftables table', () => {
+    const filter = () => kernel.host.filters.inet;
+    const elements = async (name: string) =>
+      [...((await filter().read())?.sets.find((set) => set.name === name)?.elements ?? [])].toSorted();
+    const senders = { name: 'senders', type: ['ifname', 'ether_addr', 'ipv4_addr'], interval: false };
+    const ports = {
+      name: 'ports',
+      type: ['inet_proto', 'inet_service'],
+      data: ['ipv4_addr', 'inet_service'],
+      interval: false,
+    };
+    const dynamic: NftTable = {
+      ...table,
+      sets: [
+        ...table.sets,
+        { ...senders, elements: ['weft0ah . 02:57:0a:4d:00:02 . 10.77.0.2'] },
+        { ...ports, elements: ['6 . 8080 : 10.77.0.2 . 80'] },
+      ],
+    };
+
     test('is written once, and left alone as long as it is the same', async () => {
-      expect(await kernel.readNftTable()).toBeUndefined();
-      expect(await kernel.writeNftTable(table)).toEqual({ changed: true });
-      expect(await kernel.writeNftTable(table)).toEqual({ changed: false });
+      expect(await filter().read()).toBeUndefined();
+      expect(await filter().write(() => table)).toBe(true);
+      expect(await filter().write(() => table)).toBe(false);
     });
 
     test.each<[string, Partial<NftTable>]>([
@@ -126,21 +145,60 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
         'a set',
         { sets: [...table.sets, { name: 'more', type: ['ifname'], interval: false, elements: ['weft0a'] }] },
       ],
+      ['a map', { sets: [...table.sets, { ...ports, elements: ['17 . 53 : 10.77.0.2 . 53'] }] }],
       ['a rule', { chains: table.chains.map((chain) => ({ ...chain, rules: [...chain.rules, 'counter'] })) }],
       ['a chain', { chains: [...table.chains, { name: 'more', rules: [] }] }],
     ])('is written again when it differs in %s', async (_what, change) => {
-      await kernel.writeNftTable(table);
+      await filter().write(() => table);
       const changed = { ...table, ...change };
-      expect(await kernel.writeNftTable(changed)).toEqual({ changed: true });
-      expect(await kernel.writeNftTable(changed)).toEqual({ changed: false });
-      expect(await kernel.writeNftTable(table)).toEqual({ changed: true });
+      expect(await filter().write(() => changed)).toBe(true);
+      expect(await filter().write(() => changed)).toBe(false);
+      expect(await filter().write(() => table)).toBe(true);
     });
 
-    test('is gone when it is deleted, twice', async () => {
-      await kernel.writeNftTable(table);
-      await kernel.deleteNftTable();
-      await kernel.deleteNftTable();
-      expect(await kernel.readNftTable()).toBeUndefined();
+    test('takes single elements, and gives them up, twice', async () => {
+      await filter().write(() => dynamic);
+      const added = [
+        { set: senders, elements: ['weft0bh . 02:57:0a:4d:00:03 . 10.77.0.3'] },
+        { set: ports, elements: ['17 . 53 : 10.77.0.3 . 53', '132 . 9 : 10.77.0.3 . 9'] },
+      ];
+      await filter().put(added);
+      await filter().put(added);
+      expect(await elements('senders')).toEqual([
+        'weft0ah . 02:57:0a:4d:00:02 . 10.77.0.2',
+        'weft0bh . 02:57:0a:4d:00:03 . 10.77.0.3',
+      ]);
+      expect(await elements('ports')).toEqual([
+        '132 . 9 : 10.77.0.3 . 9',
+        '17 . 53 : 10.77.0.3 . 53',
+        '6 . 8080 : 10.77.0.2 . 80',
+      ]);
+      await filter().delete(added);
+      await filter().delete(added);
+      expect(await filter().write(() => dynamic)).toBe(false);
+    });
+
+    test('refuses elements of a set that is not there, and takes their deletion for done', async () => {
+      const stray = [{ set: senders, elements: ['weft0bh . 02:57:0a:4d:00:03 . 10.77.0.3'] }];
+      await filter().write(() => table);
+      await expect(filter().put(stray)).rejects.toThrow(/senders/);
+      await filter().delete(stray);
+    });
+
+    test('is one thing for IP packets and another for the frames of a bridge', async () => {
+      const { bridge } = kernel.host.filters;
+      await filter().write(() => table);
+      expect(await bridge.read()).toBeUndefined();
+      expect(await bridge.write(() => ({ ...table, family: 'bridge', chains: [] }))).toBe(true);
+      await filter().remove();
+      expect((await bridge.read())?.family).toBe('bridge');
+    });
+
+    test('is gone when it is removed, twice', async () => {
+      await filter().write(() => table);
+      await filter().remove();
+      await filter().remove();
+      expect(await filter().read()).toBeUndefined();
     });
   });
 

@@ -1,7 +1,7 @@
 /** Links: veth pairs, bridges, vxlan devices (struct ifinfomsg, IFLA_* attributes). */
 
 import { containerEndGroup } from '../mark.ts';
-import type { Link } from '../state.ts';
+import type { Link, Veth } from '../state.ts';
 import {
   type Attribute,
   decodeAttributes,
@@ -44,6 +44,7 @@ const IFLA_INET_CONF = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
 const IN6_ADDR_GEN_MODE_NONE = 1;
 const IPV4_DEVCONF_RP_FILTER = 8;
+const IPV4_DEVCONF_ROUTE_LOCALNET = 26;
 
 /** A link as the kernel tells it. */
 export interface KernelLink {
@@ -58,6 +59,7 @@ export interface KernelLink {
   readonly masterIndex: number;
   readonly group: number;
   readonly reversePathFilter: number;
+  readonly routesLoopback: boolean;
   /** Absent where the link, or the kernel, has no IPv6. */
   readonly addressGeneration?: number;
   readonly vxlan?: { readonly vni: number; readonly local: string; readonly port: number };
@@ -107,8 +109,8 @@ function kindAttributes(link: Link, { peerNamespaceFd }: Birthplace): readonly A
         [IFLA.IFNAME, text(link.peer.name)],
         [IFLA.ADDRESS, mac(link.peer.mac)],
         [IFLA.MTU, u32(link.peer.mtu)],
-        [IFLA.GROUP, u32(containerEndGroup)],
       ];
+      if (link.peer.staysWithHost !== true) peer.push([IFLA.GROUP, u32(containerEndGroup)]);
       if (peerNamespaceFd !== undefined) peer.push([IFLA.NET_NS_FD, u32(peerNamespaceFd)]);
       return [[VETH_INFO_PEER, Buffer.concat([header({}), encodeAttributes(peer)])]];
     }
@@ -171,17 +173,25 @@ export function finishLink(actual: KernelLink, desired: Link, masterIndex: numbe
 
 function familyAttributes(actual: KernelLink, desired: Link): Attribute[] {
   const attributes: Attribute[] = [];
-  const strict = desired.kind === 'veth' && desired.strictSource;
-  if (desired.kind === 'veth' && (actual.reversePathFilter === 1) !== strict) {
-    const filter: Attribute = [IPV4_DEVCONF_RP_FILTER, u32(strict ? 1 : 0)];
-    attributes.push([addressFamily[4], [[IFLA_INET_CONF, [filter]]]]);
-  }
+  const settings = desired.kind === 'veth' ? vethSettings(actual, desired) : [];
+  if (settings.length > 0) attributes.push([addressFamily[4], [[IFLA_INET_CONF, settings]]]);
   const generation = actual.addressGeneration;
   if (generation !== undefined && generation !== IN6_ADDR_GEN_MODE_NONE) {
     const none: Attribute = [IFLA_INET6_ADDR_GEN_MODE, u8(IN6_ADDR_GEN_MODE_NONE)];
     attributes.push([addressFamily[6], [none]]);
   }
   return attributes;
+}
+
+function vethSettings(actual: KernelLink, { strictSource, routesLoopback = false }: Veth): Attribute[] {
+  const settings: Attribute[] = [];
+  if ((actual.reversePathFilter === 1) !== strictSource) {
+    settings.push([IPV4_DEVCONF_RP_FILTER, u32(strictSource ? 1 : 0)]);
+  }
+  if (actual.routesLoopback !== routesLoopback) {
+    settings.push([IPV4_DEVCONF_ROUTE_LOCALNET, u32(routesLoopback ? 1 : 0)]);
+  }
+  return settings;
 }
 
 /** Loopback is born down. */
@@ -224,7 +234,6 @@ export function decodeLink(body: Buffer): KernelLink {
   const kind = readText(info.get(INFO.KIND) ?? Buffer.alloc(0));
   const port = nested(info, INFO.SLAVE_DATA);
   const perFamily = nested(attributes, IFLA.AF_SPEC);
-  // An array with one u32 a setting, the first being number 1.
   const inet = nested(perFamily, addressFamily[4]).get(IFLA_INET_CONF);
   const generation = nested(perFamily, addressFamily[6]).get(IFLA_INET6_ADDR_GEN_MODE);
   return {
@@ -236,11 +245,17 @@ export function decodeLink(body: Buffer): KernelLink {
     up: (body.readUInt32LE(8) & IFF_UP) !== 0,
     masterIndex: attributes.get(IFLA.MASTER)?.readUInt32LE() ?? 0,
     group: attributes.get(IFLA.GROUP)?.readUInt32LE() ?? 0,
-    reversePathFilter: inet?.readUInt32LE((IPV4_DEVCONF_RP_FILTER - 1) * 4) ?? 0,
+    reversePathFilter: setting(inet, IPV4_DEVCONF_RP_FILTER),
+    routesLoopback: setting(inet, IPV4_DEVCONF_ROUTE_LOCALNET) !== 0,
     ...(generation === undefined ? {} : { addressGeneration: generation.readUInt8() }),
     ...(kind === 'vxlan' ? { vxlan: decodeVxlan(nested(info, INFO.DATA)) } : {}),
     suppressNeighbours: port.get(PORT.NEIGH_SUPPRESS)?.readUInt8() === 1,
   };
+}
+
+/** Of an array with one u32 a setting, the first being number 1. */
+function setting(settings: Buffer | undefined, number: number): number {
+  return settings?.readUInt32LE((number - 1) * 4) ?? 0;
 }
 
 function decodeVxlan(attributes: ReadonlyMap<number, Buffer>) {

@@ -1,5 +1,5 @@
 /**
- * Asking rtnetlink. The kernel carries a request out inside the write, and some take long (deleting a veth:
+ * Asking by netlink. The kernel carries a request out inside the write, and some take long (deleting a veth:
  * 15 ms, under a lock that most others wait for), so writes go through the thread pool. The answers are then
  * in the socket's queue and are read at once; only of a dump is the rest made while it is being read.
  */
@@ -46,7 +46,10 @@ export class SocketPool {
     this.#left = size;
   }
 
-  /** One answer a request, in order. Requests are carried out in order, each whatever came of those before. */
+  /**
+   * One answer, in order, for each request that asks for it (`NLM_F.ACK`). Requests are carried out in order, each
+   * whatever came of those before, unless they are a batch.
+   */
   async ask(requests: readonly Request[]): Promise<Answer[]> {
     const answers: Answer[] = [];
     for (let first = 0; first < requests.length; first += requestsPerSend) {
@@ -123,12 +126,13 @@ class Socket {
 
   async ask(requests: readonly Request[]): Promise<Answer[]> {
     const first = this.#sequence + 1;
+    const awaited = requests.flatMap(({ flags }, position) => (flags & NLM_F.ACK ? [first + position] : []));
     await this.#send(requests);
     const answers: Answer[] = [];
     let content: Buffer[] = [];
-    while (answers.length < requests.length) {
+    while (answers.length < awaited.length) {
       for (const message of this.#receive()) {
-        if (message.sequence !== first + answers.length) throw outOfStep();
+        if (message.sequence !== awaited[answers.length]) throw outOfStep();
         const verdict = decodeVerdict(message);
         if (verdict === undefined) {
           content.push(Buffer.from(message.body));
@@ -187,9 +191,9 @@ class Socket {
 }
 
 function lost(cause: unknown): never {
-  throw new WeftError('kernel', 'the kernel did not answer an rtnetlink request', { cause });
+  throw new WeftError('kernel', 'the kernel did not answer a netlink request', { cause });
 }
 
 function outOfStep(): WeftError {
-  return new WeftError('kernel', 'the kernel answered an rtnetlink request that was not asked');
+  return new WeftError('kernel', 'the kernel answered a netlink request that was not asked');
 }

@@ -236,9 +236,9 @@ test('what others break is repaired by the next full pass', async () => {
   const before = await host.kernel.host.read();
   const routes = before.routes.map((object) => ({ do: 'delete', kind: 'route', object }) as const);
   await host.kernel.host.apply(routes);
-  await host.kernel.deleteNftTable();
+  await host.kernel.host.filters.inet.remove();
   await letPass(resyncMs);
-  await until(async () => (await host.kernel.readNftTable()) !== undefined);
+  await until(async () => (await host.kernel.host.filters.inet.read()) !== undefined);
   const after = await host.kernel.host.read();
   expect(new Set(after.routes)).toEqual(new Set(before.routes));
 });

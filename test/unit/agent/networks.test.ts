@@ -42,7 +42,7 @@ test.each(fabrics)('$fabric: what is created and removed leaves nothing behind',
   expect(await keysIn(store)).toEqual([]);
   expect(host.kernel.host.routes()).toEqual([]);
   expect(await host.kernel.namespaces()).toEqual([]);
-  expect(await host.kernel.readNftTable()).toBeUndefined();
+  expect(await host.kernel.host.filters.inet.read()).toBeUndefined();
 });
 
 test('a repeated creation writes nothing', async () => {

@@ -97,3 +97,13 @@ test('wires a container by a link, a next hop on it, and a route to the one addr
 test('gives the second network of a container another next hop', () => {
   expect(routed.sandbox(view(), { ...local, slot: 2 }).routes[0]).toEqual({ destination: '169.254.1.2/32' });
 });
+
+test('leads an open network’s containers to the others, and to its own subnet before anything else', () => {
+  const open = { ...view().network, pools: ['10.77.0.0/24'], isolate: false };
+  expect(routed.sandbox(view({ network: open, beyond: ['10.79.0.0/24'] }), local).routes).toEqual([
+    { destination: '169.254.1.1/32' },
+    { destination: '10.77.0.0/25', via: '169.254.1.1' },
+    { destination: '10.77.0.128/25', via: '169.254.1.1' },
+    { destination: '10.79.0.0/24', via: '169.254.1.1' },
+  ]);
+});

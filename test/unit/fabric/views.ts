@@ -82,6 +82,7 @@ export function viewOf(families: readonly (4 | 6)[], underlay: keyof typeof unde
     underlay: { hostId: 'h1', address: own, mtu: 1500, vxlanPort: 4789 },
     peers: new Map(others.map((address, index) => [`h${index + 2}`, peer(`h${index + 2}`, address)])),
     blocks: subnets.flatMap(({ blocks }) => blocks.map((cidr, index) => block(`h${index + 1}`, cidr))),
+    beyond: [],
     remote,
     local: here === undefined ? [] : [{ ...here, slot: 1 }],
   };

@@ -58,6 +58,7 @@ describe('a message of the kernel', () => {
       masterIndex: 0,
       group: 0,
       reversePathFilter: 1,
+      routesLoopback: false,
       addressGeneration: 1,
       suppressNeighbours: false,
     });

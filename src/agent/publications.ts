@@ -1,0 +1,225 @@
+/**
+ * Published ports of containers whose way out is weft. Each is held for as long as weft runs, so that nobody else on
+ * the host takes it; that it leads to the container is the kernel's doing.
+ */
+import { explain, WeftError } from '../errors.ts';
+import { inSegment } from '../fabric/leg.ts';
+import { type Publication, publicationElements } from '../fabric/publication.ts';
+import type { HeldPort, Namespace } from '../kernel/kernel.ts';
+import type { NftElements } from '../kernel/nft.ts';
+import { type Family, parseAddress, printAddress } from '../model/address.ts';
+import { hostEnd } from '../model/names.ts';
+import type { NetworkCalls, PortMapping } from './calls.ts';
+import type { LedgerEndpoint } from './ledger.ts';
+import { scopeOf } from './networks.ts';
+import { filterScope, type Scope } from './reconciler.ts';
+import type { ThisHost } from './this-host.ts';
+
+const everyAddress = { 4: '0.0.0.0', 6: '::' } as const satisfies Record<Family, string>;
+
+/** How often a free port is looked for that is free in both families. */
+const choices = 16;
+
+export interface PublicationParts extends Pick<ThisHost, 'ledger' | 'kernel' | 'views' | 'log'> {
+  readonly reconciler: Pick<ThisHost['reconciler'], 'settle'>;
+}
+
+interface Place {
+  /** Whose pass makes its packet filter anew. */
+  readonly scope: Scope;
+  readonly namespace: Namespace;
+  readonly elements: readonly NftElements[];
+}
+
+export function publicationUseCases({
+  ledger,
+  kernel,
+  views,
+  reconciler,
+  log,
+}: PublicationParts): Pick<NetworkCalls, 'publish' | 'unpublish'> {
+  /** By endpoint. */
+  const held = new Map<string, readonly HeldPort[]>();
+  const restored = restore();
+
+  async function publish(
+    { endpoint: id }: { readonly endpoint: string },
+    mappings: readonly PortMapping[],
+  ): Promise<void> {
+    await restored;
+    const endpoint = ledger.endpoints.get(id);
+    const network = endpoint && ledger.networks.get(endpoint.network);
+    if (endpoint === undefined || network === undefined) {
+      throw new WeftError('not-found', `weft on this host does not know endpoint ${id.slice(0, 12)}`);
+    }
+    if (network.gateway !== true || endpoint.published !== undefined) return;
+    const taken: HeldPort[] = [];
+    held.set(id, taken);
+    try {
+      const published = mappings.flatMap((mapping) => hold(endpoint, mapping, taken));
+      const open = { ...endpoint, published };
+      await ledger.endpoints.put(open);
+      for (const place of await places(open)) await lead(place);
+      if (published.length > 0) log.info({ endpoint: id, published }, 'published ports');
+    } catch (error) {
+      await unpublish({ endpoint: id });
+      throw error;
+    }
+  }
+
+  async function unpublish({ endpoint: id }: { readonly endpoint: string }): Promise<void> {
+    for (const port of held.get(id) ?? []) port.release();
+    held.delete(id);
+    const endpoint = ledger.endpoints.get(id);
+    if (endpoint?.published === undefined) return;
+    const { published, ...unpublished } = endpoint;
+    await ledger.endpoints.put(unpublished);
+    const [onHost, ...inner] = await places(endpoint);
+    for (const { namespace, elements } of [onHost, ...inner]) await namespace.filters.inet.delete(elements);
+    // Of a segment's containers the host knows only the leg, which others use too.
+    const { namespace } = inner[0] ?? onHost;
+    await namespace.forget([...new Set(published.map(({ address }) => address))]);
+  }
+
+  /** Where packets to its ports are sent on: by the host, then in the segment. */
+  async function places(endpoint: LedgerEndpoint): Promise<[Place, ...Place[]]> {
+    const onHost = publicationElements(views.publishedByHost(endpoint));
+    const first = { scope: filterScope, namespace: kernel.host, elements: onHost };
+    const network = ledger.networks.get(endpoint.network);
+    if (network?.leg === undefined) return [first];
+    const scope = scopeOf(network);
+    const elements = publicationElements((endpoint.published ?? []).map(inSegment));
+    return [first, { scope, namespace: await kernel.namespace(scope), elements }];
+  }
+
+  /** Packets find their way from now on. */
+  async function lead({ scope, namespace, elements }: Place): Promise<void> {
+    try {
+      await namespace.filters.inet.put(elements);
+    } catch (error) {
+      log.warn({ reason: explain(error) }, 'the packet filter is made anew');
+      await reconciler.settle(scope);
+    }
+  }
+
+  /** One that is free of those that will do. Every port that is held is also put among the taken. */
+  function hold(
+    { addresses, network }: LedgerEndpoint,
+    { protocol, port, hostAddress, hostPort, hostPortEnd }: PortMapping,
+    taken: HeldPort[],
+  ): Publication[] {
+    const leg = ledger.networks.get(network)?.leg;
+    const asked = hostAddress === undefined ? undefined : parseAddress(hostAddress);
+    const at = asked?.value === 0n ? undefined : asked && printAddress(asked);
+    const targets = addresses.filter((address) => !asked || parseAddress(address).family === asked.family);
+    if (targets.length === 0) {
+      throw new WeftError(
+        'invalid',
+        `port ${port} cannot be published at ${hostAddress}: the container has no such address`,
+      );
+    }
+    const candidates =
+      hostPort === 0
+        ? Array.from({ length: choices }, () => 0)
+        : Array.from({ length: hostPortEnd - hostPort + 1 }, (_, offset) => hostPort + offset);
+    let refusal: unknown;
+    for (const candidate of candidates) {
+      try {
+        const chosen = holdEverywhere({ protocol, port: candidate, leg }, at, targets);
+        taken.push(...chosen);
+        return targets.map((address) => ({
+          protocol,
+          ...(at === undefined ? {} : { hostAddress: at }),
+          hostPort: chosen[0]?.port ?? candidate,
+          address,
+          port,
+        }));
+      } catch (error) {
+        refusal = error;
+      }
+    }
+    throw refusal;
+  }
+
+  /** The same port for every address of the container. */
+  function holdEverywhere(
+    wish: { readonly protocol: number; readonly port: number; readonly leg: number | undefined },
+    hostAddress: string | undefined,
+    targets: readonly string[],
+  ): HeldPort[] {
+    const ports: HeldPort[] = [];
+    try {
+      for (const target of targets) {
+        const address = hostAddress ?? everyAddress[parseAddress(target).family];
+        const port = ports[0]?.port ?? wish.port;
+        refuseClash({ ...wish, port, hostAddress });
+        ports.push(kernel.holdPort({ protocol: wish.protocol, address, port }));
+      }
+      return ports;
+    } catch (error) {
+      for (const port of ports) port.release();
+      throw error;
+    }
+  }
+
+  /**
+   * Of a protocol that the host does not speak, weft itself must know what it has published; and a leg has each port
+   * once, whatever address of the host leads to it.
+   */
+  function refuseClash(wish: {
+    readonly protocol: number;
+    readonly port: number;
+    readonly hostAddress: string | undefined;
+    readonly leg: number | undefined;
+  }): void {
+    const holder = ledger.endpoints.all().find(({ network, published = [] }) => {
+      const sameLeg = wish.leg !== undefined && ledger.networks.get(network)?.leg === wish.leg;
+      return published.some(
+        ({ protocol, hostPort, hostAddress = wish.hostAddress }) =>
+          protocol === wish.protocol &&
+          hostPort === wish.port &&
+          (sameLeg || wish.hostAddress === undefined || hostAddress === wish.hostAddress),
+      );
+    });
+    if (holder === undefined) return;
+    throw new WeftError(
+      'conflict',
+      `port ${wish.port} of this host leads to ${holder.addresses.join(' and ')} already; publish another`,
+    );
+  }
+
+  /** Holds what a weft that is no more had published; what a reboot has ended is published no longer. */
+  async function restore(): Promise<void> {
+    for (const { published, ...endpoint } of ledger.endpoints.all()) {
+      if (published === undefined) continue;
+      try {
+        if (!(await isWired(endpoint))) {
+          await ledger.endpoints.put(endpoint);
+          continue;
+        }
+        const ports = published.map(({ protocol, hostAddress, hostPort, address }) =>
+          kernel.holdPort({
+            protocol,
+            address: hostAddress ?? everyAddress[parseAddress(address).family],
+            port: hostPort,
+          }),
+        );
+        held.set(endpoint.id, ports);
+      } catch (error) {
+        log.warn({ endpoint: endpoint.id, reason: explain(error) }, 'cannot hold a published port');
+      }
+    }
+  }
+
+  async function isWired({ id, network: dockerNetwork }: LedgerEndpoint): Promise<boolean> {
+    const network = ledger.networks.get(dockerNetwork);
+    if (network === undefined) return false;
+    const scope = scopeOf(network);
+    if (scope !== 'host' && !(await kernel.namespaces()).includes(scope)) return false;
+    const namespace = scope === 'host' ? kernel.host : await kernel.namespace(scope);
+    const { links } = await namespace.read();
+    return links.some(({ name }) => name === hostEnd(id));
+  }
+
+  return { publish, unpublish };
+}

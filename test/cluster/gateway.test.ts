@@ -1,0 +1,257 @@
+/** weft as the way out, and published ports, on all Docker versions. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import type { Lab } from '../lab/lab.ts';
+import { toolsImage } from '../lab/tools-image.ts';
+import { waitFor } from '../lab/wait.ts';
+import {
+  addressOf,
+  clusterUp,
+  complaint,
+  createNetwork,
+  leavesNoTrace,
+  pings,
+  startContainer,
+  storeKeys,
+} from './cluster.ts';
+
+let lab: Lab;
+let h1: Host;
+let h2: Host;
+let h3: Host;
+
+beforeAll(async () => {
+  lab = await clusterUp({
+    name: 'gate',
+    hosts: [
+      { name: 'h1', docker: '20.10' },
+      { name: 'h2', docker: '26.1' },
+      { name: 'h3', docker: '28.5' },
+    ],
+  });
+  h1 = lab.host('h1');
+  h2 = lab.host('h2');
+  h3 = lab.host('h3');
+});
+
+afterAll(() => lab?.down());
+
+/** A web server that tells its name, and whom it hears. */
+const server = `mkdir -p /www/cgi-bin
+printf '#!/bin/sh\\necho; echo "$(hostname) hears $REMOTE_ADDR"\\n' > /www/cgi-bin/who
+chmod +x /www/cgi-bin/who
+exec busybox httpd -f -h /www -p 80`;
+
+async function serve(host: Host, network: string, name: string, args: readonly string[]): Promise<string> {
+  const command = [toolsImage, 'sh', '-c', server];
+  const options = ['--detach', '--net', network, '--name', name, '--hostname', name, '--stop-signal', 'KILL'];
+  await host.docker(['run', ...options, ...args, ...command]);
+  return addressOf(host, network, name);
+}
+
+/** A host has no program for this but bash. */
+const fetchFrom = (host: Host, address: string, port: number) =>
+  host.exec([
+    ...['timeout', '3', 'bash', '-c'],
+    `exec 3<> /dev/tcp/${address}/${port}; printf 'GET /cgi-bin/who HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`,
+  ]);
+const fetchIn = (host: Host, container: string, address: string, port: number) => {
+  const url = `http://${address}:${port}/cgi-bin/who`;
+  return host.docker(['exec', container, 'busybox', 'wget', '-q', '-T', '2', '-O', '-', url]);
+};
+
+/** The server may take a moment to listen. */
+async function hears(what: string, ask: () => Promise<string>, answer: string): Promise<void> {
+  await waitFor(`${what} hears "${answer}"`, async () => {
+    // The server listens for IPv6, and writes IPv4 in its words.
+    const heard = (await ask()).replace(/\[::ffff:(.*)\]/, '$1');
+    if (heard.includes(answer)) return true;
+    throw new Error(`heard "${heard}"`);
+  });
+}
+
+describe.each([
+  { fabric: 'routed', name: 'gr', subnet: '10.77.0.0/24' },
+  { fabric: 'vxlan', name: 'gv', subnet: '10.78.0.0/24' },
+])('a $fabric network', ({ fabric, name, subnet }) => {
+  const options = ['--subnet', subnet, '-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`];
+
+  test('gives containers one interface, and the way out by it', async () => {
+    for (const host of lab.hosts) {
+      await createNetwork(host, name, [...options, '-o', 'weft.gateway=on']);
+      await startContainer(host, name, `${name}1`);
+      const links = await host.docker(['exec', `${name}1`, 'ip', '-o', 'link']);
+      expect(links.match(/eth\d+@/g)).toHaveLength(1);
+    }
+    for (const host of lab.hosts) {
+      // The store's machine has no way back to the container: what it answers goes to the host.
+      await host
+        .docker(['exec', `${name}1`, 'ping', '-c', '1', '-W', '2', '10.9.0.1'])
+        .catch(() => undefined);
+      for (const other of lab.hosts) {
+        await pings(host, `${name}1`, other.address);
+        await pings(host, `${name}1`, await addressOf(other, name, `${name}1`));
+      }
+    }
+  });
+
+  test('publishes ports to the other hosts, with the source kept, and to the host itself', async () => {
+    for (const host of lab.hosts) {
+      const address = await serve(host, name, 'web', ['-p', '8080:80']);
+      for (const other of lab.hosts.filter(({ name }) => name !== host.name)) {
+        const ask = () => fetchFrom(other, host.address, 8080);
+        await hears(other.name, ask, `web hears ${other.address}`);
+      }
+      await hears(host.name, () => fetchFrom(host, host.address, 8080), 'web hears');
+      await hears(host.name, () => fetchFrom(host, '127.0.0.1', 8080), 'web hears');
+      await hears('itself', () => fetchIn(host, 'web', host.address, 8080), 'web hears');
+      await hears('a neighbour', () => fetchIn(host, `${name}1`, host.address, 8080), 'web hears');
+      await hears(
+        'another host’s',
+        () => fetchIn(host === h1 ? h2 : h1, `${name}1`, host.address, 8080),
+        'web hears',
+      );
+      if (fabric === 'routed') {
+        const other = host === h1 ? h2 : h1;
+        const direct = () => fetchFrom(other, address, 80);
+        await hears(other.name, direct, `web hears ${other.address}`);
+      }
+    }
+  });
+
+  test('publishes to containers of Docker’s own networks', async () => {
+    for (const host of lab.hosts) {
+      await host.docker([
+        'run',
+        '--detach',
+        '--name',
+        'bridged',
+        '--stop-signal',
+        'KILL',
+        toolsImage,
+        'sleep',
+        'infinity',
+      ]);
+      await hears('bridged', () => fetchIn(host, 'bridged', host.address, 8080), 'web hears');
+      await host.docker(['rm', '--force', 'bridged']);
+    }
+  });
+
+  test('refuses a port that is taken, by whomever', async () => {
+    for (const host of lab.hosts) {
+      const again = serve(host, name, 'web2', ['-p', '8080:80']);
+      expect(await complaint(again)).toContain('leads to');
+      await host.docker(['rm', '--force', 'web2']);
+      const dockers = host.docker(['run', '--name', 'web3', '-p', '8080:80', toolsImage, 'true']);
+      expect(await complaint(dockers)).toMatch(/address already in use|port is already allocated/);
+      await host.docker(['rm', '--force', 'web3']);
+      await host.docker([
+        'run',
+        '--detach',
+        '--name',
+        'web4',
+        '-p',
+        '8081:80',
+        '--stop-signal',
+        'KILL',
+        toolsImage,
+        'sleep',
+        'infinity',
+      ]);
+      const theirs = serve(host, name, 'web5', ['-p', '8081:80']);
+      expect(await complaint(theirs)).toContain('in use');
+      await host.docker(['rm', '--force', 'web4', 'web5']);
+    }
+  });
+
+  test('chooses from a range, or any, and serves one address of the host where that is asked for', async () => {
+    for (const host of lab.hosts) {
+      await serve(host, name, 'range', ['-p', '8080-8082:80', '-p', '127.0.0.1:8090:80', '-p', '80']);
+      await hears(host.name, () => fetchFrom(host, host.address, 8081), 'range hears');
+      await hears(host.name, () => fetchFrom(host, '127.0.0.1', 8090), 'range hears');
+      expect(await complaint(fetchFrom(host, host.address, 8090))).toContain('exit code');
+      await host.docker(['rm', '--force', 'range']);
+      expect(await complaint(fetchFrom(host, host.address, 8081))).toContain('exit code');
+    }
+  });
+
+  test('keeps ports through a restart of the container and of weft', async () => {
+    for (const host of lab.hosts) {
+      await host.docker(['restart', 'web']);
+      const other = host === h1 ? h2 : h1;
+      await hears(other.name, () => fetchFrom(other, host.address, 8080), `web hears ${other.address}`);
+    }
+    await h2.docker(['plugin', 'disable', '--force', 'weft-plugin']);
+    await hears('h3', () => fetchFrom(h3, h2.address, 8080), `web hears ${h3.address}`);
+    await h2.docker(['plugin', 'enable', 'weft-plugin']);
+    await hears('h3', () => fetchFrom(h3, h2.address, 8080), `web hears ${h3.address}`);
+    const dockers = h2.docker(['run', '--rm', '-p', '8080:80', toolsImage, 'true']);
+    expect(await complaint(dockers)).toMatch(/address already in use|port is already allocated/);
+  });
+
+  test('does not hold up networks of Docker’s own', async () => {
+    for (const host of lab.hosts) {
+      await serve(host, 'bridge', 'docks', ['-p', '8083:80']);
+      const other = host === h1 ? h2 : h1;
+      await hears(other.name, () => fetchFrom(other, host.address, 8083), 'docks hears');
+      await hears('container', () => fetchIn(other, `${name}1`, host.address, 8083), 'docks hears');
+      await host.docker(['rm', '--force', 'docks']);
+    }
+  });
+
+  test('follows the way out to another network and back', async () => {
+    for (const host of lab.hosts) {
+      await createNetwork(host, 'second', [
+        '--subnet',
+        '10.99.0.0/24',
+        '-o',
+        'weft.network=second',
+        '-o',
+        'weft.gateway=on',
+      ]);
+      await host.docker(['network', 'connect', 'second', 'web']);
+      const other = host === h1 ? h2 : h1;
+      await hears(other.name, () => fetchFrom(other, host.address, 8080), 'web hears');
+      await host.docker(['network', 'disconnect', name, 'web']);
+      await hears(other.name, () => fetchFrom(other, host.address, 8080), 'web hears');
+      await host.docker(['network', 'connect', name, 'web']);
+      await host.docker(['network', 'disconnect', 'second', 'web']);
+      await hears(other.name, () => fetchFrom(other, host.address, 8080), 'web hears');
+    }
+    for (const host of lab.hosts) await host.docker(['network', 'rm', 'second']);
+  });
+
+  test('is the way out, or is not, as Docker’s priorities say', async () => {
+    const second = ['--subnet', '10.99.0.0/24', '-o', 'weft.network=second', '-o', 'weft.gateway=on'];
+    await createNetwork(h3, 'second', second);
+    const wayOut = async () => (await h3.docker(['exec', 'web', 'ip', 'route', 'show', 'default'])).trim();
+    const before = await wayOut();
+    for (const [priority, moves] of [
+      ['-1', false],
+      ['10', true],
+    ] as const) {
+      await h3.docker(['network', 'connect', '--gw-priority', priority, 'second', 'web']);
+      expect((await wayOut()) !== before).toBe(moves);
+      await hears('h1', () => fetchFrom(h1, h3.address, 8080), 'web hears');
+      await h3.docker(['network', 'disconnect', 'second', 'web']);
+      expect(await wayOut()).toBe(before);
+    }
+    await h3.docker(['network', 'rm', 'second']);
+  });
+
+  test('leaves nothing behind', async () => {
+    for (const host of lab.hosts) {
+      await host.docker(['rm', '--force', 'web', `${name}1`]);
+      await host.docker(['network', 'rm', name]);
+    }
+    for (const host of lab.hosts) await leavesNoTrace(host);
+    expect(await storeKeys(lab)).toEqual([]);
+  });
+});
+
+test('a way out that is none is refused', async () => {
+  const both = ['--internal', '-o', 'weft.gateway=on'];
+  for (const host of lab.hosts) {
+    expect(await complaint(createNetwork(host, 'wrong', both))).toContain('--internal');
+  }
+});
