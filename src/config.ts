@@ -32,6 +32,7 @@ export interface Config {
   /** Where subnets come from that nobody asked for by name, and the prefix length of each. */
   readonly automaticSubnets: { readonly range: Prefix; readonly length: number };
   readonly vxlanPort: number;
+  readonly probePort: number;
   /** Time between two full passes that repair drift. */
   readonly resyncMs: number;
   readonly logLevel: LogLevel;
@@ -92,6 +93,7 @@ export function readConfig(env: Environment = process.env): Config {
     stateDir: read('WEFT_STATE_DIR'),
     automaticSubnets,
     vxlanPort: read('WEFT_VXLAN_PORT'),
+    probePort: read('WEFT_PROBE_PORT'),
     resyncMs: read('WEFT_RESYNC_SECONDS') * 1000,
     logLevel: read('WEFT_LOG_LEVEL'),
   };

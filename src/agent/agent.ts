@@ -6,15 +6,17 @@
  * the store say so while it is missing.
  */
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { explain, WeftError } from '../errors.ts';
-import type { Underlay } from '../fabric/fabric.ts';
+import type { Peer, Underlay } from '../fabric/fabric.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { releasePool } from '../ipam/pools.ts';
 import type { SubnetRange } from '../ipam/subnet.ts';
-import type { Kernel, MainRoute } from '../kernel/kernel.ts';
+import type { HostChange, Kernel, MainRoute } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { type Prefix, parsePrefix } from '../model/address.ts';
+import { tunnelName } from '../model/names.ts';
 import { keyedQueue } from '../model/queue.ts';
 import { systemClock } from '../store/clock.ts';
 import { keysBelow } from '../store/keys.ts';
@@ -29,9 +31,12 @@ import { hostIdIn } from './host-id.ts';
 import { publishHost } from './host-record.ts';
 import { openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
+import { neighbourhoodOf } from './neighbourhood.ts';
 import { networkUseCases } from './networks.ts';
 import { newsRouter } from './news.ts';
+import type { Passage } from './passage.ts';
 import { passesOver } from './passes.ts';
+import { Prober } from './prober.ts';
 import { Readiness } from './readiness.ts';
 import { Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
@@ -50,6 +55,7 @@ export interface AgentOptions {
   readonly stateDir: string;
   readonly automaticSubnets: SubnetRange;
   readonly vxlanPort: number;
+  readonly probePort: number;
   readonly resyncMs: number;
   readonly log: Log;
 }
@@ -57,13 +63,23 @@ export interface AgentOptions {
 export interface Agent {
   readonly network: NetworkCalls;
   readonly addresses: AddressCalls;
+  readonly status: () => Promise<AgentStatus>;
   /** Lets go of everything and leaves the kernel as it is. */
   close(): Promise<void>;
+}
+
+/** How this host stands with the others, for people. */
+export interface AgentStatus {
+  readonly host: string;
+  readonly uplink: Uplink | undefined;
+  readonly peers: readonly (Peer & { readonly name: string; readonly direct: Passage })[];
 }
 
 /** Calls that need the store wait for it this long; Docker must be answered well before its patience ends. */
 const readyTimeoutMs = 4_000;
 const establishRetryMs = 1_000;
+/** What is done by hand or by a DHCP client comes as several changes. */
+const upheavalMs = 100;
 
 export function startAgent(options: AgentOptions): Agent {
   const { kernel, log, hostName, resyncMs } = options;
@@ -78,13 +94,30 @@ export function startAgent(options: AgentOptions): Agent {
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
   const announcements = announcementsTo(store, keys);
-  const views = new Views(cluster, ledger, kernel, underlay);
-  const passes = passesOver(kernel, ledger, views);
+  const views = new Views(cluster, ledger, underlay);
+  const prober = new Prober({
+    hostId,
+    port: options.probePort,
+    ownAddress: () => underlay().address,
+    targets: () => neighbourhood.probeTargets(),
+    addressOf: (id) => cluster.host(id)?.address,
+    isSource: (address) => neighbourhood.isProbeSource(address),
+    openUdp: (at, receive) => kernel.openUdp(at, receive),
+    turned: () => reconciler.mark('host'),
+    clock: systemClock,
+    wallMs: Date.now,
+    randomNumber: () => randomBytes(8).toString('hex'),
+    log,
+  });
+  const passage = (id: string) => prober.passage(id);
+  const neighbourhood = neighbourhoodOf({ cluster, ledger, kernel, underlay, passage });
+  const passes = passesOver(kernel, ledger, views, neighbourhood.peers);
   const reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const readiness = new Readiness(() => established && mirror.connected);
 
   let uplink: Uplink | undefined;
+  let upheaval: NodeJS.Timeout | undefined;
   /** The cluster's state is known here, and this host known to the cluster. */
   let established = false;
 
@@ -169,7 +202,9 @@ export function startAgent(options: AgentOptions): Agent {
     try {
       await refresh();
       established = true;
+      await recallPassages();
       reconciler.open();
+      void prober.run(stopping.signal);
       readiness.check();
       log.info({ host: hostId, ...uplink }, 'this host takes part');
     } catch (error) {
@@ -179,14 +214,38 @@ export function startAgent(options: AgentOptions): Agent {
     }
   }
 
+  /** What weft's own routes show to have passed: a restart is no reason to send anything another way. */
+  async function recallPassages(): Promise<void> {
+    const hops = (await kernel.mainRoutes()).filter(({ own, link }) => own && link !== tunnelName);
+    const direct = new Set(hops.map(({ via }) => via));
+    for (const { id, address } of cluster.hosts()) if (direct.has(address)) prober.recall(id);
+  }
+
+  /** Links, addresses and routes of the host are the ground that everything stands on. */
+  function onHostChange(change: HostChange): void {
+    const isElsewhere = change.kind === 'link' && change.name !== uplink?.link;
+    if (isElsewhere || upheaval !== undefined || !established) return;
+    upheaval = setTimeout(() => {
+      upheaval = undefined;
+      refresh().then(
+        () => reconciler.mark('host'),
+        (error: unknown) => log.warn({ reason: explain(error) }, 'the uplink is gone, or not to be told'),
+      );
+    }, upheavalMs);
+  }
+
   async function refresh(): Promise<void> {
     const found = await findUplink(kernel, {
       endpoints: options.storeEndpoints,
+      ...(uplink !== undefined && { last: uplink.address }),
       ...(options.address !== undefined && { wished: options.address }),
     });
-    const moved = uplink !== undefined && (uplink.address !== found.address || uplink.mtu !== found.mtu);
+    const before = uplink;
     uplink = found;
-    if (moved) await markAll();
+    if (before !== undefined && !isDeepStrictEqual(before, found)) {
+      log.info({ before, ...found }, 'the uplink is another');
+      await markAll();
+    }
     if (mirror.connected) await publishHost({ store, keys, cluster }, hostName, underlay());
   }
 
@@ -210,15 +269,26 @@ export function startAgent(options: AgentOptions): Agent {
     }
   }
 
+  async function status(): Promise<AgentStatus> {
+    const peers = Array.from((await neighbourhood.peers()).values(), (peer) => {
+      return { ...peer, name: cluster.host(peer.id)?.name ?? peer.id, direct: prober.passage(peer.id) };
+    });
+    return { host: hostId, uplink, peers };
+  }
+
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
   const following = follow();
+  const unwatch = kernel.watch(onHostChange);
   const timer = setInterval(() => void resync(), resyncMs);
 
   return {
     network: { ...networkUseCases(host), ...endpointUseCases(host) },
     addresses: addressUseCases(host, ipam),
+    status,
     async close() {
       clearInterval(timer);
+      clearTimeout(upheaval);
+      unwatch();
       stopping.abort();
       reconciler.close();
       await following;

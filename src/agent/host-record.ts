@@ -13,10 +13,10 @@ import type { Cluster } from './cluster.ts';
 export async function publishHost(
   to: { readonly store: Store; readonly keys: Keys; readonly cluster: Cluster },
   hostName: string,
-  { hostId, address }: Underlay,
+  { hostId, address, mtu }: Underlay,
 ): Promise<void> {
   const known = to.cluster.host(hostId);
-  if (known?.name === hostName && known.address === address) return;
-  const value = records.host.render({ v: 1, id: hostId, name: hostName, address });
+  if (known?.name === hostName && known.address === address && known.mtu === mtu) return;
+  const value = records.host.render({ v: 1, id: hostId, name: hostName, address, mtu });
   await to.store.transact({ conditions: [], writes: [{ put: to.keys.host(hostId), value }] });
 }

@@ -60,7 +60,8 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
   }
 
   async function settleKernel(network: Pick<Network, 'vni'>): Promise<void> {
-    await Promise.all([reconciler.settle(scopeOf(network)), reconciler.settle(filterScope)]);
+    const scopes = new Set([scopeOf(network), 'host', filterScope]);
+    await Promise.all(Array.from(scopes, (scope) => reconciler.settle(scope)));
   }
 
   /** This host's own RequestPool for the subnet, which no other network uses yet. */
@@ -81,7 +82,7 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
 
   function refuseMisfits(options: NetworkOptions, pools: readonly NetworkPool[]): void {
     const fabric = fabrics.get(options.fabric ?? defaultFabric);
-    if (fabric !== undefined) refuseMtu(options.mtu, fabric, host.underlay());
+    if (fabric !== undefined) refuseMtu(options, fabric, host.underlay());
     for (const { cidr } of pools) {
       const subnet = parsePrefix(cidr);
       const inside = cluster.hosts().find(({ address }) => contains(subnet, parseAddress(address)));
@@ -101,8 +102,8 @@ export function scopeOf({ vni }: Pick<Network, 'vni'>): Scope {
   return vni === undefined ? 'host' : namespaceName(vni);
 }
 
-function refuseMtu(mtu: number | undefined, fabric: Fabric, underlay: Underlay): void {
-  const most = underlay.mtu - fabric.overhead(parseAddress(underlay.address).family);
+function refuseMtu({ mtu, encap }: NetworkOptions, fabric: Fabric, underlay: Underlay): void {
+  const most = underlay.mtu - fabric.overhead(parseAddress(underlay.address).family, encap);
   if (mtu === undefined || mtu <= most) return;
   throw new WeftError(
     'invalid',

@@ -9,6 +9,7 @@ import type { NamespaceState } from '../kernel/state.ts';
 import { hostEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import type { Ledger } from './ledger.ts';
+import type { Neighbourhood } from './neighbourhood.ts';
 import { scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 import { networkOf, type Views } from './views.ts';
@@ -18,28 +19,37 @@ export interface Passes {
   scopes(): Promise<readonly Scope[]>;
 }
 
-export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes {
+export function passesOver(
+  kernel: Kernel,
+  ledger: Ledger,
+  views: Views,
+  findPeers: Neighbourhood['peers'],
+): Passes {
   /** Each network once, however many Docker networks it is here. */
   function networks(): Network[] {
     return [...new Map(ledger.networks.all().map((network) => [network.key, networkOf(network)])).values()];
   }
 
   /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
-  async function desiredIn(members: readonly Network[], actual: NamespaceState): Promise<NamespaceState> {
+  async function desiredIn(scope: Scope, actual: NamespaceState): Promise<NamespaceState> {
     const links = new Set(actual.links.map(({ name }) => name));
-    const peers = await views.peers();
-    return merge(
-      members.map((network) => {
-        const view: NetworkView = views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
-        return fabrics.get(network.fabric)?.desired(view) ?? merge([]);
-      }),
-    );
+    const peers = await findPeers();
+    const viewOf = (network: Network): NetworkView =>
+      views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
+    const isHere = (network: Network) => scopeOf(network) === scope;
+    const seen = networks().filter((network) => scope === 'host' || isHere(network));
+    const parts = Array.from(fabrics.values()).flatMap((fabric) => {
+      const ofFabric = seen.filter((network) => network.fabric === fabric.name).map(viewOf);
+      const own = ofFabric.filter(({ network }) => isHere(network)).map((view) => fabric.desired(view));
+      return scope === 'host' ? [...own, fabric.shared(ofFabric)] : own;
+    });
+    return merge(parts);
   }
 
-  async function bringInLine(scope: Scope, members: readonly Network[]): Promise<number> {
+  async function bringInLine(scope: Scope): Promise<number> {
     const namespace = scope === 'host' ? kernel.host : await kernel.namespace(scope);
     const actual = await namespace.read();
-    const changes = diff(actual, await desiredIn(members, actual));
+    const changes = diff(actual, await desiredIn(scope, actual));
     if (changes.length > 0) await namespace.apply(changes);
     return changes.length;
   }
@@ -63,8 +73,8 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
   return {
     async pass(scope) {
       if (scope === filterScope) return await filter();
-      const members = networks().filter((network) => scopeOf(network) === scope);
-      if (scope === 'host' || members.length > 0) return await bringInLine(scope, members);
+      const isWanted = networks().some((network) => scopeOf(network) === scope);
+      if (scope === 'host' || isWanted) return await bringInLine(scope);
       await kernel.removeNamespace(scope);
       return 1;
     },

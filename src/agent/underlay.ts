@@ -12,23 +12,27 @@ const anywhere = '192.0.2.1';
 
 export interface Uplink {
   readonly address: string;
+  /** The link that has it. */
+  readonly link: string;
   readonly mtu: number;
 }
 
 /**
  * @param wished address from the settings
  * @param endpoints URLs of the store
+ * @param last what it was: kept while it is there and no route tells otherwise
  * @throws WeftError `internal` while the host has no usable address; to be asked again
  */
 export async function findUplink(
   kernel: Pick<Kernel, 'route' | 'addresses'>,
-  { wished, endpoints }: { readonly wished?: string; readonly endpoints: readonly string[] },
+  of: { readonly wished?: string; readonly endpoints: readonly string[]; readonly last?: string },
 ): Promise<Uplink> {
-  const own = await kernel.addresses();
-  const byAddress = (address: string) => own.find((candidate) => candidate.address === address);
+  const { wished, endpoints, last } = of;
+  const own = (await kernel.addresses()).map(({ address, link, linkMtu: mtu }) => ({ address, link, mtu }));
+  const byAddress = (address?: string) => own.find((candidate) => candidate.address === address);
   if (wished !== undefined) {
     const found = byAddress(wished);
-    if (found !== undefined) return { address: wished, mtu: found.linkMtu };
+    if (found !== undefined) return found;
     throw new WeftError(
       'internal',
       `no link of this host has the address ${wished} of WEFT_ADDRESS; correct it, or leave it out`,
@@ -37,10 +41,11 @@ export async function findUplink(
   const targets = [...(await Promise.all(endpoints.map(resolve))).flat(), anywhere];
   for (const path of await kernel.route(targets)) {
     if (path === undefined || path.link === 'lo') continue;
-    return { address: path.source, mtu: path.linkMtu };
+    const found = byAddress(path.source);
+    if (found !== undefined) return found;
   }
-  const [first] = own;
-  if (first !== undefined) return { address: first.address, mtu: first.linkMtu };
+  const first = last === undefined ? own[0] : byAddress(last);
+  if (first !== undefined) return first;
   throw new WeftError(
     'internal',
     'this host has no address by which others could reach it; set WEFT_ADDRESS',

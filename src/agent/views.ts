@@ -1,6 +1,5 @@
 /** Puts together what a fabric looks at: one network, as this host sees it. */
 import type { LocalEndpoint, NetworkView, Peer, Underlay } from '../fabric/fabric.ts';
-import type { Kernel } from '../kernel/kernel.ts';
 import type { Network } from '../model/records.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger, LedgerEndpoint, LedgerNetwork } from './ledger.ts';
@@ -8,27 +7,12 @@ import type { Ledger, LedgerEndpoint, LedgerNetwork } from './ledger.ts';
 export class Views {
   readonly #cluster: Cluster;
   readonly #ledger: Ledger;
-  readonly #kernel: Pick<Kernel, 'route'>;
   readonly #underlay: () => Underlay;
 
-  constructor(cluster: Cluster, ledger: Ledger, kernel: Pick<Kernel, 'route'>, underlay: () => Underlay) {
+  constructor(cluster: Cluster, ledger: Ledger, underlay: () => Underlay) {
     this.#cluster = cluster;
     this.#ledger = ledger;
-    this.#kernel = kernel;
     this.#underlay = underlay;
-  }
-
-  /** All other hosts, with the kernel's way to each of them now. */
-  async peers(): Promise<ReadonlyMap<string, Peer>> {
-    const { hostId } = this.#underlay();
-    const hosts = this.#cluster.hosts().filter(({ id }) => id !== hostId);
-    const paths = await this.#kernel.route(hosts.map(({ address }) => address));
-    return new Map(
-      hosts.map(({ id, address }, index) => {
-        const path = paths[index];
-        return [id, { id, address, ...(path === undefined ? {} : { path }) }];
-      }),
-    );
   }
 
   /** @param isAttached whether the endpoint has its link, or is getting it */
@@ -62,7 +46,7 @@ export class Views {
 
 /** The ledger's own copy: networks stay known while the store is away. */
 export function networkOf(network: LedgerNetwork): Network {
-  const { key, fabric, vni, mtu, internal, pools } = network;
+  const { key, fabric, vni, mtu, encap, internal, pools } = network;
   return {
     v: 1,
     key,
@@ -71,10 +55,11 @@ export function networkOf(network: LedgerNetwork): Network {
     pools,
     ...(vni === undefined ? {} : { vni }),
     ...(mtu === undefined ? {} : { mtu }),
+    ...(encap === undefined ? {} : { encap }),
   };
 }
 
 export function localEndpoint(endpoint: LedgerEndpoint, network: string, host: string): LocalEndpoint {
-  const { id, mac, addresses, slot } = endpoint;
-  return { v: 1, id, network, host, mac, addresses, slot };
+  const { id, mac, addresses, slot, mtu } = endpoint;
+  return { v: 1, id, network, host, mac, addresses, slot, ...(mtu === undefined ? {} : { mtu }) };
 }

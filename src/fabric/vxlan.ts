@@ -8,9 +8,17 @@
  * stays mute: the VTEP behind the MAC (the device's own table), the port behind the MAC (the bridge's table), and
  * the neighbour on the bridge (net/bridge/br_arp_nd_proxy.c).
  */
-import { emptyState, type FdbEntry, type NamespaceState, type Neighbour } from '../kernel/state.ts';
+import {
+  emptyState,
+  type FdbEntry,
+  type NamespaceState,
+  type Neighbour,
+  type Route,
+} from '../kernel/state.ts';
+import { parseAddress, singleLength } from '../model/address.ts';
 import { bridgeMac, containerEnd, hostEnd, portMacOf } from '../model/names.ts';
 import { containerMtu, type Fabric, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
+import { vxlanOverhead } from './tunnel.ts';
 
 const bridge = 'br0';
 /** Born by the host's socket, so no link of the host may have this name. */
@@ -19,8 +27,7 @@ const device = 'weft-vx';
 export const vxlan: Fabric = {
   name: 'vxlan',
   isolated: true,
-  /** Outer IP header, UDP 8, VXLAN 8, inner Ethernet 14. */
-  overhead: (underlay) => (underlay === 4 ? 20 : 40) + 30,
+  overhead: vxlanOverhead,
   addressLength: (_family, poolLength) => poolLength,
   desired: (view) =>
     merge([
@@ -28,18 +35,20 @@ export const vxlan: Fabric = {
       remoteEntries(view),
       ...view.local.map((endpoint) => endpointState(view, endpoint)),
     ]),
+  shared: narrowHosts,
   endpoint: endpointState,
   sandbox: () => ({ routes: [] }),
 };
 
 /**
- * Bridge and device carry the uplink's MTU, not the containers': a container that sends too much is told so
- * by the kernel (fragmentation needed) only if the packet gets as far as the encapsulation.
+ * Of bridge and device. A container that sends too much is told so by the kernel (fragmentation needed) only
+ * if the packet gets as far as the encapsulation, which knows what fits; and what fits may change.
  */
+const mtu = 65_535;
+
 function segment({ network, underlay }: NetworkView): NamespaceState {
   const { vni } = network;
   if (vni === undefined) return emptyState;
-  const mtu = Math.max(underlay.mtu, containerMtu(vxlan, network, underlay));
   return {
     ...emptyState,
     links: [
@@ -55,9 +64,25 @@ function segment({ network, underlay }: NetworkView): NamespaceState {
         local: underlay.address,
         port: underlay.vxlanPort,
         suppressNeighbours: true,
+        looseSource: false,
       },
     ],
   };
+}
+
+/**
+ * A host on the same link whose uplink takes less than this one's: without a route that says so, what is too
+ * large for it would be lost in between without a word. Behind a router, that one says so.
+ */
+function narrowHosts([view]: readonly NetworkView[]): NamespaceState {
+  if (view === undefined) return emptyState;
+  const { peers, underlay } = view;
+  const routes = Array.from(peers.values()).flatMap(({ address, path, mtu }): Route[] => {
+    if (path?.link !== underlay.link || path.via !== undefined || mtu >= underlay.mtu) return [];
+    const destination = `${address}/${singleLength(parseAddress(address).family)}`;
+    return [{ destination, type: 'unicast', link: underlay.link, source: underlay.address, mtu }];
+  });
+  return { ...emptyState, routes };
 }
 
 function remoteEntries({ remote, peers }: NetworkView): NamespaceState {
@@ -73,7 +98,7 @@ function remoteEntries({ remote, peers }: NetworkView): NamespaceState {
 }
 
 function endpointState({ network, underlay }: NetworkView, endpoint: LocalEndpoint): NamespaceState {
-  const mtu = containerMtu(vxlan, network, underlay);
+  const mtu = endpoint.mtu ?? containerMtu(vxlan, network, underlay);
   return {
     ...emptyState,
     links: [

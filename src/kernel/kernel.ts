@@ -21,8 +21,10 @@ import {
 } from './routing.ts';
 import { currentNamespace, inNamespace, openRouteSocket } from './syscalls.ts';
 import { enableForwarding, makeSysctlsWritable } from './sysctl.ts';
+import { openUdp, type UdpPlace, type UdpSocket } from './udp.ts';
+import { type HostChange, watchChanges, watchedGroups } from './watch.ts';
 
-export type { HostAddress, MainRoute, Namespace, PathTo };
+export type { HostAddress, HostChange, MainRoute, Namespace, PathTo, UdpPlace, UdpSocket };
 
 /** Whether anything had to be changed: what a repair pass counts as drift. */
 export interface Settled {
@@ -47,6 +49,11 @@ export interface Kernel {
   mainRoutes(): Promise<readonly MainRoute[]>;
   /** Of global scope, of links that are not weft's; loopback's last. */
   addresses(): Promise<readonly HostAddress[]>;
+
+  /** Calls back, soon, for what others change in the host's namespace; answers what ends that. */
+  watch(changed: (change: HostChange) => void): () => void;
+  /** A socket of the host's namespace, of any address; @throws WeftError `kernel` when the port is taken */
+  openUdp(at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void): UdpSocket;
 
   readNftTable(): Promise<InstalledNftTable | undefined>;
   /** Makes weft's table this, in one transaction, and touches nothing when it already is. */
@@ -148,6 +155,17 @@ class LinuxKernel implements Kernel {
     return hostAddresses(this.#hostSockets, this.#families);
   }
 
+  watch(changed: (change: HostChange) => void): () => void {
+    return watchChanges(
+      inNamespace(this.#hostFd, () => openRouteSocket(watchedGroups)),
+      changed,
+    );
+  }
+
+  openUdp(at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void): UdpSocket {
+    return openUdp(this.#hostFd, at, receive);
+  }
+
   readNftTable(): Promise<InstalledNftTable | undefined> {
     return readNftTable(this.#hostNamespace);
   }
@@ -205,5 +223,5 @@ const mark = { protocol, metric: protocol };
 const anyones = { protocol: 0, metric: 0 };
 
 function socketsIn(namespaceFd: number, count: number): SocketPool {
-  return new SocketPool(() => inNamespace(namespaceFd, openRouteSocket), count);
+  return new SocketPool(() => inNamespace(namespaceFd, () => openRouteSocket()), count);
 }

@@ -16,8 +16,14 @@ const Host = Type.Object({
   name: text,
   /** Underlay address at which the other hosts reach it: next hop and VTEP. */
   address: text,
+  /** Bytes that fit through its uplink. Absent: written by a weft that did not tell. */
+  mtu: Type.Optional(Type.Integer({ minimum: 68 })),
 });
 export type Host = Static<typeof Host>;
+
+/** Whether a fabric that can do without encapsulates between hosts. */
+export const Encap = Type.Union([Type.Literal('auto'), Type.Literal('never'), Type.Literal('always')]);
+export type Encap = Static<typeof Encap>;
 
 /** `networks/<key>`: what all hosts of a network agree on. */
 const Network = Type.Object({
@@ -28,6 +34,8 @@ const Network = Type.Object({
   vni: Type.Optional(Type.Integer({ minimum: 1, maximum: 0xffffff })),
   /** Bytes, as the user asked; absent: each host follows its uplink. */
   mtu: Type.Optional(Type.Integer({ minimum: 68, maximum: 65535 })),
+  /** Whether packets between hosts are encapsulated, for a fabric that can do without; absent: auto. */
+  encap: Type.Optional(Encap),
   internal: Type.Boolean(),
   /** CIDRs, in Docker's order. */
   pools: Type.Array(text),

@@ -3,7 +3,17 @@
  * cannot be changed, what goes with a link), and it refuses nonsense. Passes the same suite as the real one.
  */
 import { WeftError } from '../../src/errors.ts';
-import type { HostAddress, Kernel, MainRoute, Namespace, PathTo, Settled } from '../../src/kernel/kernel.ts';
+import type {
+  HostAddress,
+  HostChange,
+  Kernel,
+  MainRoute,
+  Namespace,
+  PathTo,
+  Settled,
+  UdpPlace,
+  UdpSocket,
+} from '../../src/kernel/kernel.ts';
 import { asInstalled, type InstalledNftTable, type NftTable, renderNftUpdate } from '../../src/kernel/nft.ts';
 import type { Change, Route } from '../../src/kernel/state.ts';
 import {
@@ -40,6 +50,8 @@ export class FakeKernel implements Kernel {
   readonly #own = new Map<string, FakeNamespace>();
   readonly #failures: Failable[] = [];
   readonly #forwarding = new Set<Family>();
+  readonly #watchers = new Set<(change: HostChange) => void>();
+  readonly #udp = new Map<string, (bytes: Buffer, from: UdpPlace) => void>();
   #nft: InstalledNftTable | undefined;
   #forwardAccepted = false;
 
@@ -129,7 +141,9 @@ export class FakeKernel implements Kernel {
     );
     const own = this.host
       .routes()
-      .flatMap(({ destination, link }) => (link === undefined ? [] : [{ destination, link, own: true }]));
+      .flatMap(({ destination, link, via }) =>
+        link === undefined ? [] : [{ destination, link, own: true, ...(via === undefined ? {} : { via }) }],
+      );
     return [...connected, ...own];
   }
 
@@ -137,6 +151,30 @@ export class FakeKernel implements Kernel {
     return this.#uplinks.flatMap(({ name, mtu, addresses }) =>
       addresses.map((own) => ({ address: own.replace(/\/.*/, ''), link: name, linkMtu: mtu })),
     );
+  }
+
+  /** Something of the host has changed, by another than weft. */
+  announce(change: HostChange): void {
+    for (const changed of this.#watchers) changed(change);
+  }
+
+  watch(changed: (change: HostChange) => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
+  }
+
+  openUdp(at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void): UdpSocket {
+    const key = `${at.address} ${at.port}`;
+    if (this.#udp.has(key))
+      throw new WeftError('kernel', `could not open UDP port ${at.port}: bind: EADDRINUSE`);
+    this.#udp.set(key, receive);
+    return {
+      send: (bytes, to) => {
+        const listener = this.#udp.get(`${to.address} ${to.port}`);
+        queueMicrotask(() => listener?.(bytes, at));
+      },
+      close: () => void this.#udp.delete(key),
+    };
   }
 
   async readNftTable(): Promise<InstalledNftTable | undefined> {

@@ -171,9 +171,11 @@ export function finishLink(actual: KernelLink, desired: Link, masterIndex: numbe
 
 function familyAttributes(actual: KernelLink, desired: Link): Attribute[] {
   const attributes: Attribute[] = [];
-  const strict = desired.kind === 'veth' && desired.strictSource;
-  if (desired.kind === 'veth' && (actual.reversePathFilter === 1) !== strict) {
-    const filter: Attribute = [IPV4_DEVCONF_RP_FILTER, u32(strict ? 1 : 0)];
+  const wanted = sourceFilterOf(desired);
+  // Left as it is unless it does the one thing that is wanted of it, or that is not.
+  const ofInterest = desired.kind === 'vxlan' ? 2 : 1;
+  if (wanted !== undefined && (actual.reversePathFilter === ofInterest) !== (wanted === ofInterest)) {
+    const filter: Attribute = [IPV4_DEVCONF_RP_FILTER, u32(wanted)];
     attributes.push([addressFamily[4], [[IFLA_INET_CONF, [filter]]]]);
   }
   const generation = actual.addressGeneration;
@@ -182,6 +184,18 @@ function familyAttributes(actual: KernelLink, desired: Link): Attribute[] {
     attributes.push([addressFamily[6], [none]]);
   }
   return attributes;
+}
+
+/** rp_filter: 0 off, 1 strict, 2 loose; undefined where it does not matter. */
+function sourceFilterOf(link: Link): 0 | 1 | 2 | undefined {
+  switch (link.kind) {
+    case 'veth':
+      return link.strictSource ? 1 : 0;
+    case 'vxlan':
+      return link.looseSource ? 2 : 0;
+    case 'bridge':
+      return undefined;
+  }
 }
 
 /** Loopback is born down. */

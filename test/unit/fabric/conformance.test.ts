@@ -39,8 +39,10 @@ describe.each([...fabrics.values()])('fabric $name', (fabric) => {
 
   test('follows the uplink, and the user who asks for less', () => {
     const { network, underlay } = view();
-    expect(containerMtu(fabric, network, underlay)).toBe(1500 - fabric.overhead(4));
-    expect(containerMtu(fabric, network, { ...underlay, mtu: 9000 })).toBe(9000 - fabric.overhead(4));
+    expect(containerMtu(fabric, network, underlay)).toBe(1500 - fabric.overhead(4, undefined));
+    expect(containerMtu(fabric, network, { ...underlay, mtu: 9000 })).toBe(
+      9000 - fabric.overhead(4, undefined),
+    );
     expect(containerMtu(fabric, { ...network, mtu: 1400 }, underlay)).toBe(1400);
   });
 

@@ -42,13 +42,13 @@ export function endpoint(host: string, address: string): Endpoint {
 export const local: LocalEndpoint = { ...endpoint('h1', '10.77.0.2'), slot: 1 };
 
 export function peer(id: string, address: string): Peer {
-  return { id, address, path: { link: 'eth0' } };
+  return { id, address, mtu: 1500, path: { link: 'eth0' }, direct: { passes: true } };
 }
 
 export function view(changes: Partial<NetworkView> = {}): NetworkView {
   return {
     network,
-    underlay: { hostId: 'h1', address: '10.9.0.1', mtu: 1500, vxlanPort: 4789 },
+    underlay: { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 },
     peers: new Map([peer('h2', '10.9.0.2'), peer('h3', '10.9.0.3')].map((known) => [known.id, known])),
     blocks: [block('h1', '10.77.0.0/26'), block('h2', '10.77.0.64/26'), block('h3', '10.77.0.128/26')],
     remote: [endpoint('h2', '10.77.0.66'), endpoint('h3', '10.77.0.130')],
