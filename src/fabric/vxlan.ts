@@ -71,16 +71,19 @@ function segment({ network, underlay }: NetworkView): NamespaceState {
 }
 
 /**
- * A host on the same link whose uplink takes less than this one's: without a route that says so, what is too
- * large for it would be lost in between without a word. Behind a router, that one says so.
+ * Hosts whose uplink takes less than this one's. Without a route that says so, what is too large for one would
+ * be lost without a word: on the way, when it is on the link; or, put together again from what a router cut up,
+ * at the link of a container there, which has the MTU of that uplink.
  */
 function narrowHosts([view]: readonly NetworkView[]): NamespaceState {
   if (view === undefined) return emptyState;
   const { peers, underlay } = view;
+  const { link, address: source } = underlay;
   const routes = Array.from(peers.values()).flatMap(({ address, path, mtu }): Route[] => {
-    if (path?.link !== underlay.link || path.via !== undefined || mtu >= underlay.mtu) return [];
+    if (path?.link !== link || mtu >= underlay.mtu) return [];
     const destination = `${address}/${singleLength(parseAddress(address).family)}`;
-    return [{ destination, type: 'unicast', link: underlay.link, source: underlay.address, mtu }];
+    const via = path.via === undefined ? {} : { via: path.via };
+    return [{ destination, type: 'unicast', link, ...via, source, mtu }];
   });
   return { ...emptyState, routes };
 }

@@ -11,6 +11,9 @@ export interface ClusterSpec {
   readonly name: string;
   readonly hosts: readonly HostSpec[];
   readonly members?: 1 | 3;
+  readonly segments?: 1 | 2;
+  /** Of the underlay. */
+  readonly mtu?: number;
   /** Of the plugin, beside where the store is. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -18,10 +21,8 @@ export interface ClusterSpec {
 /** Brings up hosts with the plugin installed and enabled; the caller takes the lab down. */
 export async function clusterUp(spec: ClusterSpec, options: { readonly keep?: boolean } = {}): Promise<Lab> {
   const folder = await buildPlugin();
-  const lab = await Lab.up(
-    { name: spec.name, hosts: spec.hosts, etcd: { members: spec.members ?? 1 } },
-    options,
-  );
+  const { name, hosts, members = 1, segments = 1, mtu = 1500 } = spec;
+  const lab = await Lab.up({ name, hosts, etcd: { members }, segments, mtu }, options);
   try {
     await Promise.all(
       lab.hosts.map((host) =>

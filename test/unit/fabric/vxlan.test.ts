@@ -25,7 +25,7 @@ test('carries itself whatever there is and gives containers what is left of the 
   expect(vxlan.overhead(6, undefined)).toBe(70);
 });
 
-test('tells the kernel of hosts on the link whose uplink is narrower', () => {
+test('tells the kernel of hosts whose uplink is narrower', () => {
   const peers = new Map(
     [
       { ...peer('h2', '10.9.0.2'), mtu: 1400 },
@@ -35,6 +35,10 @@ test('tells the kernel of hosts on the link whose uplink is narrower', () => {
   );
   expect(vxlan.shared([view({ peers })]).routes).toEqual([
     { destination: '10.9.0.2/32', type: 'unicast', link: 'eth0', source: '10.9.0.1', mtu: 1400 },
+    {
+      ...{ destination: '10.8.0.4/32', type: 'unicast', link: 'eth0', via: '10.9.0.254' },
+      ...{ source: '10.9.0.1', mtu: 1400 },
+    },
   ]);
   expect(vxlan.shared([])).toEqual(emptyState);
 });
