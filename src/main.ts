@@ -13,6 +13,12 @@ const stopping = new AbortController();
 const started = Promise.withResolvers<Agent>();
 const log = createLog();
 
+// The calls tell of it, and the log.
+started.promise.catch(() => undefined);
+// A defect in one call must not end the process: Docker gives up on a plugin that dies again and again.
+process.on('unhandledRejection', (reason) => log.error({ reason: explain(reason) }, 'a defect of weft'));
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
+
 const server = await startServer({
   sockets: readSockets(),
   ...deferredCalls(started.promise),
@@ -30,10 +36,6 @@ try {
   log.error({ reason: explain(error) }, 'weft cannot work until this is put right');
   started.reject(error);
 }
-started.promise.catch(() => undefined);
-
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void stop());
-
 /** The kernel stays as it is: containers keep their traffic. */
 async function stop(): Promise<void> {
   log.info('weft stops; traffic goes on');

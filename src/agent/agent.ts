@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { explain, WeftError } from '../errors.ts';
-import type { Peer, Underlay } from '../fabric/fabric.ts';
+import type { Underlay } from '../fabric/fabric.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { releasePool } from '../ipam/pools.ts';
@@ -16,7 +16,6 @@ import type { SubnetRange } from '../ipam/subnet.ts';
 import type { HostChange, Kernel, MainRoute } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { type Prefix, parsePrefix } from '../model/address.ts';
-import { tunnelName } from '../model/names.ts';
 import { keyedQueue } from '../model/queue.ts';
 import { systemClock } from '../store/clock.ts';
 import { keysBelow } from '../store/keys.ts';
@@ -28,20 +27,19 @@ import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { hostIdIn } from './host-id.ts';
-import { publishHost } from './host-record.ts';
+import { keepAlive, publishHost } from './host-record.ts';
 import { openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
-import { neighbourhoodOf } from './neighbourhood.ts';
+import { neighbourhoodOf, type Standing } from './neighbourhood.ts';
 import { networkUseCases } from './networks.ts';
 import { newsRouter } from './news.ts';
-import type { Passage } from './passage.ts';
 import { passesOver } from './passes.ts';
-import { Prober } from './prober.ts';
 import { Readiness } from './readiness.ts';
 import { Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
 import type { ThisHost } from './this-host.ts';
 import { findUplink, type Uplink } from './underlay.ts';
+import { afterUpheavals } from './upheaval.ts';
 import { Views } from './views.ts';
 
 export interface AgentOptions {
@@ -72,14 +70,12 @@ export interface Agent {
 export interface AgentStatus {
   readonly host: string;
   readonly uplink: Uplink | undefined;
-  readonly peers: readonly (Peer & { readonly name: string; readonly direct: Passage })[];
+  readonly peers: readonly Standing[];
 }
 
 /** Calls that need the store wait for it this long; Docker must be answered well before its patience ends. */
 const readyTimeoutMs = 4_000;
 const establishRetryMs = 1_000;
-/** What is done by hand or by a DHCP client comes as several changes. */
-const upheavalMs = 100;
 
 export function startAgent(options: AgentOptions): Agent {
   const { kernel, log, hostName, resyncMs } = options;
@@ -95,29 +91,17 @@ export function startAgent(options: AgentOptions): Agent {
   const membership = new Membership(store, keys, hostId);
   const announcements = announcementsTo(store, keys);
   const views = new Views(cluster, ledger, underlay);
-  const prober = new Prober({
-    hostId,
-    port: options.probePort,
-    ownAddress: () => underlay().address,
-    targets: () => neighbourhood.probeTargets(),
-    addressOf: (id) => cluster.host(id)?.address,
-    isSource: (address) => neighbourhood.isProbeSource(address),
-    openUdp: (at, receive) => kernel.openUdp(at, receive),
+  const neighbourhood = neighbourhoodOf({
+    ...{ hostId, cluster, ledger, kernel, underlay, log },
+    probePort: options.probePort,
     turned: () => reconciler.mark('host'),
-    clock: systemClock,
-    wallMs: Date.now,
-    randomNumber: () => randomBytes(8).toString('hex'),
-    log,
   });
-  const passage = (id: string) => prober.passage(id);
-  const neighbourhood = neighbourhoodOf({ cluster, ledger, kernel, underlay, passage });
   const passes = passesOver(kernel, ledger, views, neighbourhood.peers);
-  const reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
+  const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const readiness = new Readiness(() => established && mirror.connected);
 
   let uplink: Uplink | undefined;
-  let upheaval: NodeJS.Timeout | undefined;
   /** The cluster's state is known here, and this host known to the cluster. */
   let established = false;
 
@@ -173,13 +157,9 @@ export function startAgent(options: AgentOptions): Agent {
 
   function onNews(changed: readonly string[]): void {
     const scopes = scopesOf(changed);
-    if (scopes === 'all') void markAll();
+    if (scopes === 'all') reconciler.markAll();
     else for (const scope of scopes) reconciler.mark(scope);
     readiness.check();
-  }
-
-  async function markAll(): Promise<void> {
-    for (const scope of await passes.scopes()) reconciler.mark(scope);
   }
 
   async function follow(): Promise<void> {
@@ -191,7 +171,9 @@ export function startAgent(options: AgentOptions): Agent {
           'the store is away; traffic and running containers are not affected',
         );
       }
+      const wasAway = !mirror.connected;
       mirror.apply(notice);
+      if (established && wasAway && mirror.connected) void resync();
       if (notice.type === 'snapshot') void establish();
     }
   }
@@ -202,9 +184,9 @@ export function startAgent(options: AgentOptions): Agent {
     try {
       await refresh();
       established = true;
-      await recallPassages();
+      await neighbourhood.recall();
       reconciler.open();
-      void prober.run(stopping.signal);
+      void neighbourhood.probe(stopping.signal);
       readiness.check();
       log.info({ host: hostId, ...uplink }, 'this host takes part');
     } catch (error) {
@@ -214,24 +196,15 @@ export function startAgent(options: AgentOptions): Agent {
     }
   }
 
-  /** What weft's own routes show to have passed: a restart is no reason to send anything another way. */
-  async function recallPassages(): Promise<void> {
-    const hops = (await kernel.mainRoutes()).filter(({ own, link }) => own && link !== tunnelName);
-    const direct = new Set(hops.map(({ via }) => via));
-    for (const { id, address } of cluster.hosts()) if (direct.has(address)) prober.recall(id);
-  }
-
-  /** Links, addresses and routes of the host are the ground that everything stands on. */
-  function onHostChange(change: HostChange): void {
-    const isElsewhere = change.kind === 'link' && change.name !== uplink?.link;
-    if (isElsewhere || upheaval !== undefined || !established) return;
-    upheaval = setTimeout(() => {
-      upheaval = undefined;
-      refresh().then(
-        () => reconciler.mark('host'),
-        (error: unknown) => log.warn({ reason: explain(error) }, 'the uplink is gone, or not to be told'),
-      );
-    }, upheavalMs);
+  /** Something of this host's network has changed that may bear on the way to the others. */
+  async function resettle(): Promise<void> {
+    if (!established) return;
+    try {
+      await refresh();
+      reconciler.mark('host');
+    } catch (error) {
+      log.warn({ reason: explain(error) }, 'cannot follow the uplink now; trying again later');
+    }
   }
 
   async function refresh(): Promise<void> {
@@ -244,7 +217,7 @@ export function startAgent(options: AgentOptions): Agent {
     uplink = found;
     if (before !== undefined && !isDeepStrictEqual(before, found)) {
       log.info({ before, ...found }, 'the uplink is another');
-      await markAll();
+      reconciler.markAll();
     }
     if (mirror.connected) await publishHost({ store, keys, cluster }, hostName, underlay());
   }
@@ -269,26 +242,27 @@ export function startAgent(options: AgentOptions): Agent {
     }
   }
 
-  async function status(): Promise<AgentStatus> {
-    const peers = Array.from((await neighbourhood.peers()).values(), (peer) => {
-      return { ...peer, name: cluster.host(peer.id)?.name ?? peer.id, direct: prober.passage(peer.id) };
-    });
-    return { host: hostId, uplink, peers };
-  }
-
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
-  const following = follow();
-  const unwatch = kernel.watch(onHostChange);
+  const following = Promise.all([
+    follow(),
+    keepAlive(
+      { store, keys },
+      hostId,
+      (error) => log.debug({ reason: explain(error) }, 'not announced yet'),
+      stopping.signal,
+    ),
+  ]);
+  const bearsOnUplink = (change: HostChange) => change.kind !== 'link' || change.name === uplink?.link;
+  const endUpheavals = afterUpheavals(kernel, bearsOnUplink, () => void resettle());
   const timer = setInterval(() => void resync(), resyncMs);
 
   return {
     network: { ...networkUseCases(host), ...endpointUseCases(host) },
     addresses: addressUseCases(host, ipam),
-    status,
+    status: async () => ({ host: hostId, uplink, peers: await neighbourhood.standing() }),
     async close() {
       clearInterval(timer);
-      clearTimeout(upheaval);
-      unwatch();
+      endUpheavals();
       stopping.abort();
       reconciler.close();
       await following;

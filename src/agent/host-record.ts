@@ -1,7 +1,8 @@
-/** Tells the cluster where this host is, and keeps that true when its address changes. */
+/** Tells the cluster where this host is, and that it is alive. */
 import type { Underlay } from '../fabric/fabric.ts';
 import { records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
+import { Presence } from '../store/presence.ts';
 import type { Store } from '../store/store.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -19,4 +20,28 @@ export async function publishHost(
   if (known?.name === hostName && known.address === address && known.mtu === mtu) return;
   const value = records.host.render({ v: 1, id: hostId, name: hostName, address, mtu });
   await to.store.transact({ conditions: [], writes: [{ put: to.keys.host(hostId), value }] });
+}
+
+/** How long a host that is not heard of still counts as alive; nothing of its is taken away when it does not. */
+const aliveTtlSeconds = 45;
+
+/** Keeps `alive/<host>` up until the signal aborts; then it runs out by itself. */
+export async function keepAlive(
+  to: { readonly store: Store; readonly keys: Keys },
+  hostId: string,
+  onFailure: (error: unknown) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const presence = new Presence(to.store, {
+    ttlSeconds: aliveTtlSeconds,
+    announce: async (lease) => {
+      const outcome = await to.store.transact({
+        conditions: [],
+        writes: [{ put: to.keys.alive(hostId), value: hostId, lease }],
+      });
+      if (outcome.outcome === 'unknown') throw outcome.cause;
+    },
+    onFailure,
+  });
+  await presence.run(signal);
 }

@@ -1,32 +1,61 @@
 /** The other hosts, how the kernel would send to each of them now, and what is held of the way there. */
+import { randomBytes } from 'node:crypto';
 import type { Peer, Underlay } from '../fabric/fabric.ts';
 import { probeSource } from '../fabric/reach.ts';
 import { holdersOf } from '../fabric/routed.ts';
 import type { Kernel, MainRoute } from '../kernel/kernel.ts';
+import type { Log } from '../log.ts';
 import { contains, parseAddress, parsePrefix } from '../model/address.ts';
+import { tunnelName } from '../model/names.ts';
 import type { Host } from '../model/records.ts';
+import { systemClock } from '../store/clock.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
 import type { Passage } from './passage.ts';
-import type { ProbeTarget } from './prober.ts';
+import { Prober, type ProbeTarget } from './prober.ts';
+
+/** For people: how packets get to a host where the network leaves it to weft, why, and since when. */
+export interface Standing extends Peer {
+  readonly name: string;
+  readonly direct: Passage;
+}
 
 export interface Neighbourhood {
   /** By id. */
   peers(): Promise<ReadonlyMap<string, Peer>>;
-  /** The hosts with which this one shares a network whose packets may go either way. */
-  probeTargets(): Promise<ProbeTarget[]>;
-  /** Whether that is where probes of a network on this host come from. */
-  isProbeSource(address: string): boolean;
+  standing(): Promise<Standing[]>;
+  /** Takes weft's own routes for what an earlier one found out: a restart sends nothing another way. */
+  recall(): Promise<void>;
+  /** Finds out, until the signal aborts. */
+  probe(signal: AbortSignal): Promise<void>;
 }
 
 export function neighbourhoodOf(of: {
+  readonly hostId: string;
   readonly cluster: Cluster;
   readonly ledger: Ledger;
-  readonly kernel: Pick<Kernel, 'route' | 'mainRoutes'>;
+  readonly kernel: Pick<Kernel, 'route' | 'mainRoutes' | 'openUdp'>;
   readonly underlay: () => Underlay;
-  readonly passage: (hostId: string) => Passage;
+  readonly probePort: number;
+  /** The way to a host is to be another from now on. */
+  readonly turned: () => void;
+  readonly log: Log;
 }): Neighbourhood {
-  const { cluster, ledger, kernel, underlay, passage } = of;
+  const { hostId, cluster, ledger, kernel, underlay, probePort, turned, log } = of;
+  const prober = new Prober({
+    hostId,
+    port: probePort,
+    ownAddress: () => underlay().address,
+    targets: probeTargets,
+    addressOf: (id) => cluster.host(id)?.address,
+    isSource: (address) => probedPools().some(({ source }) => source === address),
+    openUdp: (at, receive) => kernel.openUdp(at, receive),
+    turned,
+    clock: systemClock,
+    wallMs: Date.now,
+    randomNumber: () => randomBytes(8).toString('hex'),
+    log,
+  });
 
   async function pathsTo(hosts: readonly Host[]): Promise<readonly Peer['path'][]> {
     const paths = await kernel.route(hosts.map(({ address }) => address));
@@ -55,46 +84,47 @@ export function neighbourhoodOf(of: {
       });
   }
 
-  async function peers(): Promise<ReadonlyMap<string, Peer>> {
-    const { hostId, mtu: ownMtu } = underlay();
+  async function standing(): Promise<Standing[]> {
+    const { mtu: ownMtu } = underlay();
     const hosts = cluster.hosts().filter(({ id }) => id !== hostId);
     const paths = await pathsTo(hosts);
-    return new Map(
-      hosts.map(({ id, address, mtu = ownMtu }, index) => {
-        const path = paths[index];
-        const direct = passage(id);
-        return [id, { id, address, mtu, direct, ...(path === undefined ? {} : { path }) }];
-      }),
-    );
+    return hosts.map(({ id, name, address, mtu = ownMtu }, index) => {
+      const path = paths[index];
+      return { id, name, address, mtu, direct: prober.passage(id), ...(path === undefined ? {} : { path }) };
+    });
+  }
+
+  /** The hosts with which this one shares a network whose packets may go either way. */
+  async function probeTargets(): Promise<ProbeTarget[]> {
+    const sources = new Map<string, string>();
+    for (const { pool, source } of probedPools().reverse()) {
+      for (const host of cluster.blocks(pool).flatMap(holdersOf)) sources.set(host, source);
+    }
+    return (await standing()).flatMap(({ id, name, address, path }): ProbeTarget[] => {
+      const source = sources.get(id);
+      if (source === undefined) return [];
+      const obstacle = obstacleOn(path);
+      return [{ id, name, address, probe: obstacle === undefined ? { source } : { impossible: obstacle } }];
+    });
   }
 
   return {
-    peers,
+    standing,
+    peers: async () => new Map((await standing()).map((peer) => [peer.id, peer])),
+    probe: (signal) => prober.run(signal),
 
-    async probeTargets() {
-      const sources = new Map<string, string>();
-      for (const { pool, source } of probedPools().reverse()) {
-        for (const host of cluster.blocks(pool).flatMap(holdersOf)) sources.set(host, source);
-      }
-      const known = await peers();
-      return Array.from(sources).flatMap(([id, source]): ProbeTarget[] => {
-        const peer = known.get(id);
-        const host = cluster.host(id);
-        if (peer === undefined || host === undefined) return [];
-        const { path } = peer;
-        const obstacle =
-          path === undefined
-            ? 'there is no route to it'
-            : path.via === undefined
-              ? undefined
-              : `it is behind the router ${path.via}`;
-        const probe = obstacle === undefined ? { source } : { impossible: obstacle };
-        return [{ id, name: host.name, address: host.address, probe }];
-      });
+    async recall() {
+      const hops = (await kernel.mainRoutes()).filter(({ own, link }) => own && link !== tunnelName);
+      const direct = new Set(hops.map(({ via }) => via));
+      for (const { id, address } of cluster.hosts()) if (direct.has(address)) prober.recall(id);
     },
-
-    isProbeSource: (address) => probedPools().some(({ source }) => source === address),
   };
+}
+
+/** What forbids to send as it is, probed or not: for people. */
+function obstacleOn(path: Peer['path']): string | undefined {
+  if (path === undefined) return 'there is no route to it';
+  return path.via === undefined ? undefined : `it is behind the router ${path.via}`;
 }
 
 /** The route that the kernel would take if there were only these. */

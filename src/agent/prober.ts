@@ -99,11 +99,15 @@ export class Prober {
   /** Ends with the signal. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
+    let trouble: string | undefined;
     while (!signal.aborted) {
       try {
         await this.round();
+        trouble = undefined;
       } catch (error) {
-        log.warn({ reason: explain(error) }, 'could not probe the ways to other hosts; trying again');
+        const reason = explain(error);
+        if (reason !== trouble) log.warn({ reason }, 'cannot probe the ways to other hosts; trying again');
+        trouble = reason;
       }
       await clock.sleep(roundMs, signal);
     }

@@ -48,7 +48,7 @@ export class Reconciler {
     this.#timers.add(
       setInterval(() => void this.#fullPass((scope) => this.#run(scope)), this.#work.fullPassMs),
     );
-    void this.#fullPass((scope) => this.mark(scope));
+    this.markAll();
   }
 
   close(): void {
@@ -61,6 +61,10 @@ export class Reconciler {
     if (!this.#open) return;
     this.#marked.add(scope);
     this.#run(scope);
+  }
+
+  markAll(): void {
+    if (this.#open) void this.#fullPass((scope) => this.mark(scope));
   }
 
   /** As `mark`; resolves when a pass that began after this call has ended. @throws what the pass throws */

@@ -6,11 +6,12 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { WeftError } from '../errors.ts';
 import { backOff } from './back-off.ts';
 import { type Clock, systemClock } from './clock.ts';
 
 export interface BundledEtcdOptions {
-  /** Absolute, at most 90 bytes (a Unix socket's path is limited). Made when absent, for this user only. */
+  /** Absolute and short: it holds a Unix socket. Made when absent, for this user only. */
   readonly dataDir: string;
   readonly log: { info(text: string): void; warn(text: string): void };
   /** Ends etcd. */
@@ -31,6 +32,8 @@ export interface BundledEtcd {
 // etcd 3.4 takes a Unix socket only as host and port; it becomes a file of that name in its working directory.
 const clientSocket = 'client.sock:0';
 const peerSocket = 'peer.sock:0';
+/** unix(7): 108 with the zero at its end. */
+const maxSocketPathBytes = 107;
 
 const settings = [
   '--name=weft',
@@ -55,10 +58,21 @@ const settings = [
   '--log-level=warn',
 ];
 
-/** Returns at once, and keeps etcd running until the signal aborts: after each end it is started again. */
+/**
+ * Returns at once, and keeps etcd running until the signal aborts: after each end it is started again.
+ *
+ * @throws WeftError `invalid` when the path of the data directory is too long.
+ */
 export function startBundledEtcd(options: BundledEtcdOptions): BundledEtcd {
+  const socket = join(options.dataDir, clientSocket);
+  if (Buffer.byteLength(socket) > maxSocketPathBytes) {
+    throw new WeftError(
+      'invalid',
+      `the path ${socket} is too long for a Unix socket (${maxSocketPathBytes} bytes at most); choose a shorter state directory`,
+    );
+  }
   mkdirSync(options.dataDir, { recursive: true, mode: 0o700 });
-  return { endpoint: `unix:${join(options.dataDir, clientSocket)}`, ended: keepRunning(options) };
+  return { endpoint: `unix:${socket}`, ended: keepRunning(options) };
 }
 
 async function keepRunning(options: BundledEtcdOptions): Promise<void> {

@@ -4,11 +4,8 @@
  * committed, its circuit breaker turns one refused request into five seconds of failure for everybody, and
  * its watcher and lease classes lose events and notice loss late.
  */
-import { X509Certificate } from 'node:crypto';
 import { EventEmitter, on } from 'node:events';
-import { createSecureContext, rootCertificates } from 'node:tls';
 import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
-import { noop } from 'cockatiel';
 import {
   ClientClosedError,
   castGrpcError,
@@ -24,7 +21,6 @@ import {
   GRPCOutOfRangeError,
   GRPCResourceExhastedError,
   GRPCUnauthenticatedError,
-  type IOptions,
   type IRangeRequest,
   type IRangeResponse,
   type ITxnRequest,
@@ -34,16 +30,7 @@ import {
 } from 'etcd3';
 import { WeftError } from '../errors.ts';
 import { EtcdFailure, type FailureKind } from './etcd-failure.ts';
-
-export interface EtcdAccess {
-  /** PEM. Without it, an https endpoint is checked against the well-known authorities. */
-  readonly ca?: Buffer;
-  /** PEM, both or neither. */
-  readonly cert?: Buffer;
-  readonly key?: Buffer;
-  readonly username?: string;
-  readonly password?: string;
-}
+import { clientOptions, type EtcdAccess } from './etcd-options.ts';
 
 /** All reject with `EtcdFailure`, calls at the latest when their time is over. */
 export interface EtcdConnection {
@@ -59,27 +46,15 @@ export interface EtcdConnection {
   close(): void;
 }
 
-const channelOptions = {
-  // A frozen server or a link that swallows packets ends the streams after 13 s at most. etcd closes
-  // connections that ping more often than every 5 s (--grpc-keepalive-min-time).
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 3_000,
-  'grpc.initial_reconnect_backoff_ms': 100,
-  'grpc.max_reconnect_backoff_ms': 1_000,
-  // A page of a listing or a batch of events may be larger than the default of 4 MiB.
-  'grpc.max_receive_message_length': 64 * 1024 * 1024,
-  'grpc.enable_http_proxy': 0,
-};
-
 /**
- * Connects when first used. An https endpoint is spoken to by TLS.
+ * Connects when first used.
  *
- * @param endpoint `http://10.0.0.1:2379`, `https://etcd.example:2379` or `unix:/run/weft/etcd.sock`
  * @param openTimeoutMs for logging in, and for the first answer of a watch
- * @throws WeftError `invalid` for an endpoint or a certificate that cannot be right.
+ * @throws as `clientOptions`
  */
 export function connectEtcd(endpoint: string, access: EtcdAccess, openTimeoutMs: number): EtcdConnection {
-  const { url, options } = parseEndpoint(endpoint, access, openTimeoutMs);
+  const options = clientOptions(endpoint, access, openTimeoutMs);
+  const url = String(options.hosts);
   let client = new Etcd3(options);
   let closed = false;
 
@@ -107,8 +82,9 @@ export function connectEtcd(endpoint: string, access: EtcdAccess, openTimeoutMs:
       .catch((error: unknown) => {
         throw failed(error, openTimeoutMs);
       });
-    if (!(stream instanceof EventEmitter))
-      throw new WeftError('internal', 'etcd3 gave a stream of no known kind');
+    if (!(stream instanceof EventEmitter)) {
+      throw new WeftError('internal', 'the stream of a watch is not the event emitter it was');
+    }
     // Outlives the loop below: a cancelled stream still reports that it was cancelled.
     stream.on('error', () => {});
     let silent = false;
@@ -132,7 +108,7 @@ export function connectEtcd(endpoint: string, access: EtcdAccess, openTimeoutMs:
         : failed(error, openTimeoutMs);
     } finally {
       clearTimeout(opening);
-      stream.cancel();
+      finish(stream);
     }
   }
 
@@ -158,7 +134,7 @@ export function connectEtcd(endpoint: string, access: EtcdAccess, openTimeoutMs:
           });
           return ttl !== '0';
         } finally {
-          stream.cancel();
+          finish(stream);
         }
       }),
     close() {
@@ -166,6 +142,12 @@ export function connectEtcd(endpoint: string, access: EtcdAccess, openTimeoutMs:
       client.close();
     },
   };
+}
+
+/** Cancels in the library's good books: for a stream that it can still write to, it drops all connections. */
+function finish(stream: { end(): void; cancel(): void }): void {
+  stream.end();
+  stream.cancel();
 }
 
 /** Without it, a member that is cut off from the others keeps a watch open and silent. */
@@ -181,61 +163,10 @@ const requireLeader: Interceptor = (options, nextCall) =>
 function assertGoingOn(response: IWatchResponse, url: string): void {
   if (!response.canceled) return;
   const { compact_revision, cancel_reason } = response;
-  if (compact_revision !== '0')
-    throw new EtcdFailure('compacted', url, `history begins at ${compact_revision}`);
+  if (compact_revision !== '0') {
+    throw new EtcdFailure('compacted', url, `its history begins at ${compact_revision}`);
+  }
   throw new EtcdFailure('broken', url, cancel_reason === '' ? 'it ended the watch' : cancel_reason);
-}
-
-function parseEndpoint(
-  endpoint: string,
-  access: EtcdAccess,
-  timeoutMs: number,
-): { url: string; options: IOptions } {
-  const [, scheme, host] = /^(https?):\/\/([^\s/@]+:\d+)\/?$/.exec(endpoint) ?? [];
-  const [socket] = /^unix:\/.+$/.exec(endpoint) ?? [];
-  const url = socket ?? `${scheme}://${host}`;
-  if (socket === undefined && host === undefined) {
-    throw new WeftError(
-      'invalid',
-      `the etcd endpoint "${endpoint.replace(/\/\/.*@/, '//***@')}" is not of the form http://host:port or https://host:port`,
-    );
-  }
-  if ((access.cert === undefined) !== (access.key === undefined)) {
-    throw new WeftError('invalid', 'a client certificate for etcd and its key must be given together');
-  }
-  const { ca, cert, key, username, password } = access;
-  checkCertificates(access);
-  return {
-    url,
-    options: {
-      hosts: url,
-      grpcOptions: channelOptions,
-      // Logging in is a call of its own, made by the library; an object would hold one moment for ever.
-      defaultCallOptions: ({ isStream }) => (isStream ? {} : { deadline: Date.now() + timeoutMs }),
-      faultHandling: { host: () => noop, global: noop },
-      ...(username !== undefined && { auth: { username, password: password ?? '' } }),
-      ...(scheme === 'https' && {
-        credentials: {
-          rootCertificate: ca ?? Buffer.from(rootCertificates.join('\n')),
-          ...(key !== undefined && { privateKey: key }),
-          ...(cert !== undefined && { certChain: cert }),
-        },
-      }),
-    },
-  };
-}
-
-function checkCertificates({ ca, cert, key }: EtcdAccess): void {
-  try {
-    if (ca !== undefined) new X509Certificate(ca);
-    createSecureContext({ cert, key });
-  } catch (cause) {
-    throw new WeftError(
-      'invalid',
-      'the authority, certificate or key for etcd cannot be used; each must be PEM, and the key that of the certificate',
-      { cause },
-    );
-  }
 }
 
 /** The texts are grpc-js's. When it changes one, the failure counts as ambiguous, which is the safe side. */

@@ -16,8 +16,8 @@ import { type Census, WatchTally } from './watch-tally.ts';
 export interface WatchSource {
   /** All keys below the prefix at one revision, linearizable. */
   list(prefix: string): Promise<{ entries: readonly Entry[]; revision: bigint }>;
-  /** The store's newest revision, linearizable. */
-  newestRevision(): Promise<bigint>;
+  /** Of the whole store, linearizable; asks only for what a user limited to the prefix may read. */
+  newestRevision(prefix: string): Promise<bigint>;
   /** Of the keys below the prefix at that revision; undefined when its history is gone. */
   census(prefix: string, revision: bigint): Promise<Census | undefined>;
   open(request: IWatchCreateRequest, signal: AbortSignal): AsyncIterable<IWatchResponse>;
@@ -42,7 +42,7 @@ export async function* watchPrefix(
     try {
       // Older than what we have seen: the store was restored from a backup, and would stay silent until it
       // had caught up with us.
-      if (next !== undefined && (await source.newestRevision()) < next - 1n) next = undefined;
+      if (next !== undefined && (await source.newestRevision(prefix)) < next - 1n) next = undefined;
       if (next === undefined) {
         const { entries, revision } = await source.list(prefix);
         if (signal.aborted) return;

@@ -1,8 +1,9 @@
 /** The store on etcd. */
 import { type Clock, systemClock } from './clock.ts';
-import { connectEtcd, type EtcdAccess } from './etcd-connection.ts';
+import { connectEtcd } from './etcd-connection.ts';
 import { endpointsOf } from './etcd-endpoints.ts';
 import { EtcdFailure } from './etcd-failure.ts';
+import type { EtcdAccess } from './etcd-options.ts';
 import { watchPrefix } from './etcd-watch.ts';
 import { entryOf, keyAfter, prefixRange, transactionRequest } from './etcd-wire.ts';
 import { checkLimits } from './limits.ts';
@@ -84,8 +85,8 @@ export function openEtcdStore(options: EtcdOptions): Store {
     }
   }
 
-  async function newestRevision(): Promise<bigint> {
-    const request = { key: Buffer.from('\0'), count_only: true };
+  async function newestRevision(prefix: string): Promise<bigint> {
+    const request = { key: prefixRange(prefix).key, count_only: true };
     const { header } = await endpoints.read((connection, timeoutMs) => connection.range(request, timeoutMs));
     return BigInt(header.revision);
   }

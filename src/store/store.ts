@@ -47,7 +47,8 @@ export type StoreEvent =
 
 /**
  * What a watch tells, in order. First a snapshot; then events, each batch complete up to its revision; `lost`
- * when the store stops answering (nothing is missed: events go on, or a new snapshot replaces the old view).
+ * when the store stops answering. It is back with the next notice, events (perhaps none) or a new snapshot
+ * that replaces the old view; nothing is missed either way.
  */
 export type Notice =
   | { readonly type: 'snapshot'; readonly entries: readonly Entry[]; readonly revision: bigint }
@@ -64,7 +65,10 @@ export interface Store {
   get(key: string): Promise<Entry | undefined>;
   /** All keys below the prefix, read in pages at one revision. @throws as `get` */
   list(prefix: string): Promise<{ readonly entries: readonly Entry[]; readonly revision: bigint }>;
-  /** Never retried inside. @throws WeftError `unavailable` | `denied` | `invalid` when nothing was written. */
+  /**
+   * Never repeated once it was sent.
+   * @throws WeftError when nothing was written: `unavailable` | `denied` | `invalid`; `not-found`: a lease ended
+   */
   transact(transaction: Transaction): Promise<Outcome>;
   /** Follows a prefix until the signal aborts; reconnects by itself, for ever. */
   watch(prefix: string, signal: AbortSignal): AsyncIterable<Notice>;

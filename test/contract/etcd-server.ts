@@ -3,10 +3,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 
 export interface EtcdServer {
   readonly port: number;
@@ -30,12 +29,11 @@ export async function startEtcd(
     throw new Error('these tests need the program etcd in PATH (Debian has it in the package etcd-server)');
   }
   const dataDir = await mkdtemp(join(tmpdir(), 'weft-etcd-'));
-  const [port, peerPort] = await freePorts();
+  const [port, peerPort] = [await freePort(), await freePort()];
   const endpoint = `${scheme}://127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
 
   async function start(): Promise<void> {
-    const output: string[] = [];
     const started = spawn(
       'etcd',
       [
@@ -43,18 +41,20 @@ export async function startEtcd(
         `--listen-client-urls=${endpoint}`,
         `--advertise-client-urls=${endpoint}`,
         `--listen-peer-urls=http://127.0.0.1:${peerPort}`,
-        '--log-level=error',
         '--unsafe-no-fsync',
         ...settings,
       ],
       { stdio: ['ignore', 'ignore', 'pipe'] },
     );
-    started.stderr.on('data', (text) => output.push(String(text)));
     child = started;
-    while (!(await listening(port))) {
-      if (started.exitCode !== null) throw new Error(`etcd ended at once: ${output.join('')}`);
-      await delay(20);
-    }
+    await new Promise<void>((resolve, reject) => {
+      let output = '';
+      started.stderr.on('data', (text) => {
+        output = (output + text).slice(-10_000);
+        if (output.includes('ready to serve client requests')) resolve();
+      });
+      started.once('exit', () => reject(new Error(`etcd ended at once: ${output}`)));
+    });
   }
 
   async function stop(): Promise<void> {
@@ -79,28 +79,18 @@ export async function startEtcd(
   };
 }
 
-/** Whether something listens there; etcd does so when it has a leader, and every call waits for that anyway. */
-function listening(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    socket.once('connect', () => resolve(true));
-    socket.once('error', () => resolve(false));
-    socket.once('close', () => socket.destroy());
-    socket.once('connect', () => socket.destroy());
-  });
-}
-
-/** Two ports that were free a moment ago. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer().listen(0, '127.0.0.1'), createServer().listen(0, '127.0.0.1')];
-  const ports = await Promise.all(
-    servers.map(async (server) => {
-      await once(server, 'listening');
-      const address = server.address();
-      server.close();
-      return typeof address === 'object' && address !== null ? address.port : 0;
-    }),
-  );
-  const [first = 0, second = 0] = ports;
-  return [first, second];
+/** Below the range from which the kernel takes ports by itself, so that it stays free while etcd is stopped. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const server = createServer();
+    const bound = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false));
+      server.listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!bound) continue;
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }

@@ -31,8 +31,8 @@ async function serve(
   return etcd;
 }
 
-async function live(store: Store): Promise<Watcher> {
-  const watcher = new Watcher(store, '/');
+async function live(store: Store, prefix = '/'): Promise<Watcher> {
+  const watcher = new Watcher(store, prefix);
   cleanups.push(() => watcher.stop());
   await watcher.until(({ mirror }) => mirror.complete);
   return watcher;
@@ -77,6 +77,30 @@ describe('with a password', () => {
     await etcd.stop();
     await etcd.start();
     await expect.poll(() => store.renewLease(lease).catch(() => false), { timeout: 10_000 }).toBe(true);
+  });
+
+  test('a user limited to the prefix is enough, also to come back', async () => {
+    const etcd = await serve();
+    const admin = new Etcd3({ hosts: etcd.endpoint });
+    await admin.role('weft').create();
+    await admin.role('weft').grant({ permission: 'Readwrite', range: admin.range({ prefix: '/weft/' }) });
+    await admin.user('weft').create(password);
+    await admin.user('weft').addRole('weft');
+    await admin.user('root').create(password);
+    await admin.user('root').addRole('root');
+    await admin.auth.authEnable();
+    admin.close();
+
+    const store = open({ endpoints: [etcd.endpoint], username: 'weft', password });
+    const watcher = await live(store, '/weft/');
+    await etcd.stop();
+    await watcher.until(({ mirror }) => !mirror.connected);
+    await etcd.start();
+    await watcher.until(({ mirror }) => mirror.connected);
+    await store.transact(write('weft/a'));
+    await watcher.until(({ seen }) => seen.a === '');
+    await expect(store.transact(write('others/a'))).rejects.toMatchObject({ code: 'denied' });
+    expect(await store.get('/weft/a')).toBeDefined();
   });
 
   test('a wrong password is refused, and no message holds it', async () => {

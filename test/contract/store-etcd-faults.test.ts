@@ -310,3 +310,25 @@ describe('a transaction', () => {
     expect((await elsewhere.list(at)).entries).toHaveLength(1);
   });
 });
+
+describe('a store that is full', () => {
+  test('refuses to put and says what to do; it still reads and deletes', async () => {
+    const small = await startEtcd(['--quota-backend-bytes=4194304']);
+    const full = openEtcdStore({ endpoints: [small.endpoint], callTimeoutMs });
+    try {
+      const fill = async () => {
+        for (;;) await full.transact({ conditions: [], writes: [put('large', 'x'.repeat(1_000_000))] });
+      };
+      await expect(fill()).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringMatching(/is full .*compact and defragment/),
+      });
+      expect(await full.get(`${at}large`)).toBeDefined();
+      const deletion = await full.transact({ conditions: [], writes: [{ delete: `${at}large` }] });
+      expect(deletion.outcome).toBe('committed');
+    } finally {
+      await full.close();
+      await small.remove();
+    }
+  });
+});

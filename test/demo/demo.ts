@@ -2,6 +2,7 @@
  * The main job, shown: two Docker hosts, one network of each fabric over both, containers that reach each
  * other. `--keep` leaves the hosts up. The last line is `demo: ok`, or `demo: failed: ...` with exit code 1.
  */
+import { explain } from '../../src/errors.ts';
 import { clusterUp, createNetwork, pings, startContainer } from '../cluster/cluster.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
@@ -26,7 +27,7 @@ try {
   await demonstrate();
   console.log('demo: ok');
 } catch (error) {
-  console.log(`demo: failed: ${error instanceof Error ? error.message : error}`);
+  console.log(`demo: failed: ${explain(error)}`);
   process.exitCode = 1;
 }
 
@@ -134,10 +135,10 @@ function picture(h1: Host, h2: Host, places: readonly Place[]): string {
 function explainKept(): void {
   console.log(`The hosts stay up. To play with them:
 
-  npm run lab -- docker --lab ${labName} h1 ps
-  npm run lab -- docker --lab ${labName} h1 exec web-blue ip route
-  npm run lab -- exec --lab ${labName} h1 -- ip route show proto 119
-  npm run lab -- shell --lab ${labName} h2
-  npm run lab -- down --lab ${labName}
+  npm run lab -- --lab ${labName} docker h1 ps
+  npm run lab -- --lab ${labName} docker h1 exec web-blue ip route
+  npm run lab -- --lab ${labName} exec h1 -- ip route show proto 119
+  npm run lab -- --lab ${labName} shell h2
+  npm run lab -- --lab ${labName} down
 `);
 }

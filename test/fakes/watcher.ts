@@ -22,13 +22,16 @@ export class Watcher {
     }
   }
 
-  /** Waits until it is so; the test's own time limit ends a wait in vain. */
+  /** Waits until it is so, one wait at a time; the test's own time limit ends a wait in vain. */
   async until(holds: (watcher: Watcher) => boolean): Promise<void> {
+    const ended = this.#done.then(() => Promise.reject(new Error('the watch ended before it was so')));
     while (!holds(this)) {
-      await new Promise<void>((resolve) => {
+      const told = new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
+      await Promise.race([told, ended]);
     }
+    ended.catch(() => {});
   }
 
   /** Values by key, without the prefix. */

@@ -25,6 +25,10 @@ for program in "$@"; do
     cp -L "$rootfs$library" "$image$library"
   done
 done
+# Loaded by name when a thread is cancelled, which ldd cannot know.
+unwinder=$(chroot "$rootfs" sh -c 'ls /lib/*-linux-gnu/libgcc_s.so.1')
+mkdir -p "$image${unwinder%/*}"
+cp -L "$rootfs$unwinder" "$image$unwinder"
 ln -sf /usr/bin/dash "$image/bin/sh"
 
 tar --create --file="$tar" --directory="$image" .
