@@ -16,6 +16,12 @@ export function vxlanOverhead(underlay: Family): number {
 }
 
 /**
+ * Of a link without an address, a loose filter drops what comes another way than it would go, as a strict one
+ * does (net/ipv4/fib_frontend.c, __fib_validate_source). Any will do; nothing is sent from it.
+ */
+const anyAddress = '169.254.1.0/32';
+
+/**
  * There also while no route leads into it: the others decide by themselves, and what they send must arrive.
  * @param peers the hosts behind it
  * @param families of what is routed by it
@@ -42,6 +48,7 @@ export function tunnelState(
         looseSource: true,
       },
     ],
+    addresses: [{ link, address: anyAddress, scope: 'link' }],
     fdb: peers.map(({ address }) => ({ link, table: 'self', mac: tunnelMacOf(address), vtep: address })),
     neighbours: peers.flatMap(({ address: host }) => {
       const hops = new Set(Array.from(families, (family) => hop(host, family)));
