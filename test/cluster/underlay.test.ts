@@ -156,10 +156,16 @@ describe('where it lets them pass', () => {
 });
 
 /** Sizes of IP packets around everything that may be a limit. */
-const sizes = [...[1300, 1400, 1401, 1450, 1451, 1500, 1501, 2000, 4000, 8000], ...[8950, 8951, 8999, 9000]];
+const allSizes = [
+  ...[1300, 1400, 1401, 1450, 1451, 1500, 1501, 2000, 4000, 8000],
+  ...[8950, 8951, 8999, 9000],
+];
 
 /** Pings that must not be cut up, each as if it were the first: by size, whether it was answered or refused. */
-async function largePings({ from, container, address }: Way): Promise<Map<number, string>> {
+async function largePings(
+  { from, container, address }: Way,
+  sizes: readonly number[],
+): Promise<Map<number, string>> {
   const pid = (await from.docker(['inspect', '--format', '{{.State.Pid}}', container])).trim();
   const script = `for size in ${sizes.join(' ')}; do
     ip route flush cache
@@ -174,8 +180,8 @@ async function largePings({ from, container, address }: Way): Promise<Map<number
 }
 
 /** The largest that is answered; everything above must be refused. */
-async function limitOf(way: Way): Promise<number> {
-  const fates = await largePings(way);
+async function limitOf(way: Way, sizes: readonly number[]): Promise<number> {
+  const fates = await largePings(way, sizes);
   const answered = sizes.filter((size) => fates.get(size) === 'answered');
   const limit = Math.max(...answered);
   const expected = sizes.map((size) => `${size} ${size <= limit ? 'answered' : 'refused'}`);
@@ -190,10 +196,10 @@ function describeWay({ from, container, to }: Way): string {
   return `${container} on ${from.name} to ${to.name}`;
 }
 
-async function limits(network: string): Promise<Record<string, number>> {
+async function limits(network: string, sizes = allSizes): Promise<Record<string, number>> {
   const entries: [string, number][] = [];
   for (const way of await waysOf(network)) {
-    entries.push([`${way.from.name} ${way.to.name}`, await limitOf(way)]);
+    entries.push([`${way.from.name} ${way.to.name}`, await limitOf(way, sizes)]);
   }
   return Object.fromEntries(entries);
 }
@@ -228,7 +234,7 @@ describe('a packet that is too large is answered so, and never lost', () => {
       await startContainer(far, name, `${name}1`);
     }
     await everythingReachesEverything();
-    for (const { name } of networks) await limits(name);
+    for (const { name } of networks) await limits(name, [1300, 1400, 1451, 4000]);
   });
 });
 

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { tunnelVni } from '../../src/model/names.ts';
 import { run } from './run.ts';
 
 /** What hangs on the underlay: a host or an etcd member. */
@@ -143,12 +144,13 @@ export class Underlay {
   /** Counts from now on, anew, what comes from the port. */
   async tally(port: Port): Promise<void> {
     await this.#ingress(port, `tally-${port.name}`, [
-      'udp dport 4789 counter comment "encapsulated"',
+      // The VNI, behind eight bytes of UDP and four of VXLAN: segments have traffic of their own.
+      `udp dport 4789 @th,96,24 ${tunnelVni} counter comment "encapsulated"`,
       `ip protocol icmp ip saddr != ${addressOf(port)} counter comment "foreign"`,
     ]);
   }
 
-  /** Packets since `tally`: encapsulated ones, and pings with other addresses than the port's own. */
+  /** Since `tally`: packets that routed networks encapsulate, and pings from other addresses than the port's own. */
   async tallied(port: Port): Promise<{ readonly encapsulated: number; readonly foreign: number }> {
     const listing = await this.#nft([`list table netdev tally-${port.name}`]);
     const count = (what: string) =>
