@@ -1,7 +1,7 @@
 /** Links: veth pairs, bridges, vxlan devices (struct ifinfomsg, IFLA_* attributes). */
 
 import { containerEndGroup } from '../mark.ts';
-import type { Link, Veth } from '../state.ts';
+import type { Link } from '../state.ts';
 import {
   type Attribute,
   decodeAttributes,
