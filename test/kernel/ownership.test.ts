@@ -1,5 +1,5 @@
 /** weft touches nothing but its own. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { explain } from '../../src/errors.ts';
 import { diff } from '../../src/kernel/diff.ts';
 import { type Change, emptyState } from '../../src/kernel/state.ts';
@@ -24,6 +24,8 @@ test('what others made is neither read nor changed, and all of weft’s goes', a
     ip route add 172.31.0.0/16 via 10.9.0.7
     ip route add unreachable 172.29.0.0/16 metric 50
     ip rule add priority 50 from 172.30.0.0/16 lookup 50`);
+  // Until then its flags change by themselves (duplicate address detection, RFC 4862).
+  await vi.waitUntil(() => host.run('ip -6 addr show dev eth0 tentative').trim() === '', { timeout: 20_000 });
   const before = everything();
   expect(await host.kernel.host.read()).toEqual(emptyState);
   await host.kernel.host.apply(diff(emptyState, routed));
