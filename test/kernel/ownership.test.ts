@@ -25,7 +25,7 @@ test('what others made is neither read nor changed, and all of weft’s goes', a
     ip route add unreachable 172.29.0.0/16 metric 50
     ip rule add priority 50 from 172.30.0.0/16 lookup 50`);
   // Until then its flags change by themselves (duplicate address detection, RFC 4862).
-  await vi.waitUntil(() => host.run('ip -6 addr show dev eth0 tentative').trim() === '', { timeout: 20_000 });
+  await vi.waitUntil(() => host.run('ip -6 addr show tentative').trim() === '', { timeout: 20_000 });
   const before = everything();
   expect(await host.kernel.host.read()).toEqual(emptyState);
   await host.kernel.host.apply(diff(emptyState, routed));
