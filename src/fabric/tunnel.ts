@@ -71,11 +71,15 @@ function tunnelMtu({ address }: Underlay, outer: number): number {
   return outer - vxlanOverhead(parseAddress(address).family);
 }
 
-/** The kernel takes an IPv6 next hop for IPv4, but not the other way round: there the address is embedded. */
+/**
+ * An IPv4 next hop is the host itself. An IPv6 one takes both families, but must not be an address that the kernel
+ * would look for on another link (net/ipv6/route.c, ip6_route_check_nh_onlink): so it is of this link only.
+ */
 function hop(underlayAddress: string, family: Family): string {
-  const { family: has, value } = parseAddress(underlayAddress);
-  if (family === 4 || has === 6) return underlayAddress;
-  return printAddress({ family: 6, value: linkLocal + value });
+  const { family: has } = parseAddress(underlayAddress);
+  if (family === 4 && has === 4) return underlayAddress;
+  const own = BigInt(`0x${tunnelMacOf(underlayAddress).replaceAll(':', '')}`);
+  return printAddress({ family: 6, value: linkLocal + own });
 }
 
 const { value: linkLocal } = parseAddress('fe80::');
