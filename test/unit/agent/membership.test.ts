@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type JoinRequest, Membership } from '../../../src/agent/membership.ts';
+import type { JoinRequest } from '../../../src/agent/agreement.ts';
+import { Membership } from '../../../src/agent/membership.ts';
 import { records } from '../../../src/model/records.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
 import { FakeStore } from '../../fakes/store.ts';
