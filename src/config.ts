@@ -37,6 +37,7 @@ export interface Config {
   /** Where subnets come from that nobody asked for by name, and the prefix length of each. */
   readonly automaticSubnets: { readonly 4: SubnetRange; readonly 6?: SubnetRange };
   readonly vxlanPort: number;
+  readonly probePort: number;
   /** Time between two full passes that repair drift. */
   readonly resyncMs: number;
   readonly logLevel: LogLevel;
@@ -101,6 +102,7 @@ export function readConfig(env: Environment = process.env): Config {
       ...(range6 && { 6: { range: range6, length: families[6].subnetLength } }),
     },
     vxlanPort: read('WEFT_VXLAN_PORT'),
+    probePort: read('WEFT_PROBE_PORT'),
     resyncMs: read('WEFT_RESYNC_SECONDS') * 1000,
     logLevel: read('WEFT_LOG_LEVEL'),
   };

@@ -42,6 +42,7 @@ export interface SettingValues {
   WEFT_SUBNET_LENGTH: number;
   WEFT_POOL6: Prefix | undefined;
   WEFT_VXLAN_PORT: number;
+  WEFT_PROBE_PORT: number;
   WEFT_RESYNC_SECONDS: number;
   WEFT_LOG_LEVEL: LogLevel;
   WEFT_RUN_DIR: string;
@@ -127,6 +128,12 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     help: 'UDP port of VXLAN packets between hosts; hosts of one cluster need the same.',
     expected: 'a whole number from 1 to 65535',
     default: '4789',
+    parse: integer(1, 65_535),
+  },
+  WEFT_PROBE_PORT: {
+    help: 'UDP port at which hosts find out whether packets of containers pass between them as they are; hosts of one cluster need the same.',
+    expected: 'a whole number from 1 to 65535',
+    default: '9338',
     parse: integer(1, 65_535),
   },
   WEFT_RESYNC_SECONDS: {

@@ -26,6 +26,7 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     stateDir: config.stateDir,
     automaticSubnets: config.automaticSubnets,
     vxlanPort: config.vxlanPort,
+    probePort: config.probePort,
     resyncMs: config.resyncMs,
     log,
   });

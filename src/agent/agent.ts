@@ -6,13 +6,14 @@
  * the store say so while it is missing.
  */
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { explain, WeftError } from '../errors.ts';
 import type { Underlay } from '../fabric/fabric.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { releasePool } from '../ipam/pools.ts';
 import type { AutomaticSubnets } from '../ipam/range.ts';
-import type { Kernel, MainRoute } from '../kernel/kernel.ts';
+import type { HostChange, Kernel, MainRoute } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { type Prefix, parsePrefix } from '../model/address.ts';
 import { keyedQueue } from '../model/queue.ts';
@@ -29,6 +30,7 @@ import { hostIdIn } from './host-id.ts';
 import { keepAlive, publishHost } from './host-record.ts';
 import { openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
+import { neighbourhoodOf, type Standing } from './neighbourhood.ts';
 import { networkUseCases } from './networks.ts';
 import { newsRouter } from './news.ts';
 import { passesOver } from './passes.ts';
@@ -38,6 +40,7 @@ import { Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
 import type { ThisHost } from './this-host.ts';
 import { findUplink, type Uplink } from './underlay.ts';
+import { afterUpheavals } from './upheaval.ts';
 import { Views } from './views.ts';
 
 export interface AgentOptions {
@@ -51,6 +54,7 @@ export interface AgentOptions {
   readonly stateDir: string;
   readonly automaticSubnets: AutomaticSubnets;
   readonly vxlanPort: number;
+  readonly probePort: number;
   readonly resyncMs: number;
   readonly log: Log;
 }
@@ -58,8 +62,16 @@ export interface AgentOptions {
 export interface Agent {
   readonly network: NetworkCalls;
   readonly addresses: AddressCalls;
+  readonly status: () => Promise<AgentStatus>;
   /** Lets go of everything and leaves the kernel as it is. */
   close(): Promise<void>;
+}
+
+/** How this host stands with the others, for people. */
+export interface AgentStatus {
+  readonly host: string;
+  readonly uplink: Uplink | undefined;
+  readonly peers: readonly Standing[];
 }
 
 /** Calls that need the store wait for it this long; Docker must be answered well before its patience ends. */
@@ -79,9 +91,14 @@ export function startAgent(options: AgentOptions): Agent {
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
   const announcements = announcementsTo(store, keys);
-  const views = new Views(cluster, ledger, kernel, underlay);
-  const passes = passesOver(kernel, ledger, views);
-  const reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
+  const views = new Views(cluster, ledger, underlay);
+  const neighbourhood = neighbourhoodOf({
+    ...{ hostId, cluster, ledger, kernel, underlay, log },
+    probePort: options.probePort,
+    turned: () => reconciler.mark('host'),
+  });
+  const passes = passesOver(kernel, ledger, views, neighbourhood.peers);
+  const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const readiness = new Readiness(() => established && mirror.connected);
 
@@ -161,7 +178,9 @@ export function startAgent(options: AgentOptions): Agent {
           'the store is away; traffic and running containers are not affected',
         );
       }
+      const wasAway = !mirror.connected;
       mirror.apply(notice);
+      if (established && wasAway && mirror.connected) void resettle();
       if (notice.type === 'snapshot') void establish();
     }
   }
@@ -172,7 +191,9 @@ export function startAgent(options: AgentOptions): Agent {
     try {
       await refresh();
       established = true;
+      await neighbourhood.recall();
       reconciler.open();
+      void neighbourhood.probe(stopping.signal);
       readiness.check();
       log.info({ host: hostId, ...uplink }, 'this host takes part');
     } catch (error) {
@@ -183,14 +204,29 @@ export function startAgent(options: AgentOptions): Agent {
     }
   }
 
+  /** Something of this host's network has changed that may bear on the way to the others. */
+  async function resettle(): Promise<void> {
+    if (!established) return;
+    try {
+      await refresh();
+      reconciler.mark('host');
+    } catch (error) {
+      log.warn({ reason: explain(error) }, 'cannot follow the uplink now; trying again later');
+    }
+  }
+
   async function refresh(): Promise<void> {
     const found = await findUplink(kernel, {
       endpoints: options.storeEndpoints,
+      ...(uplink !== undefined && { last: uplink.address }),
       ...(options.address !== undefined && { wished: options.address }),
     });
-    const moved = uplink !== undefined && (uplink.address !== found.address || uplink.mtu !== found.mtu);
+    const before = uplink;
     uplink = found;
-    if (moved) reconciler.markAll();
+    if (before !== undefined && !isDeepStrictEqual(before, found)) {
+      log.info({ before, ...found }, 'the uplink is another');
+      reconciler.markAll();
+    }
     if (mirror.connected) await publishHost({ store, keys, cluster }, hostName, underlay());
   }
 
@@ -224,13 +260,17 @@ export function startAgent(options: AgentOptions): Agent {
       stopping.signal,
     ),
   ]);
+  const bearsOnUplink = (change: HostChange) => change.kind !== 'link' || change.name === uplink?.link;
+  const endUpheavals = afterUpheavals(kernel, bearsOnUplink, () => void resettle());
   const timer = setInterval(() => void resync(), resyncMs);
 
   return {
     network: { ...networks, ...endpointUseCases(host, publications), ...publications },
     addresses: addressUseCases(host, ipam),
+    status: async () => ({ host: hostId, uplink, peers: await neighbourhood.standing() }),
     async close() {
       clearInterval(timer);
+      endUpheavals();
       stopping.abort();
       reconciler.close();
       await following;

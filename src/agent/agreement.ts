@@ -5,12 +5,10 @@
 import { WeftError } from '../errors.ts';
 import { defaultFabric, fabrics } from '../fabric/registry.ts';
 import { type Family, familyOf } from '../model/address.ts';
+import { firstVni, tunnelVni } from '../model/names.ts';
 import type { NetworkOptions } from '../model/options.ts';
 import type { Network } from '../model/records.ts';
 import type { Entry } from '../store/store.ts';
-
-/** VNIs that weft chooses; below are those that Docker's overlay (from 4096) and flannel (1) choose. */
-const firstVni = 0x57_00_00;
 
 export interface JoinRequest {
   readonly key: string;
@@ -28,7 +26,7 @@ export function newNetwork(
 ): Network {
   const name = options.fabric ?? defaultFabric;
   const fabric = fabrics.get(name);
-  const { mtu, isolate, gateway, vni: wished } = options;
+  const { mtu, encap, isolate, gateway, vni: wished } = options;
   if (fabric?.isolated !== true && wished !== undefined) {
     throw new WeftError(
       'invalid',
@@ -47,6 +45,18 @@ export function newNetwork(
       'option weft.gateway=on asks for a way out and --internal for none; leave one of them out',
     );
   }
+  if (fabric?.isolated === true && encap !== undefined) {
+    throw new WeftError(
+      'invalid',
+      `option weft.encap=${encap} means nothing to fabric ${name}, which always encapsulates; leave it out`,
+    );
+  }
+  if (wished === tunnelVni) {
+    throw new WeftError(
+      'conflict',
+      `VNI ${wished} is what routed networks encapsulate with; choose another, or leave weft.vni out`,
+    );
+  }
   const holder = wished === undefined ? undefined : vnis.get(wished);
   if (holder !== undefined) {
     throw new WeftError(
@@ -62,6 +72,7 @@ export function newNetwork(
     internal,
     pools: [...pools],
     ...(mtu === undefined ? {} : { mtu }),
+    ...(encap === undefined || encap === 'auto' ? {} : { encap }),
     ...(vni === undefined ? {} : { vni }),
     ...(isolate === undefined ? {} : { isolate }),
     ...(gateway === undefined ? {} : { gateway }),
@@ -76,6 +87,7 @@ export function agree(network: Network, { options, internal, pools }: JoinReques
     ['weft.mtu', network.mtu, options.mtu],
     ['weft.isolate', onOrOff(network.isolate ?? true), onOrOff(options.isolate)],
     ['weft.gateway', onOrOff(network.gateway ?? false), onOrOff(options.gateway)],
+    ['weft.encap', network.encap ?? 'auto', options.encap],
   ]
     .filter(([, has, asked]) => asked !== undefined && asked !== has)
     .map(([name, has, asked]) => `${name}=${has ?? 'unset'}, not ${asked}`);

@@ -1,6 +1,6 @@
 /** Endpoints: a container's place on a network, from CreateEndpoint to DeleteEndpoint. */
 import { explain, WeftError } from '../errors.ts';
-import type { Fabric, LocalEndpoint } from '../fabric/fabric.ts';
+import { containerMtu, type Fabric, type LocalEndpoint } from '../fabric/fabric.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { sendersOf } from '../fabric/senders.ts';
 import type { Namespace } from '../kernel/namespace.ts';
@@ -59,7 +59,8 @@ export function endpointUseCases(
     const fabric = knownFabric(network);
     const known = knownEndpoint(id, network);
     const slot = freeSlot(sandbox, known);
-    const endpoint = { ...known, sandbox, slot };
+    const mtu = containerMtu(fabric, networkOf(network), host.underlay());
+    const endpoint = { ...known, sandbox, slot, mtu };
     await ledger.endpoints.put(endpoint);
     const local = localEndpoint(endpoint, network.key, host.id);
     const record = networkOf(network);

@@ -15,9 +15,9 @@ import type { Cluster } from './cluster.ts';
 export async function publishHost(
   to: { readonly store: Store; readonly keys: Keys; readonly cluster: Cluster },
   hostName: string,
-  { hostId, address, linkLocal }: Underlay,
+  { hostId, address, linkLocal, mtu }: Underlay,
 ): Promise<void> {
-  const host: Host = { v: 1, id: hostId, name: hostName, address, ...(linkLocal && { linkLocal }) };
+  const host: Host = { v: 1, id: hostId, name: hostName, address, ...(linkLocal && { linkLocal }), mtu };
   if (isDeepStrictEqual(to.cluster.host(hostId), host)) return;
   const value = records.host.render(host);
   await to.store.transact({ conditions: [], writes: [{ put: to.keys.host(hostId), value }] });

@@ -11,6 +11,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { Encap } from '../model/records.ts';
 
 const text = Type.String({ minLength: 1 });
 
@@ -22,6 +23,7 @@ const LedgerNetwork = Type.Object({
   fabric: text,
   vni: Type.Optional(Type.Integer()),
   mtu: Type.Optional(Type.Integer()),
+  encap: Type.Optional(Encap),
   internal: Type.Boolean(),
   isolate: Type.Optional(Type.Boolean()),
   gateway: Type.Optional(Type.Boolean()),
@@ -63,6 +65,8 @@ const LedgerEndpoint = Type.Object({
   slot: Type.Integer({ minimum: 1, maximum: 254 }),
   /** Ports of the host that lead to it. */
   published: Type.Optional(Type.Array(Published)),
+  /** With which its link was made, in bytes. */
+  mtu: Type.Optional(Type.Integer()),
 });
 export type LedgerEndpoint = Static<typeof LedgerEndpoint>;
 

@@ -99,7 +99,8 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
   }
 
   async function settleKernel(network: Pick<Network, 'vni'>): Promise<void> {
-    await Promise.all([reconciler.settle(scopeOf(network)), reconciler.settle(filterScope)]);
+    const scopes = new Set([scopeOf(network), 'host', filterScope]);
+    await Promise.all(Array.from(scopes, (scope) => reconciler.settle(scope)));
   }
 
   function describe(request: CreateNetwork, network: Network, options: NetworkOptions): LedgerNetwork {
@@ -142,7 +143,7 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
 
   async function refuseMisfits(options: NetworkOptions, cidrs: readonly string[]): Promise<void> {
     const fabric = fabrics.get(options.fabric ?? defaultFabric);
-    if (fabric !== undefined) refuseMtu(options.mtu, cidrs, fabric, host.underlay());
+    if (fabric !== undefined) refuseMtu(options, cidrs, fabric, host.underlay());
     if (fabric?.isolated === false && !host.kernel.hasIpv6()) refuseIpv6(cidrs);
     const name = cluster.host(host.id)?.name ?? host.id;
     const own = (await host.kernel.addresses()).map(({ address }) => ({ address, name }));
@@ -178,12 +179,12 @@ function refuseIpv6(cidrs: readonly string[]): void {
 }
 
 function refuseMtu(
-  mtu: number | undefined,
+  { mtu, encap }: NetworkOptions,
   cidrs: readonly string[],
   fabric: Fabric,
   underlay: Underlay,
 ): void {
-  const most = underlay.mtu - fabric.overhead(familyOf(underlay.address));
+  const most = underlay.mtu - fabric.overhead(familyOf(underlay.address), encap);
   const subnet6 = cidrs.find((cidr) => familyOf(cidr) === 6);
   if (subnet6 !== undefined && (mtu ?? most) < leastMtu6) {
     throw new WeftError(

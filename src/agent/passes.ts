@@ -12,6 +12,7 @@ import { type Family, familyOf } from '../model/address.ts';
 import { hostEnd, legEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import type { Ledger, LedgerEndpoint } from './ledger.ts';
+import type { Neighbourhood } from './neighbourhood.ts';
 import { scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 import type { Views } from './views.ts';
@@ -25,19 +26,28 @@ export interface Passes {
   forgetUnlinked(endpoint: LedgerEndpoint): Promise<void>;
 }
 
-export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes {
+export function passesOver(
+  kernel: Kernel,
+  ledger: Ledger,
+  views: Views,
+  findPeers: Neighbourhood['peers'],
+): Passes {
   const unlinked = new Map<Scope, readonly LedgerEndpoint[]>();
 
   /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
-  async function desiredIn(members: readonly Network[], actual: NamespaceState): Promise<NamespaceState> {
+  async function desiredIn(scope: Scope, actual: NamespaceState): Promise<NamespaceState> {
     const links = new Set(actual.links.map(({ name }) => name));
-    const peers = await views.peers();
-    return merge(
-      members.map((network) => {
-        const view: NetworkView = views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
-        return fabrics.get(network.fabric)?.desired(view) ?? merge([]);
-      }),
-    );
+    const peers = await findPeers();
+    const viewOf = (network: Network): NetworkView =>
+      views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
+    const isHere = (network: Network) => scopeOf(network) === scope;
+    const seen = views.networks().filter((network) => scope === 'host' || isHere(network));
+    const parts = Array.from(fabrics.values()).flatMap((fabric) => {
+      const ofFabric = seen.filter((network) => network.fabric === fabric.name).map(viewOf);
+      const own = ofFabric.filter(({ network }) => isHere(network)).map((view) => fabric.desired(view));
+      return scope === 'host' ? [...own, fabric.shared(ofFabric)] : own;
+    });
+    return merge(parts);
   }
 
   /** A leg whose link is not there yet cannot be made from here: it comes with its segment. */
@@ -61,7 +71,7 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
     return scope === 'host' ? kernel.host : await kernel.namespace(scope);
   }
 
-  async function bringInLine(scope: Scope, members: readonly Network[]): Promise<number> {
+  async function bringInLine(scope: Scope): Promise<number> {
     const namespace = await open(scope);
     const actual = await namespace.read();
     const endpoints = ledger.endpoints.all().filter((endpoint) => scopeOfEndpoint(endpoint) === scope);
@@ -69,7 +79,7 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
       scope,
       endpoints.filter((endpoint) => !hasLink(actual, endpoint)),
     );
-    const desired = await desiredIn(members, actual);
+    const desired = await desiredIn(scope, actual);
     const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired);
     if (changes.length > 0) await namespace.apply(changes);
     return changes.length;
@@ -80,7 +90,7 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
     const endpoints = () => members.flatMap(({ key }) => views.attached(key));
     // First, so that no link is ever there without it.
     const changed = await filters.bridge.write(() => segmentTable(endpoints()));
-    const changes = Number(changed) + (await bringInLine(scope, members));
+    const changes = Number(changed) + (await bringInLine(scope));
     return changes + (await bringWayOutInLine(scope, members));
   }
 
@@ -93,7 +103,7 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
     const forwarding = kernel.enableForwarding(familiesOf(members), scope).changed;
     const table = await filters.inet.write(() => legTable(published().map(inSegment)));
     // The host's end of the leg has only now come to be.
-    const changes = await bringInLine('host', hostMembers());
+    const changes = await bringInLine('host');
     return Number(forwarding) + Number(table) + changes;
   }
 
@@ -126,14 +136,14 @@ export function passesOver(kernel: Kernel, ledger: Ledger, views: Views): Passes
   async function uplinkNames(): Promise<string[]> {
     const { address } = views.underlay();
     const own = (await kernel.addresses()).filter((candidate) => candidate.address === address);
-    const paths = [...(await views.peers()).values()].flatMap(({ path }) => path ?? []);
+    const paths = [...(await findPeers()).values()].flatMap(({ path }) => path ?? []);
     return [...new Set([...own, ...paths].map(({ link }) => link))];
   }
 
   return {
     async pass(scope) {
       if (scope === filterScope) return await filter();
-      if (scope === 'host') return await bringInLine(scope, hostMembers());
+      if (scope === 'host') return await bringInLine(scope);
       const members = views.networks().filter((network) => scopeOf(network) === scope);
       if (members.length > 0) return await bringSegmentInLine(scope, members);
       await kernel.removeNamespace(scope);

@@ -13,6 +13,8 @@ const anywhere = ['192.0.2.1', '2001:db8::1'];
 
 export interface Uplink {
   readonly address: string;
+  /** The link that has it. */
+  readonly link: string;
   /** IPv6 address of the same link, for neighbours only. */
   readonly linkLocal?: string;
   readonly mtu: number;
@@ -21,22 +23,23 @@ export interface Uplink {
 /**
  * @param wished address from the settings
  * @param endpoints URLs of the store
+ * @param last what it was: kept while it is there and no route tells otherwise
  * @throws WeftError `internal` while the host has no usable address; to be asked again
  */
 export async function findUplink(
   kernel: Pick<Kernel, 'route' | 'addresses' | 'linkLocal'>,
-  { wished, endpoints }: { readonly wished?: string; readonly endpoints: readonly string[] },
+  of: { readonly wished?: string; readonly endpoints: readonly string[]; readonly last?: string },
 ): Promise<Uplink> {
-  const { address, link, linkMtu } = await findAddress(kernel, wished, endpoints);
+  const { address, link, linkMtu } = await findAddress(kernel, of);
   const linkLocal = await kernel.linkLocal(link);
-  return { address, mtu: linkMtu, ...(linkLocal !== undefined && { linkLocal }) };
+  return { address, link, mtu: linkMtu, ...(linkLocal !== undefined && { linkLocal }) };
 }
 
 async function findAddress(
   kernel: Pick<Kernel, 'route' | 'addresses'>,
-  wished: string | undefined,
-  endpoints: readonly string[],
+  of: { readonly wished?: string; readonly endpoints: readonly string[]; readonly last?: string },
 ): Promise<HostAddress> {
+  const { wished, endpoints, last } = of;
   const own = await kernel.addresses();
   if (wished !== undefined) {
     const found = own.find(({ address }) => address === wished);
@@ -49,14 +52,14 @@ async function findAddress(
   const targets = [...(await Promise.all(endpoints.map(resolve))).flat(), ...anywhere];
   for (const path of await kernel.route(targets)) {
     if (path === undefined || path.link === 'lo') continue;
-    const { link, linkMtu, source } = path;
+    const { link, source } = path;
     // Of IPv6 it may be a temporary one, which is gone tomorrow: then the link's lasting one.
     const lasting =
       own.find(({ address }) => address === source) ??
       own.find((other) => other.link === link && familyOf(other.address) === familyOf(source));
-    return lasting ?? { address: source, link, linkMtu };
+    if (lasting !== undefined) return lasting;
   }
-  const [first] = own;
+  const first = last === undefined ? own[0] : own.find(({ address }) => address === last);
   if (first !== undefined) return first;
   throw new WeftError(
     'internal',

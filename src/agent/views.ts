@@ -4,7 +4,6 @@ import type { HostTableView } from '../fabric/host-table.ts';
 import { type Leg, legAddresses, onLeg } from '../fabric/leg.ts';
 import type { Publication } from '../fabric/publication.ts';
 import { fabrics } from '../fabric/registry.ts';
-import type { Kernel } from '../kernel/kernel.ts';
 import type { Network } from '../model/records.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger, LedgerEndpoint, LedgerNetwork } from './ledger.ts';
@@ -12,34 +11,16 @@ import type { Ledger, LedgerEndpoint, LedgerNetwork } from './ledger.ts';
 export class Views {
   readonly #cluster: Cluster;
   readonly #ledger: Ledger;
-  readonly #kernel: Pick<Kernel, 'route'>;
   readonly #underlay: () => Underlay;
 
-  constructor(cluster: Cluster, ledger: Ledger, kernel: Pick<Kernel, 'route'>, underlay: () => Underlay) {
+  constructor(cluster: Cluster, ledger: Ledger, underlay: () => Underlay) {
     this.#cluster = cluster;
     this.#ledger = ledger;
-    this.#kernel = kernel;
     this.#underlay = underlay;
   }
 
   underlay(): Underlay {
     return this.#underlay();
-  }
-
-  /** All other hosts, with the kernel's way to each of them now. */
-  async peers(): Promise<ReadonlyMap<string, Peer>> {
-    const own = this.#underlay();
-    // One with this host's address is what this host was before its state folder was lost.
-    const hosts = this.#cluster
-      .hosts()
-      .filter(({ id, address }) => id !== own.hostId && address !== own.address);
-    const paths = await this.#kernel.route(hosts.map(({ address }) => address));
-    return new Map(
-      hosts.map(({ id, address, linkLocal }, index) => {
-        const path = paths[index];
-        return [id, { id, address, ...(linkLocal && { linkLocal }), ...(path && { path }) }];
-      }),
-    );
   }
 
   /** @param isAttached whether the endpoint has its link, or is getting it */
@@ -152,7 +133,7 @@ function isShared({ fabric }: Network): boolean {
 
 /** The ledger's own copy: networks stay known while the store is away. */
 export function networkOf(network: LedgerNetwork): Network {
-  const { key, fabric, vni, mtu, internal, isolate, gateway, pools } = network;
+  const { key, fabric, vni, mtu, encap, internal, isolate, gateway, pools } = network;
   return {
     v: 1,
     key,
@@ -163,10 +144,11 @@ export function networkOf(network: LedgerNetwork): Network {
     ...(mtu === undefined ? {} : { mtu }),
     ...(isolate === undefined ? {} : { isolate }),
     ...(gateway === undefined ? {} : { gateway }),
+    ...(encap === undefined ? {} : { encap }),
   };
 }
 
 export function localEndpoint(endpoint: LedgerEndpoint, network: string, host: string): LocalEndpoint {
-  const { id, mac, addresses, slot } = endpoint;
-  return { v: 1, id, network, host, mac, addresses, slot };
+  const { id, mac, addresses, slot, mtu } = endpoint;
+  return { v: 1, id, network, host, mac, addresses, slot, ...(mtu === undefined ? {} : { mtu }) };
 }

@@ -5,7 +5,7 @@
 import type { NftTable } from '../kernel/nft.ts';
 import type { NamespaceState } from '../kernel/state.ts';
 import { type Family, familyOf } from '../model/address.ts';
-import type { Block, Endpoint, Network } from '../model/records.ts';
+import type { Block, Encap, Endpoint, Network } from '../model/records.ts';
 import type { Leg } from './leg.ts';
 
 /** This host's place on the network that joins the hosts. */
@@ -14,6 +14,8 @@ export interface Underlay {
   readonly address: string;
   /** IPv6 address by which its neighbours on the underlay reach it. */
   readonly linkLocal?: string;
+  /** The link that has this address: the uplink. */
+  readonly link: string;
   /** Bytes that fit through the uplink. */
   readonly mtu: number;
   /** UDP port of VXLAN, the same on all hosts. */
@@ -28,6 +30,10 @@ export interface Peer {
   readonly linkLocal?: string;
   /** Absent: no route to it. `via` present: it is behind a router. */
   readonly path?: { readonly link: string; readonly via?: string };
+  /** Bytes that fit through its uplink. */
+  readonly mtu: number;
+  /** Whether packets with the addresses of containers pass between it and this host as they are. */
+  readonly direct: { readonly passes: boolean };
 }
 
 export interface LocalEndpoint extends Endpoint {
@@ -36,6 +42,12 @@ export interface LocalEndpoint extends Endpoint {
    * own: two equal on-link routes in one sandbox would collide.
    */
   readonly slot: number;
+  /**
+   * With which its link was made; absent: as now. The container's end cannot be changed from here, and what
+   * is larger than the MTU of the end it comes out of is dropped in silence (net/core/dev.c,
+   * is_skb_forwardable): so this end keeps its own, whatever becomes of the uplink.
+   */
+  readonly mtu?: number;
 }
 
 /** All that bears on one network, as this host sees it. */
@@ -65,8 +77,8 @@ export interface SandboxRoutes {
 
 export interface Fabric {
   readonly name: string;
-  /** Bytes that encapsulation adds to a packet on an underlay of this family; 0: none. */
-  overhead(underlay: Family): number;
+  /** Bytes that a packet to another host always grows by, on an underlay of this family. */
+  overhead(underlay: Family, encap: Encap | undefined): number;
   /** Each network has a VNI and a namespace of its own. */
   readonly isolated: boolean;
   /** The nftables table, in its namespace, that first sees what a container sends. */
@@ -75,6 +87,8 @@ export interface Fabric {
   addressLength(family: Family, poolLength: number): number;
   /** Everything of this network in its namespace, the endpoints' part included. */
   desired(view: NetworkView): NamespaceState;
+  /** What its networks on this host need in the host's namespace, once, however many they are. */
+  shared(views: readonly NetworkView[]): NamespaceState;
   /** The part of `desired` that belongs to one endpoint. */
   endpoint(view: NetworkView, endpoint: LocalEndpoint): NamespaceState;
   sandbox(view: NetworkView, endpoint: LocalEndpoint): SandboxRoutes;
@@ -82,7 +96,7 @@ export interface Fabric {
 
 /** MTU of the containers: what the user asked for, else what fits. */
 export function containerMtu(fabric: Fabric, network: Network, underlay: Underlay): number {
-  return network.mtu ?? underlay.mtu - fabric.overhead(familyOf(underlay.address));
+  return network.mtu ?? underlay.mtu - fabric.overhead(familyOf(underlay.address), network.encap);
 }
 
 /** Puts states together; no two parts may hold the same key (`diff` refuses that). */

@@ -1,11 +1,13 @@
 /**
- * `routed`: layer 3, no encapsulation. A container is alone on its link: a single address behind a link-local next hop
+ * `routed`: layer 3, without encapsulation wherever packets pass without. A container is alone on its link: a
+ * single address behind a link-local next hop
  * that its host answers for. A host routes its own containers one by one, and every other host's by block.
  *
  *   container 10.77.0.5/32 -- veth -- host A == underlay == host B -- veth -- 10.77.0.70/32
  *                  via 169.254.1.1    10.77.0.64/26 via B
  *
- * Packets cross the underlay with the containers' own addresses, at its full MTU. IPv6 is the same, with fe80::1
+ * Packets cross the underlay with the containers' own addresses, at its full MTU; to hosts behind a router, or
+ * where the network between drops such packets, through the tunnel (`tunnel.ts`). IPv6 is the same, with fe80::1
  * for the container's next hop; and neither family needs the hosts to have addresses of it.
  */
 import type { NamespaceState, Route } from '../kernel/state.ts';
@@ -21,7 +23,7 @@ import {
   singleLength,
 } from '../model/address.ts';
 import { containerEnd, hostEnd, nextHopMac } from '../model/names.ts';
-import type { Network } from '../model/records.ts';
+import type { Block, Network } from '../model/records.ts';
 import {
   containerMtu,
   type Fabric,
@@ -29,7 +31,10 @@ import {
   merge,
   type NetworkView,
   type Peer,
+  type Underlay,
 } from './fabric.ts';
+import { probeSource, reachOf } from './reach.ts';
+import { tunnelRoute, tunnelState, vxlanOverhead } from './tunnel.ts';
 
 /** The same on every host, never routed; the last part is the endpoint's slot. */
 const nextHopPrefix = { 4: '169.254.1.', 6: 'fe80::' } as const satisfies Record<Family, string>;
@@ -38,13 +43,17 @@ export const routed: Fabric = {
   name: 'routed',
   isolated: false,
   filter: 'inet',
-  overhead: () => 0,
+  overhead: (underlay, encap) => (encap === 'always' ? vxlanOverhead(underlay) : 0),
   addressLength: (family) => singleLength(family),
   desired: (view) =>
     merge([
-      { ...emptyState, routes: [...poolRoutes(view), ...blockRoutes(view), ...borrowedRoutes(view)] },
+      {
+        ...emptyState,
+        routes: [...poolRoutes(view), ...probeRoutes(view), ...blockRoutes(view), ...borrowedRoutes(view)],
+      },
       ...view.local.map((endpoint) => endpointState(view, endpoint)),
     ]),
+  shared: (views) => tunnel(views.filter(({ network }) => network.encap !== 'never')),
   endpoint: endpointState,
   sandbox: (view, endpoint) => ({
     gateways: view.network.gateway
@@ -62,7 +71,7 @@ export const routed: Fabric = {
 
 function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceState {
   const link = hostEnd(endpoint.id);
-  const mtu = containerMtu(routed, view.network, view.underlay);
+  const mtu = endpoint.mtu ?? containerMtu(routed, view.network, view.underlay);
   return {
     ...emptyState,
     links: [
@@ -106,10 +115,24 @@ function poolRoutes(view: NetworkView): Route[] {
   return view.network.pools.map((destination) => ({ destination, type: 'unreachable' }));
 }
 
+/**
+ * Where probes of other hosts come from, for the reverse-path filter of the uplink, which would drop them
+ * otherwise: as long as they are not known to pass, the way back to what is theirs is the tunnel.
+ */
+function probeRoutes({ network, underlay }: NetworkView): Route[] {
+  if (network.encap !== undefined && network.encap !== 'auto') return [];
+  // It is tried with the family of the underlay only.
+  const probed = network.pools.filter((pool) => familyOf(pool) === familyOf(underlay.address));
+  return probed.flatMap((pool) => {
+    const source = probeSource(pool);
+    return source === undefined ? [] : [{ ...single(source), type: 'unicast', link: underlay.link }];
+  });
+}
+
 function blockRoutes(view: NetworkView): Route[] {
   return view.blocks
     .filter((block) => block.owner !== view.underlay.hostId)
-    .map((block) => towards(view.peers.get(block.owner), block.cidr));
+    .map((block) => towards(view, block.owner, block.cidr));
 }
 
 /** Single addresses held by a host that does not own their block. */
@@ -120,18 +143,58 @@ function borrowedRoutes(view: NetworkView): Route[] {
       .filter(([, { host }]) => host !== block.owner && host !== view.underlay.hostId)
       .map(([offset, { host }]) => {
         const address = printAddress({ family, value: first + BigInt(offset) });
-        return towards(view.peers.get(host), single(address).destination);
+        return towards(view, host, single(address).destination);
       });
   });
 }
 
-/** Only a next hop on the same link can be used without encapsulation; there is nothing to route by else. */
-function towards(peer: Peer | undefined, destination: string): Route {
-  const via = peer && hopOf(peer, familyOf(destination));
-  if (via === undefined || peer?.path === undefined || peer.path.via !== undefined) {
-    return { destination, type: 'unreachable' };
+function towards(view: NetworkView, host: string, destination: string): Route {
+  const { peers, network, underlay } = view;
+  const peer = peers.get(host);
+  const reach = peer && reachOf(peer, network.encap);
+  if (peer === undefined || reach === undefined) return { destination, type: 'unreachable' };
+  switch (reach.by) {
+    case 'nothing':
+      return { destination, type: 'unreachable' };
+    case 'encapsulation':
+      return throughTunnel(view, peer, destination);
+    case 'direct': {
+      // On one link nobody else could say that the other's is the narrower one.
+      const narrower = peer.mtu < underlay.mtu ? { mtu: peer.mtu } : {};
+      const via = hopOf(peer, familyOf(destination));
+      if (via === undefined) return throughTunnel(view, peer, destination);
+      return { destination, type: 'unicast', link: reach.link, via, ...narrower };
+    }
   }
-  return { destination, type: 'unicast', link: peer.path.link, via };
+}
+
+function throughTunnel({ network, underlay }: NetworkView, peer: Peer, destination: string): Route {
+  const leads = network.encap !== 'never' && isOfFamily(underlay)(peer);
+  return leads ? tunnelRoute(destination, peer, underlay) : { destination, type: 'unreachable' };
+}
+
+/** Whether a vxlan device of this host can send to the other: its socket has one family. */
+function isOfFamily({ address }: Underlay): (peer: Peer) => boolean {
+  return (peer) => familyOf(peer.address) === familyOf(address);
+}
+
+/** To every host that has addresses of these networks, whichever way they go now: then a change is one route. */
+function tunnel(views: readonly NetworkView[]): NamespaceState {
+  const [first] = views;
+  if (first === undefined) return emptyState;
+  const { underlay, peers } = first;
+  const hosts = new Set(views.flatMap(({ blocks }) => blocks.flatMap(holdersOf)));
+  const families = new Set(views.flatMap(({ network }) => network.pools.map(familyOf)));
+  return tunnelState(
+    underlay,
+    [...hosts].flatMap((host) => peers.get(host) ?? []).filter(isOfFamily(underlay)),
+    families,
+  );
+}
+
+/** Its owner, and those who hold single addresses of it. */
+export function holdersOf({ owner, assigned }: Block): string[] {
+  return [owner, ...Object.values(assigned).map(({ host }) => host)];
 }
 
 /** An IPv6 next hop takes packets of both families, an IPv4 one only its own. */

@@ -8,11 +8,18 @@
  * stay mute: the VTEP behind the MAC (the device's own table), the port behind the MAC (the bridge's table), and
  * the neighbour on the bridge (net/bridge/br_arp_nd_proxy.c).
  */
-import { emptyState, type FdbEntry, type NamespaceState, type Neighbour } from '../kernel/state.ts';
-import { familyOf } from '../model/address.ts';
+import {
+  emptyState,
+  type FdbEntry,
+  type NamespaceState,
+  type Neighbour,
+  type Route,
+} from '../kernel/state.ts';
+import { familyOf, singleLength } from '../model/address.ts';
 import { bridgeMac, containerEnd, hostEnd, portMacOf } from '../model/names.ts';
 import { containerMtu, type Fabric, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
 import { legInSegment } from './leg.ts';
+import { vxlanOverhead } from './tunnel.ts';
 
 const bridge = 'br0';
 /** Born by the host's socket, so no link of the host may have this name. */
@@ -22,8 +29,7 @@ export const vxlan: Fabric = {
   name: 'vxlan',
   isolated: true,
   filter: 'bridge',
-  /** Outer IP header, UDP 8, VXLAN 8, inner Ethernet 14. */
-  overhead: (underlay) => (underlay === 4 ? 20 : 40) + 30,
+  overhead: vxlanOverhead,
   addressLength: (_family, poolLength) => poolLength,
   desired: (view) =>
     merge([
@@ -32,6 +38,7 @@ export const vxlan: Fabric = {
       remoteEntries(view),
       ...view.local.map((endpoint) => endpointState(view, endpoint)),
     ]),
+  shared: narrowHosts,
   endpoint: endpointState,
   sandbox: ({ leg }) => ({
     gateways: leg === undefined ? [] : leg.gateways.map((gateway) => gateway.replace(/\/.*/, '')),
@@ -40,13 +47,14 @@ export const vxlan: Fabric = {
 };
 
 /**
- * Bridge and device carry the uplink's MTU, not the containers': a container that sends too much is told so
- * by the kernel (fragmentation needed) only if the packet gets as far as the encapsulation.
+ * Of bridge and device. A container that sends too much is told so by the kernel (fragmentation needed) only
+ * if the packet gets as far as the encapsulation, which knows what fits; and what fits may change.
  */
+const mtu = 65_535;
+
 function segment({ network, underlay }: NetworkView): NamespaceState {
   const { vni } = network;
   if (vni === undefined) return emptyState;
-  const mtu = Math.max(underlay.mtu, containerMtu(vxlan, network, underlay));
   return {
     ...emptyState,
     links: [
@@ -62,6 +70,7 @@ function segment({ network, underlay }: NetworkView): NamespaceState {
         local: underlay.address,
         port: underlay.vxlanPort,
         suppressNeighbours: true,
+        looseSource: false,
       },
     ],
   };
@@ -69,6 +78,24 @@ function segment({ network, underlay }: NetworkView): NamespaceState {
 
 function wayOut({ network, underlay, leg }: NetworkView): NamespaceState {
   return leg === undefined ? emptyState : legInSegment(leg, bridge, containerMtu(vxlan, network, underlay));
+}
+
+/**
+ * Hosts whose uplink takes less than this one's. Without a route that says so, what is too large for one would
+ * be lost without a word: on the way, when it is on the link; or, put together again from what a router cut up,
+ * at the link of a container there, which has the MTU of that uplink.
+ */
+function narrowHosts([view]: readonly NetworkView[]): NamespaceState {
+  if (view === undefined) return emptyState;
+  const { peers, underlay } = view;
+  const { link, address: source } = underlay;
+  const routes = Array.from(peers.values()).flatMap(({ address, path, mtu }): Route[] => {
+    if (path?.link !== link || mtu >= underlay.mtu || familyOf(address) !== familyOf(source)) return [];
+    const destination = `${address}/${singleLength(familyOf(address))}`;
+    const via = path.via === undefined ? {} : { via: path.via };
+    return [{ destination, type: 'unicast', link, ...via, source, mtu }];
+  });
+  return { ...emptyState, routes };
 }
 
 function remoteEntries({ remote, peers, underlay }: NetworkView): NamespaceState {
@@ -85,7 +112,7 @@ function remoteEntries({ remote, peers, underlay }: NetworkView): NamespaceState
 }
 
 function endpointState({ network, underlay }: NetworkView, endpoint: LocalEndpoint): NamespaceState {
-  const mtu = containerMtu(vxlan, network, underlay);
+  const mtu = endpoint.mtu ?? containerMtu(vxlan, network, underlay);
   return {
     ...emptyState,
     links: [

@@ -34,9 +34,9 @@ export function describe(change: Change): string {
     case 'address':
       return `address ${change.object.address} of ${change.object.link}`;
     case 'route': {
-      const { type, destination, via, link } = change.object;
+      const { type, destination, via, link, mtu } = change.object;
       const how = type === 'unreachable' ? 'unreachable ' : '';
-      return `${how}route ${destination}${via ? ` via ${via}` : ''}${link ? ` on ${link}` : ''}`;
+      return `${how}route ${destination}${via ? ` via ${via}` : ''}${link ? ` on ${link}` : ''}${mtu ? ` of MTU ${mtu}` : ''}`;
     }
     case 'rule': {
       const { priority, table, from, to, inputLink } = change.object;

@@ -100,8 +100,9 @@ function agree(actual: Change, desired: Change): boolean {
     }
     case 'route': {
       // The kernel tells the link of every route; who leaves it to the kernel takes any.
-      const { type, via, link } = desired.object;
+      const { type, via, link, source, mtu } = desired.object;
       if (actual.kind !== 'route' || actual.object.type !== type || actual.object.via !== via) return false;
+      if (actual.object.source !== source || actual.object.mtu !== mtu) return false;
       return link === undefined || actual.object.link === link;
     }
     case 'neighbour':
@@ -126,7 +127,11 @@ function sameProperties(actual: Link, desired: Link): boolean {
       if (actual.kind !== 'veth' || actual.strictSource !== desired.strictSource) return false;
       return (actual.routesLoopback ?? false) === (desired.routesLoopback ?? false);
     case 'vxlan':
-      return actual.kind === 'vxlan' && actual.suppressNeighbours === desired.suppressNeighbours;
+      return (
+        actual.kind === 'vxlan' &&
+        actual.suppressNeighbours === desired.suppressNeighbours &&
+        actual.looseSource === desired.looseSource
+      );
     case 'bridge':
       return true;
   }

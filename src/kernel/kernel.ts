@@ -22,8 +22,21 @@ import {
 } from './routing.ts';
 import { currentNamespace, inNamespace, openNetlinkSocket } from './syscalls.ts';
 import { enableForwarding, hasIpv6, makeSysctlsWritable } from './sysctl.ts';
+import { openUdp, type UdpPlace, type UdpSocket } from './udp.ts';
+import { type HostChange, watchChanges, watchedGroups } from './watch.ts';
 
-export type { HeldPort, HostAddress, MainRoute, Namespace, PacketFilter, PathTo, PortWish };
+export type {
+  HeldPort,
+  HostAddress,
+  HostChange,
+  MainRoute,
+  Namespace,
+  PacketFilter,
+  PathTo,
+  PortWish,
+  UdpPlace,
+  UdpSocket,
+};
 
 /** Whether anything had to be changed: what a repair pass counts as drift. */
 export interface Settled {
@@ -50,6 +63,11 @@ export interface Kernel {
   addresses(): Promise<readonly HostAddress[]>;
   /** IPv6 address by which the link's neighbours reach this host; undefined where there is none. */
   linkLocal(link: string): Promise<string | undefined>;
+
+  /** Calls back, soon, for what others change in the host's namespace; answers what ends that. */
+  watch(changed: (change: HostChange) => void): () => void;
+  /** A socket of the host's namespace, of any address; @throws WeftError `kernel` when the port is taken */
+  openUdp(at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void): UdpSocket;
 
   /** Lets traffic of weft's links pass the FORWARD chain that Docker closes; see `forward-accept.ts`. */
   ensureForwardAccept(): Promise<Settled>;
@@ -165,6 +183,17 @@ class LinuxKernel implements Kernel {
 
   linkLocal(link: string): Promise<string | undefined> {
     return linkLocalOf(this.#hostSockets, link);
+  }
+
+  watch(changed: (change: HostChange) => void): () => void {
+    return watchChanges(
+      inNamespace(this.#hostFd, () => openNetlinkSocket('rtnetlink', watchedGroups)),
+      changed,
+    );
+  }
+
+  openUdp(at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void): UdpSocket {
+    return openUdp(this.#hostFd, at, receive);
   }
 
   async ensureForwardAccept(): Promise<Settled> {

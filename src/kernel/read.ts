@@ -90,7 +90,10 @@ function asLink(link: KernelLink, nameOf: (index: number) => string | undefined)
     case 'bridge':
       return [{ ...base, kind: 'bridge' }];
     case 'vxlan':
-      return vxlan === undefined ? [] : [{ ...base, kind: 'vxlan', ...vxlan, suppressNeighbours }];
+      if (vxlan === undefined) return [];
+      return [
+        { ...base, kind: 'vxlan', ...vxlan, suppressNeighbours, looseSource: link.reversePathFilter === 2 },
+      ];
     default:
       return [];
   }

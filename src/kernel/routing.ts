@@ -23,6 +23,8 @@ export interface MainRoute {
   /** `0.0.0.0/0` and `::/0` included. */
   readonly destination: string;
   readonly link: string;
+  /** Next hop; absent = on-link. */
+  readonly via?: string;
   /** Whether weft made it. */
   readonly own: boolean;
 }
@@ -72,7 +74,9 @@ export async function mainRoutes(sockets: SocketPool, families: readonly Family[
       const decoded = decodeRoute(body);
       const route = decoded && asRoute(decoded, (index) => names.get(index));
       if (decoded === undefined || route?.link === undefined) return undefined;
-      return { destination: route.destination, link: route.link, own: decoded.protocol === protocol };
+      const { destination, link, via } = route;
+      const own = decoded.protocol === protocol;
+      return { destination, link, own, ...(via === undefined ? {} : { via }) };
     }),
   );
   return (await Promise.all(dumps)).flat();

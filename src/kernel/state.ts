@@ -51,6 +51,11 @@ export interface Vxlan extends LinkBase {
   readonly port: number;
   /** As a bridge port: answer ARP and ND from the bridge's neighbours, and do not learn. */
   readonly suppressNeighbours: boolean;
+  /**
+   * Loose reverse-path filter (rp_filter=2), whatever the host's default: it takes packets whose way back is
+   * another link, too.
+   */
+  readonly looseSource: boolean;
 }
 
 export type Link = Veth | Bridge | Vxlan;
@@ -72,6 +77,10 @@ export interface Route {
   readonly link?: string;
   /** Next hop, of either family; absent = on-link. */
   readonly via?: string;
+  /** Address of this host to send from. Absent: the kernel chooses. */
+  readonly source?: string;
+  /** Bytes; a sender of more is answered by the kernel. Absent: those of the link. */
+  readonly mtu?: number;
 }
 
 /** Permanent ARP/ND entry. Key: link and address. */

@@ -60,14 +60,16 @@ const receiveBytes = 4 * 1024 * 1024;
 /**
  * A netlink socket of the current namespace, as a descriptor. It never blocks for an answer: the kernel
  * carries out a request inside the write, so what there is to read is there when the write returns.
+ * @param groups of changes to hear of, as a mask of RTMGRP_*
  */
-export function openNetlinkSocket(protocol: keyof typeof netlinkProtocols): number {
+export function openNetlinkSocket(protocol: keyof typeof netlinkProtocols, groups = 0): number {
   const purpose = `open a netlink socket (${protocol})`;
   const type = SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC;
   const fd = call('socket', purpose, AF_NETLINK, type, netlinkProtocols[protocol]);
   try {
     const anyPort = Buffer.alloc(12);
     anyPort.writeUInt16LE(AF_NETLINK);
+    anyPort.writeUInt32LE(groups, 8);
     call('bind', purpose, fd, anyPort, anyPort.length);
     const set = (level: number, option: number, value: number) =>
       call('setsockopt', purpose, fd, level, option, [value], 4);
@@ -129,6 +131,34 @@ export function holdSocket(wish: {
     }
     closeSync(fd);
     return { result: result === -EADDRINUSE ? 'in use' : 'no such address' };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
+/** Level and option by family: IP_TRANSPARENT, IPV6_TRANSPARENT. */
+const transparent = { 4: [0, 19], 6: [41, 75] } as const;
+
+/**
+ * A UDP socket of the current namespace, as a descriptor, bound to an address that need not be this host's. Only
+ * a transparent one may send from such (inet_sk_flowi_flags); that takes CAP_NET_ADMIN.
+ */
+export function openUdpSocket(
+  address: { readonly family: 4 | 6; readonly bytes: Buffer },
+  port: number,
+): number {
+  const { family, bytes } = address;
+  const isIpv4 = family === 4;
+  const purpose = `open UDP port ${port}`;
+  const type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  const fd = call('socket', purpose, isIpv4 ? AF_INET : AF_INET6, type, 0);
+  try {
+    const [level, option] = transparent[family];
+    call('setsockopt', purpose, fd, level, option, [1], 4);
+    const place = socketAddress({ family, bytes, port });
+    call('bind', purpose, fd, place, place.length);
+    return fd;
   } catch (error) {
     closeSync(fd);
     throw error;

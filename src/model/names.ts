@@ -25,6 +25,9 @@ export function namespaceName(vni: number): string {
   return `weft-${vni}`;
 }
 
+/** VNIs that weft chooses; below are those that Docker's overlay (from 4096) and flannel (1) choose. */
+export const firstVni = 0x57_00_00;
+
 /**
  * MAC of a container, derived from its address: a neighbour entry that outlives the container is right
  * again for the next one with that address. An IPv4 address fits in; of an IPv6 one, as much as there is room
@@ -38,6 +41,18 @@ export function macOf(address: string): string {
 /** MAC of a bridge port: no frame is ever sent to it, but it must be stable to be compared. */
 export function portMacOf(name: string): string {
   return asMac(`025c${digest(name, 4)}`);
+}
+
+/** The device by which all routed networks of a host reach the hosts they cannot reach without encapsulation. */
+export const tunnelName = 'weft-l3';
+
+/** Its VNI, the same everywhere: the one below those that networks get (`firstVni`). */
+export const tunnelVni = 0x56_ff_ff;
+
+/** MACs of the tunnel's ends, derived from the underlay address, so that every host knows all others'. */
+export function tunnelMacOf(underlayAddress: string): string {
+  const { family, value } = parseAddress(underlayAddress);
+  return asMac(`025d${family === 4 ? value.toString(16).padStart(8, '0') : digest(underlayAddress, 4)}`);
 }
 
 /** Host end of every routed endpoint, as next hop of the container: never conflicts, one per link. */

@@ -4,6 +4,7 @@
  */
 import { WeftError } from '../errors.ts';
 import { nearest } from './nearest.ts';
+import type { Encap } from './records.ts';
 
 /** What the user asked for; what was left out is decided by the network's record, or by default. */
 export interface NetworkOptions {
@@ -13,6 +14,7 @@ export interface NetworkOptions {
   readonly mtu?: number;
   readonly isolate?: boolean;
   readonly gateway?: boolean;
+  readonly encap?: Encap;
   /** Prefix of the interface's name in the container. */
   readonly interfacePrefix?: string;
 }
@@ -27,6 +29,7 @@ interface Option {
 }
 
 export const fabricNames = ['routed', 'vxlan'] as const;
+const encaps: readonly Encap[] = ['auto', 'never', 'always'];
 
 const keyPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
@@ -38,7 +41,7 @@ export const networkOptions: Readonly<Record<string, Option>> = {
   },
   'weft.fabric': {
     expected: fabricNames.join(' or '),
-    help: 'How packets travel: `routed` (layer 3, no encapsulation) or `vxlan` (one Ethernet segment). Default: routed.',
+    help: 'How packets travel: `routed` (layer 3, no encapsulation where none is needed) or `vxlan` (one Ethernet segment). Default: routed.',
     parse: (text) => (fabricNames.some((name) => name === text) ? { fabric: text } : undefined),
   },
   'weft.vni': {
@@ -50,7 +53,7 @@ export const networkOptions: Readonly<Record<string, Option>> = {
   'weft.mtu': {
     docker: 'com.docker.network.driver.mtu',
     expected: 'a whole number from 576 to 65535',
-    help: "MTU inside containers, in bytes. Default: the uplink's, less what the fabric adds.",
+    help: "MTU inside containers, in bytes. Default: the uplink's, less what the network always adds.",
     parse: (text) => withInteger(text, 576, 65_535, (mtu) => ({ mtu })),
   },
   'weft.gateway': {
@@ -62,6 +65,14 @@ export const networkOptions: Readonly<Record<string, Option>> = {
     expected: 'on or off',
     help: '`off`: other routed networks that say so too may be reached. Default: on.',
     parse: (text) => withSwitch(text, (isolate) => ({ isolate })),
+  },
+  'weft.encap': {
+    expected: encaps.join(', '),
+    help: 'Whether a routed network encapsulates between hosts: `auto` (only where packets do not pass as they are), `never` or `always`. Default: auto.',
+    parse: (text) => {
+      const encap = encaps.find((known) => known === text);
+      return encap === undefined ? undefined : { encap };
+    },
   },
   'weft.interface': {
     docker: 'com.docker.network.container_iface_prefix',

@@ -18,8 +18,14 @@ const Host = Type.Object({
   address: text,
   /** IPv6 link-local address of its uplink: next hop of IPv6 routes where `address` is an IPv4 one. */
   linkLocal: Type.Optional(text),
+  /** Bytes that fit through its uplink. Absent: written by a weft that did not tell. */
+  mtu: Type.Optional(Type.Integer({ minimum: 68 })),
 });
 export type Host = Static<typeof Host>;
+
+/** Whether a fabric that can do without encapsulates between hosts. */
+export const Encap = Type.Union([Type.Literal('auto'), Type.Literal('never'), Type.Literal('always')]);
+export type Encap = Static<typeof Encap>;
 
 /** `config`: what the cluster has settled for itself, once and for all its hosts. */
 const Config = Type.Object({
@@ -37,6 +43,8 @@ const Network = Type.Object({
   vni: Type.Optional(Type.Integer({ minimum: 1, maximum: 0xffffff })),
   /** Bytes, as the user asked; absent: each host follows its uplink. */
   mtu: Type.Optional(Type.Integer({ minimum: 68, maximum: 65535 })),
+  /** Whether packets between hosts are encapsulated, for a fabric that can do without; absent: auto. */
+  encap: Type.Optional(Encap),
   internal: Type.Boolean(),
   /** False: may be reached from other networks that say so too. Absent: true. */
   isolate: Type.Optional(Type.Boolean()),

@@ -13,6 +13,9 @@ export interface ClusterSpec {
   readonly members?: 1 | 3;
   /** Addresses by which hosts and store know each other; of IPv6, the hosts have no others. Default IPv4. */
   readonly underlay?: 'IPv4' | 'IPv6';
+  readonly segments?: 1 | 2;
+  /** Of the underlay. */
+  readonly mtu?: number;
   /** Of the plugin, beside where the store is. */
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -20,10 +23,8 @@ export interface ClusterSpec {
 /** Brings up hosts with the plugin installed and enabled; the caller takes the lab down. */
 export async function clusterUp(spec: ClusterSpec, options: { readonly keep?: boolean } = {}): Promise<Lab> {
   const folder = await buildPlugin();
-  const lab = await Lab.up(
-    { name: spec.name, hosts: spec.hosts, etcd: { members: spec.members ?? 1 } },
-    options,
-  );
+  const { name, hosts, members = 1, segments = 1, mtu = 1500 } = spec;
+  const lab = await Lab.up({ name, hosts, etcd: { members }, segments, mtu }, options);
   const endpoints = spec.underlay === 'IPv6' ? lab.etcd.endpoints6 : lab.etcd.endpoints;
   try {
     await Promise.all(

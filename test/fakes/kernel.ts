@@ -6,12 +6,15 @@ import { WeftError } from '../../src/errors.ts';
 import type {
   HeldPort,
   HostAddress,
+  HostChange,
   Kernel,
   MainRoute,
   Namespace,
   PathTo,
   PortWish,
   Settled,
+  UdpPlace,
+  UdpSocket,
 } from '../../src/kernel/kernel.ts';
 import type { Change, Route } from '../../src/kernel/state.ts';
 import {
@@ -48,6 +51,8 @@ export class FakeKernel implements Kernel {
   readonly #own = new Map<string, FakeNamespace>();
   readonly #failures: Failable[] = [];
   readonly #forwarding = new Set<string>();
+  readonly #watchers = new Set<(change: HostChange) => void>();
+  readonly #udp = new Map<string, (bytes: Buffer, from: UdpPlace) => void>();
   #forwardAccepted = false;
 
   constructor(uplinks = defaultUplinks) {
@@ -136,7 +141,9 @@ export class FakeKernel implements Kernel {
     );
     const own = this.host
       .routes()
-      .flatMap(({ destination, link }) => (link === undefined ? [] : [{ destination, link, own: true }]));
+      .flatMap(({ destination, link, via }) =>
+        link === undefined ? [] : [{ destination, link, own: true, ...(via === undefined ? {} : { via }) }],
+      );
     return [...connected, ...own];
   }
 
@@ -149,6 +156,30 @@ export class FakeKernel implements Kernel {
   async linkLocal(link: string): Promise<string | undefined> {
     const uplink = this.#uplinks.find(({ name }) => name === link);
     return uplink?.addresses.some((own) => own.includes(':')) ? 'fe80::9' : undefined;
+  }
+
+  /** Something of the host has changed, by another than weft. */
+  announce(change: HostChange): void {
+    for (const changed of this.#watchers) changed(change);
+  }
+
+  watch(changed: (change: HostChange) => void): () => void {
+    this.#watchers.add(changed);
+    return () => this.#watchers.delete(changed);
+  }
+
+  openUdp(at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void): UdpSocket {
+    const key = `${at.address} ${at.port}`;
+    if (this.#udp.has(key))
+      throw new WeftError('kernel', `could not open UDP port ${at.port}: bind: EADDRINUSE`);
+    this.#udp.set(key, receive);
+    return {
+      send: (bytes, to) => {
+        const listener = this.#udp.get(`${to.address} ${to.port}`);
+        queueMicrotask(() => listener?.(bytes, at));
+      },
+      close: () => void this.#udp.delete(key),
+    };
   }
 
   async ensureForwardAccept(): Promise<Settled> {

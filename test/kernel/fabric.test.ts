@@ -74,11 +74,11 @@ describe.each([...fabrics.values()])('fabric $name', (fabric) => {
     const paths = await member.host.kernel.route(others.map(({ address }) => address));
     const peers = others.map(({ id, address }, index): Peer => {
       const path = paths[index];
-      return { id, address, ...(path === undefined ? {} : { path }) };
+      return { id, address, mtu: 1500, direct: { passes: true }, ...(path === undefined ? {} : { path }) };
     });
     return {
       network,
-      underlay: { hostId: member.id, address: member.address, mtu: 1500, vxlanPort: 4789 },
+      underlay: { hostId: member.id, address: member.address, link: 'eth0', mtu: 1500, vxlanPort: 4789 },
       peers: new Map(peers.map((peer) => [peer.id, peer])),
       blocks: members.map((each) => each.block),
       beyond: [],

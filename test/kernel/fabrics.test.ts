@@ -64,9 +64,15 @@ async function viewOf(fabric: Fabric, { addresses }: Underlay, number: 0 | 1): P
       ...{ v: 1, key: 'blue', fabric: fabric.name, internal: false, pools: [...pools] },
       ...(fabric.isolated && { vni }),
     },
-    underlay: { hostId: own.id, address: addresses[number], mtu: 1500, vxlanPort: 4789 },
+    underlay: { hostId: own.id, address: addresses[number], link: 'eth0', mtu: 1500, vxlanPort: 4789 },
     peers: new Map([
-      [other.id, { id: other.id, address, path: { link: 'eth0' }, ...(linkLocal && { linkLocal }) }],
+      [
+        other.id,
+        {
+          ...{ id: other.id, address, mtu: 1500, direct: { passes: true }, path: { link: 'eth0' } },
+          ...(linkLocal && { linkLocal }),
+        },
+      ],
     ]),
     blocks: plan.flatMap(blocksOf),
     beyond: [],
@@ -131,7 +137,7 @@ describe.each(cases)('$name over an $family underlay', ({ fabric, underlay }) =>
     const [one, two] = await wire(fabric, underlay);
     for (const address of plan[1].addresses) await vi.waitUntil(() => one.pings(address), waiting);
     for (const address of plan[0].addresses) await vi.waitUntil(() => two.pings(address), waiting);
-    const mtu = 1500 - fabric.overhead(familyOf(underlay.addresses[0]));
+    const mtu = 1500 - fabric.overhead(familyOf(underlay.addresses[0]), undefined);
     for (const [index, headers] of [28, 48].entries()) {
       const ping = `ping -q -c 1 -W 2 -M do -s ${mtu - headers} ${plan[1].addresses[index]}`;
       expect(one.run(ping)).toContain(' 1 received');

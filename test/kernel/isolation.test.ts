@@ -50,7 +50,7 @@ function endpointAt(address: string, key = 'blue'): LocalEndpoint {
 function viewOf(net: Network, local: readonly LocalEndpoint[]): NetworkView {
   return {
     network: net,
-    underlay: { hostId: 'h1', address: '10.9.0.1', mtu: 1500, vxlanPort: 4789 },
+    underlay: { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 },
     peers: new Map(),
     blocks: [],
     beyond: [],

@@ -2,7 +2,7 @@
  * What a kernel does for weft, whichever it is: the suite runs over the real one (root, own namespaces) and
  * over the fake that stands in for it elsewhere.
  */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Kernel } from '../../src/kernel/kernel.ts';
 import type { NftTable } from '../../src/kernel/nft.ts';
 import { emptyState, type NamespaceState } from '../../src/kernel/state.ts';
@@ -108,7 +108,7 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
       expect.arrayContaining([
         { destination: '10.9.0.0/24', link: 'eth0', own: false },
         { destination: 'fd09::/64', link: 'eth0', own: false },
-        { destination: '10.77.0.64/26', link: 'eth0', own: true },
+        { destination: '10.77.0.64/26', link: 'eth0', via: '10.9.0.2', own: true },
       ]),
     );
   });
@@ -212,6 +212,20 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
 
   test('tells that links get IPv6', () => {
     expect(kernel.hasIpv6()).toBe(true);
+  });
+
+  test('sends from an address that no host has, and hears who sent', async () => {
+    const heard: unknown[] = [];
+    const here = { address: '10.9.0.1', port: 9338 };
+    const foreign = { address: '10.77.0.0', port: 9338 };
+    const listener = kernel.openUdp(here, (bytes, from) => heard.push([bytes.toString(), from]));
+    expect(() => kernel.openUdp(here, () => {})).toThrow(/9338.*EADDRINUSE/);
+    const sender = kernel.openUdp(foreign, () => {});
+    sender.send(Buffer.from('hello'), here);
+    await vi.waitUntil(() => heard.length > 0, { timeout: 20_000 });
+    expect(heard).toEqual([['hello', expect.objectContaining(foreign)]]);
+    listener.close();
+    sender.close();
   });
 
   test('turns routing on once', () => {

@@ -4,7 +4,7 @@ import { WeftError } from '../../src/errors.ts';
 import { diff } from '../../src/kernel/diff.ts';
 import type { Kernel, Namespace } from '../../src/kernel/kernel.ts';
 import { type Change, emptyState, type NamespaceState } from '../../src/kernel/state.ts';
-import { port, remoteMac, routed, segment, veth, vxlan } from './states.ts';
+import { port, remoteMac, routed, segment, tunnel, veth, vxlan } from './states.ts';
 
 export async function settle(namespace: Namespace, desired: NamespaceState): Promise<void> {
   await namespace.apply(diff(await namespace.read(), desired));
@@ -30,6 +30,10 @@ export function namespaceSuite(current: () => Kernel): void {
   describe('a state, once applied', () => {
     test('is read back as it was asked for: routed', async () => {
       expect(await leftAfter(current().host, routed)).toEqual([]);
+    });
+
+    test('is read back as it was asked for: a tunnel', async () => {
+      expect(await leftAfter(current().host, tunnel)).toEqual([]);
     });
 
     test('is read back as it was asked for: a segment of its own', async () => {
@@ -82,6 +86,17 @@ export function namespaceSuite(current: () => Kernel): void {
     'the next hop of a route': [
       routed,
       { routes: [{ destination: '10.77.0.64/26', type: 'unicast', via: '10.9.0.9' }] },
+    ],
+    'the MTU of a route': [
+      routed,
+      { routes: [{ destination: '10.77.0.64/26', type: 'unicast', via: '10.9.0.2', mtu: 1400 }] },
+    ],
+    'a tunnel’s filter of sources, and a route by it': [
+      tunnel,
+      {
+        links: tunnel.links.map((link) => (link.kind === 'vxlan' ? { ...link, looseSource: false } : link)),
+        routes: [{ destination: '10.77.0.192/26', type: 'unicast', via: '10.9.0.2' }],
+      },
     ],
     'a dead host’s routes': [
       routed,

@@ -108,6 +108,7 @@ describe('a failure', () => {
       local: '10.9.0.1',
       port: 4789,
       suppressNeighbours: false,
+      looseSource: false,
     } as const;
     const sentence = await failing({ do: 'put', kind: 'link', object });
     expect(sentence).toMatch(/could not add vxlan weftvx: .*VNI.*EEXIST/);

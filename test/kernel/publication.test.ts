@@ -56,7 +56,7 @@ async function publish(addresses: readonly string[], publications: readonly Publ
   }));
   const view = {
     network,
-    underlay: { hostId: 'h1', address: '10.9.0.1', mtu: 1500, vxlanPort: 4789 },
+    underlay: { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 },
     peers: new Map(),
     blocks: [],
     beyond: [],

@@ -45,7 +45,37 @@ export const vxlan: Vxlan = {
   local: '10.9.0.1',
   port: 4789,
   suppressNeighbours: true,
+  looseSource: false,
 };
+
+/** Of the host's own namespace, with a host behind it, and that one's containers. */
+export const tunnel: NamespaceState = {
+  ...emptyState,
+  links: [
+    {
+      kind: 'vxlan',
+      name: 'weft-l3',
+      mtu: 1450,
+      mac: '02:5d:0a:09:00:01',
+      up: true,
+      vni: 4095,
+      local: '10.9.0.1',
+      port: 4789,
+      suppressNeighbours: false,
+      looseSource: true,
+    },
+  ],
+  fdb: [{ link: 'weft-l3', table: 'self', mac: '02:5d:0a:09:01:02', vtep: '10.9.1.2' }],
+  neighbours: [
+    { link: 'weft-l3', address: '10.9.1.2', mac: '02:5d:0a:09:01:02' },
+    { link: 'weft-l3', address: 'fe80::a09:102', mac: '02:5d:0a:09:01:02' },
+  ],
+  routes: [
+    { destination: '10.77.0.192/26', type: 'unicast', link: 'weft-l3', via: '10.9.1.2', mtu: 1350 },
+    { destination: 'fd77::c0/122', type: 'unicast', link: 'weft-l3', via: 'fe80::a09:102', mtu: 1350 },
+  ],
+};
+
 export const port: Veth = {
   ...veth,
   name: 'weft9876543210h',

@@ -133,6 +133,7 @@ describe('vxlan', () => {
         local: `10.9.0.${number}`,
         port: 4789,
         suppressNeighbours: true,
+        looseSource: false,
       },
       {
         kind: 'veth',

@@ -22,6 +22,9 @@ npm run lab -- [--lab NAME] COMMAND
   shell HOST              a shell on a host
   etcdctl ARGS            run etcdctl
   cut NAME | heal NAME    drop all frames of a host or etcd member, in silence; and no more
+  guard HOST | unguard HOST
+                          drop what a host sends with addresses that are not its own; and no more
+  set-mtu HOST MTU        of the host's uplink
   power-cut HOST          kill everything on a host at once
   boot HOST               switch it on again
   start-etcd NAME | kill-etcd NAME | freeze-etcd NAME | thaw-etcd NAME
@@ -123,6 +126,15 @@ async function main(args: readonly string[]): Promise<number> {
       return 0;
     case 'heal':
       await (await Lab.find(name)).heal(target);
+      return 0;
+    case 'guard':
+      await (await Lab.find(name)).guard(target);
+      return 0;
+    case 'unguard':
+      await (await Lab.find(name)).unguard(target);
+      return 0;
+    case 'set-mtu':
+      await (await Lab.find(name)).setMtu(target, Number(words[0]));
       return 0;
     case 'power-cut':
       await (await host()).powerCut();

@@ -114,6 +114,27 @@ export class Lab {
     return this.#underlay.setCarrier(this.#port(name), state);
   }
 
+  /** From now on the underlay drops what the host sends with addresses that are not its own. */
+  guard(name: string): Promise<void> {
+    return this.#underlay.guard(this.#port(name));
+  }
+
+  unguard(name: string): Promise<void> {
+    return this.#underlay.unguard(this.#port(name));
+  }
+
+  tally(name: string): Promise<void> {
+    return this.#underlay.tally(this.#port(name));
+  }
+
+  tallied(name: string): ReturnType<Underlay['tallied']> {
+    return this.#underlay.tallied(this.#port(name));
+  }
+
+  setMtu(name: string, mtu: number): Promise<void> {
+    return this.#underlay.setMtu(this.#port(name), mtu);
+  }
+
   #forget = () => {};
 
   async #start(tools: string): Promise<void> {

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises';
+import { tunnelVni } from '../../src/model/names.ts';
 import { run } from './run.ts';
 
 /** What hangs on the underlay: a host or an etcd member. */
@@ -125,13 +126,64 @@ export class Underlay {
   }
 
   async heal(port: Port): Promise<void> {
-    const table = `netdev cut-${port.name}`;
-    await this.#nft([`table ${table}`, `delete table ${table}`]);
+    await this.#dropTable(`cut-${port.name}`);
+  }
+
+  /** As clouds and careful switches do: of what comes from the port, only its own addresses pass. */
+  async guard(port: Port): Promise<void> {
+    await this.#ingress(port, `guard-${port.name}`, [
+      `ip saddr != ${addressOf(port)} drop`,
+      `ip6 saddr != { ${address6Of(port)}, fe80::/10, :: } drop`,
+    ]);
+  }
+
+  async unguard(port: Port): Promise<void> {
+    await this.#dropTable(`guard-${port.name}`);
+  }
+
+  /** Counts from now on, anew, what comes from the port. */
+  async tally(port: Port): Promise<void> {
+    await this.#ingress(port, `tally-${port.name}`, [
+      // The VNI, behind eight bytes of UDP and four of VXLAN: segments have traffic of their own.
+      `udp dport 4789 @th,96,24 ${tunnelVni} counter comment "encapsulated"`,
+      `ip protocol icmp ip saddr != ${addressOf(port)} counter comment "foreign"`,
+    ]);
+  }
+
+  /** Since `tally`: packets that routed networks encapsulate, and pings from other addresses than the port's own. */
+  async tallied(port: Port): Promise<{ readonly encapsulated: number; readonly foreign: number }> {
+    const listing = await this.#nft([`list table netdev tally-${port.name}`]);
+    const count = (what: string) =>
+      Number(new RegExp(`packets (\\d+) bytes \\d+ comment "${what}"`).exec(listing)?.[1]);
+    return { encapsulated: count('encapsulated'), foreign: count('foreign') };
+  }
+
+  /** Of both ends of the port's link; what is larger is dropped by who receives it, without a word. */
+  async setMtu(port: Port, mtu: number): Promise<void> {
+    await this.#ip(`link set ${linkOf(port.name)} mtu ${mtu}`);
+    await batch(namespaceOf(this.#lab, port.name), [`link set eth0 mtu ${mtu}`]);
   }
 
   /** As pulling the cable does: the host sees NO-CARRIER. */
   async setCarrier(port: Port, state: 'up' | 'down'): Promise<void> {
     await this.#ip(`link set ${linkOf(port.name)} ${state}`);
+  }
+
+  #ingress(port: Port, table: string, rules: readonly string[]): Promise<string> {
+    return this.#nft([
+      `table netdev ${table}`,
+      `delete table netdev ${table}`,
+      `table netdev ${table} {`,
+      'chain ingress {',
+      `type filter hook ingress device "${linkOf(port.name)}" priority -10; policy accept;`,
+      ...rules,
+      '}',
+      '}',
+    ]);
+  }
+
+  #dropTable(name: string): Promise<string> {
+    return this.#nft([`table netdev ${name}`, `delete table netdev ${name}`]);
   }
 
   #ip(...commands: string[]): Promise<string> {

@@ -1,7 +1,7 @@
 /** Links: veth pairs, bridges, vxlan devices (struct ifinfomsg, IFLA_* attributes). */
 
 import { containerEndGroup } from '../mark.ts';
-import type { Link, Veth } from '../state.ts';
+import type { Link } from '../state.ts';
 import {
   type Attribute,
   decodeAttributes,
@@ -173,7 +173,7 @@ export function finishLink(actual: KernelLink, desired: Link, masterIndex: numbe
 
 function familyAttributes(actual: KernelLink, desired: Link): Attribute[] {
   const attributes: Attribute[] = [];
-  const settings = desired.kind === 'veth' ? vethSettings(actual, desired) : [];
+  const settings = ipv4Settings(actual, desired);
   if (settings.length > 0) attributes.push([addressFamily[4], [[IFLA_INET_CONF, settings]]]);
   const generation = actual.addressGeneration;
   if (generation !== undefined && generation !== IN6_ADDR_GEN_MODE_NONE) {
@@ -183,15 +183,31 @@ function familyAttributes(actual: KernelLink, desired: Link): Attribute[] {
   return attributes;
 }
 
-function vethSettings(actual: KernelLink, { strictSource, routesLoopback = false }: Veth): Attribute[] {
+function ipv4Settings(actual: KernelLink, desired: Link): Attribute[] {
   const settings: Attribute[] = [];
-  if ((actual.reversePathFilter === 1) !== strictSource) {
-    settings.push([IPV4_DEVCONF_RP_FILTER, u32(strictSource ? 1 : 0)]);
+  const wanted = sourceFilterOf(desired);
+  // Left as it is unless it does the one thing that is wanted of it, or that is not.
+  const ofInterest = desired.kind === 'vxlan' ? 2 : 1;
+  if (wanted !== undefined && (actual.reversePathFilter === ofInterest) !== (wanted === ofInterest)) {
+    settings.push([IPV4_DEVCONF_RP_FILTER, u32(wanted)]);
   }
-  if (actual.routesLoopback !== routesLoopback) {
+  const routesLoopback = desired.kind === 'veth' && desired.routesLoopback === true;
+  if (desired.kind === 'veth' && actual.routesLoopback !== routesLoopback) {
     settings.push([IPV4_DEVCONF_ROUTE_LOCALNET, u32(routesLoopback ? 1 : 0)]);
   }
   return settings;
+}
+
+/** rp_filter: 0 off, 1 strict, 2 loose; undefined where it does not matter. */
+function sourceFilterOf(link: Link): 0 | 1 | 2 | undefined {
+  switch (link.kind) {
+    case 'veth':
+      return link.strictSource ? 1 : 0;
+    case 'vxlan':
+      return link.looseSource ? 2 : 0;
+    case 'bridge':
+      return undefined;
+  }
 }
 
 /** Loopback is born down. */

@@ -1,7 +1,7 @@
 /** Routes of the main table (struct rtmsg, RTA_* attributes). */
 import type { Family } from '../../model/address.ts';
 import type { Route } from '../state.ts';
-import { type Attribute, aligned, decodeAttributes, encodeAttributes, u32 } from './attribute.ts';
+import { type Attribute, aligned, decodeAttributes, encodeAttributes, nested, u32 } from './attribute.ts';
 import { addressFamily, familyOf, readAddress, readPrefix, wireAddress, wirePrefix } from './ip.ts';
 import { NLM_F, type Request } from './message.ts';
 
@@ -16,10 +16,12 @@ const RTA = {
   GATEWAY: 5,
   PRIORITY: 6,
   PREFSRC: 7,
+  METRICS: 8,
   MULTIPATH: 9,
   TABLE: 15,
   VIA: 18,
 } as const;
+const RTAX_MTU = 2;
 const types = { unicast: 1, unreachable: 7 } as const;
 const scopes = { global: 0, link: 253 } as const;
 const headerBytes = 12;
@@ -43,6 +45,7 @@ export interface KernelRoute {
   readonly linkIndex: number;
   readonly via?: string;
   readonly source?: string;
+  readonly mtu?: number;
 }
 
 /** `linkIndex` 0: the kernel finds the link by the next hop. */
@@ -61,6 +64,8 @@ function change(type: number, flags: number, route: Route, linkIndex: number, or
   if (origin.metric !== 0) attributes.push([RTA.PRIORITY, u32(origin.metric)]);
   if (linkIndex !== 0) attributes.push([RTA.OIF, u32(linkIndex)]);
   if (route.via !== undefined) attributes.push(nextHop(family, route.via));
+  if (route.source !== undefined) attributes.push([RTA.PREFSRC, wireAddress(route.source).bytes]);
+  if (route.mtu !== undefined) attributes.push([RTA.METRICS, [[RTAX_MTU, u32(route.mtu)]]]);
   // A link and a next hop: taken as neighbours, whatever the other routes say.
   const onLink = linkIndex !== 0 && route.via !== undefined ? RTNH_F_ONLINK : 0;
   // Only IPv4 has scopes; a deletion must not name one, or it matches only that (fib_table_delete).
@@ -114,6 +119,7 @@ export function decodeRoute(body: Buffer): KernelRoute | undefined {
   const linkIndex = (attributes.get(RTA.OIF) ?? hop.link)?.readUInt32LE() ?? 0;
   const gateway = hop.attributes.get(RTA.GATEWAY) ?? hop.attributes.get(RTA.VIA)?.subarray(2);
   const source = attributes.get(RTA.PREFSRC);
+  const mtu = nested(attributes, RTA.METRICS).get(RTAX_MTU)?.readUInt32LE();
   return {
     family,
     destination: readPrefix(family, attributes.get(RTA.DST), body.readUInt8(1)),
@@ -123,6 +129,7 @@ export function decodeRoute(body: Buffer): KernelRoute | undefined {
     linkIndex,
     ...(gateway === undefined ? {} : { via: readAddress(gateway) }),
     ...(source === undefined ? {} : { source: readAddress(source) }),
+    ...(mtu === undefined ? {} : { mtu }),
   };
 }
 
@@ -139,12 +146,19 @@ export function asRoute(
   route: KernelRoute,
   nameOf: (linkIndex: number) => string | undefined,
 ): Route | undefined {
-  const { destination, via } = route;
+  const { destination, via, source, mtu } = route;
   if (route.table !== RT_TABLE_MAIN) return undefined;
   if (route.type === types.unreachable) return { destination, type: 'unreachable' };
   const link = nameOf(route.linkIndex);
   if (route.type !== types.unicast || link === undefined) return undefined;
-  return { destination, type: 'unicast', link, ...(via === undefined ? {} : { via }) };
+  return {
+    destination,
+    type: 'unicast',
+    link,
+    ...(via === undefined ? {} : { via }),
+    ...(source === undefined ? {} : { source }),
+    ...(mtu === undefined ? {} : { mtu }),
+  };
 }
 
 interface Header {

@@ -76,7 +76,9 @@ describe('at its start', () => {
   test('it tells the cluster where this host is', async () => {
     const host = start();
     await until(async () => (await hostRecord(host)) !== undefined);
-    expect(await hostRecord(host)).toEqual({ v: 1, id: host.id, name: 'h1', address: '10.9.0.1' });
+    expect(await hostRecord(host)).toEqual({
+      ...{ v: 1, id: host.id, name: 'h1', address: '10.9.0.1', mtu: 1500 },
+    });
   });
 
   test('with the store away it answers by a sentence, and works without a restart when it is there', async () => {

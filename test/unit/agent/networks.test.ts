@@ -191,7 +191,9 @@ describe('one with IPv6', () => {
   ])('is known by the first of its subnets $cidrs, and routed in all of them', async ({ cidrs, key }) => {
     await createWith(cidrs);
     expect(await networkKeys()).toEqual([keys.network(key), keys.participant(key, host.id)]);
-    expect(host.kernel.host.routes().map(({ destination }) => destination)).toEqual(cidrs);
+    expect(host.kernel.host.routes().map(({ destination }) => destination)).toEqual(
+      expect.arrayContaining(cidrs),
+    );
     // Routing is on already: nothing is left to turn on.
     expect(host.kernel.enableForwarding(cidrs.map(familyOf))).toEqual({ changed: false });
   });

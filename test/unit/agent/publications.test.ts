@@ -30,8 +30,8 @@ beforeEach(async () => {
   kernel = new FakeKernel();
   ledger = openLedger(mkdtempSync(join(tmpdir(), 'weft-ports-')), () => {});
   const cluster = new Cluster(new Mirror('/weft/', () => {}), keysBelow('/weft/'), log);
-  const underlay = { hostId: 'h1', address: '10.9.0.1', mtu: 1500, vxlanPort: 4789 };
-  views = new Views(cluster, ledger, kernel, () => underlay);
+  const underlay = { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 };
+  views = new Views(cluster, ledger, () => underlay);
   await ledger.networks.put({
     id: 'd1',
     key: 'blue',

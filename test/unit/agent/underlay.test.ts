@@ -1,9 +1,16 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { findUplink } from '../../../src/agent/underlay.ts';
+import { afterUpheavals } from '../../../src/agent/upheaval.ts';
+import type { HostChange } from '../../../src/kernel/kernel.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
 
+const eth0 = { name: 'eth0', mtu: 1500, addresses: ['10.9.0.1/24'] };
+const jumbo = { name: 'eth1', mtu: 9000, addresses: ['10.8.0.1/24'] };
+const near = { address: '10.9.0.1', link: 'eth0', mtu: 1500 };
+const wide = { address: '10.8.0.1', link: 'eth1', mtu: 9000 };
+
 const kernel = new FakeKernel([
-  { name: 'eth0', mtu: 1500, addresses: ['10.9.0.1/24'] },
+  eth0,
   { name: 'eth1', mtu: 9000, addresses: ['10.10.0.1/24', 'fd10::1/64'] },
   { name: 'eth2', mtu: 1400, addresses: ['192.0.2.2/24'] },
 ]);
@@ -13,17 +20,24 @@ type Asked = Pick<FakeKernel, 'route' | 'addresses' | 'linkLocal'>;
 
 describe('a host is known by', () => {
   test.each([
-    ['the address from which it reaches the store', ['http://10.9.0.7:2379'], '10.9.0.1', 1500],
+    ['the address from which it reaches the store', ['http://10.9.0.7:2379'], '10.9.0.1', 'eth0', 1500],
     [
       'that of the first store that it can reach',
       ['http://10.66.0.7:1', 'http://10.9.0.7:2'],
       '10.9.0.1',
+      'eth0',
       1500,
     ],
-    ['the one towards everywhere, without a store to reach', [], '192.0.2.2', 1400],
-    ['the same, when the store’s name says nothing now', ['http://store.invalid:2379'], '192.0.2.2', 1400],
-  ])('%s', async (_what, endpoints, address, mtu) => {
-    expect(await findUplink(kernel, { endpoints })).toEqual({ address, mtu });
+    ['the one towards everywhere, without a store to reach', [], '192.0.2.2', 'eth2', 1400],
+    [
+      'the same, when the store’s name says nothing now',
+      ['http://store.invalid:2379'],
+      '192.0.2.2',
+      'eth2',
+      1400,
+    ],
+  ])('%s', async (_what, endpoints, address, link, mtu) => {
+    expect(await findUplink(kernel, { endpoints })).toEqual({ address, link, mtu });
   });
 
   test.each([
@@ -31,13 +45,14 @@ describe('a host is known by', () => {
     ['https://[fd10::7]:2379', 'fd10::1'],
   ])('an address of the family of the store %s, and the link-local one beside it', async (store, address) => {
     const found = await findUplink(kernel, { endpoints: [store] });
-    expect(found).toEqual({ address, mtu: 9000, linkLocal: 'fe80::9' });
+    expect(found).toEqual({ address, link: 'eth1', mtu: 9000, linkLocal: 'fe80::9' });
   });
 
   test('the address of the settings, before all others', async () => {
     const endpoints = ['http://10.9.0.7:2379'];
     expect(await findUplink(kernel, { endpoints, wished: 'fd10::1' })).toEqual({
       address: 'fd10::1',
+      link: 'eth1',
       mtu: 9000,
       linkLocal: 'fe80::9',
     });
@@ -55,8 +70,8 @@ describe('a host is known by', () => {
   });
 
   test('its first address, when it has no way anywhere', async () => {
-    const alone = new FakeKernel([{ name: 'eth0', mtu: 1500, addresses: ['10.9.0.1/24'] }]);
-    expect(await findUplink(alone, { endpoints: [] })).toEqual({ address: '10.9.0.1', mtu: 1500 });
+    const alone = new FakeKernel([eth0]);
+    expect(await findUplink(alone, { endpoints: [] })).toEqual(near);
   });
 });
 
@@ -72,7 +87,7 @@ test('a store on this very host says nothing of the uplink', async () => {
       ),
   };
   const found = await findUplink(local, { endpoints: ['http://127.0.0.1:2379'] });
-  expect(found).toEqual({ address: '10.9.0.1', mtu: 1500 });
+  expect(found).toEqual(near);
 });
 
 test('an address of the settings that no link has is refused by name', async () => {
@@ -83,4 +98,62 @@ test('an address of the settings that no link has is refused by name', async () 
 test('a host without an address is told what to set', async () => {
   const search = findUplink(new FakeKernel([]), { endpoints: [] });
   await expect(search).rejects.toThrow('set WEFT_ADDRESS');
+});
+
+describe('the uplink', () => {
+  test('is the link towards the store', async () => {
+    const kernel = new FakeKernel([jumbo, eth0]);
+    expect(await findUplink(kernel, { endpoints: ['http://10.9.0.200:2379'] })).toEqual(near);
+    expect(await findUplink(kernel, { endpoints: ['http://10.8.0.200:2379'] })).toEqual(wide);
+  });
+
+  test('is the one of the wished address, or none', async () => {
+    const kernel = new FakeKernel([eth0, jumbo]);
+    const endpoints = ['http://10.9.0.200:2379'];
+    expect(await findUplink(kernel, { wished: '10.8.0.1', endpoints })).toEqual(wide);
+    await expect(findUplink(kernel, { wished: '10.7.0.1', endpoints })).rejects.toThrow('WEFT_ADDRESS');
+  });
+
+  test('is any at first where no route tells, but later none other than it was', async () => {
+    const kernel = new FakeKernel([eth0, jumbo]);
+    const endpoints = ['http://10.66.0.1:2379'];
+    expect(await findUplink(kernel, { endpoints })).toEqual(near);
+    expect(await findUplink(kernel, { endpoints, last: '10.8.0.1' })).toEqual(wide);
+    await expect(findUplink(kernel, { endpoints, last: '10.7.0.1' })).rejects.toThrow('no address');
+  });
+});
+
+describe('an upheaval of the host’s network', () => {
+  beforeEach(() => vi.useFakeTimers());
+  afterEach(() => vi.useRealTimers());
+
+  const onEth0 = (change: HostChange) => change.kind !== 'link' || change.name === 'eth0';
+
+  test('is acted upon once it is over, and once', async () => {
+    const kernel = new FakeKernel();
+    const task = vi.fn();
+    afterUpheavals(kernel, onEth0, task);
+    kernel.announce({ kind: 'address' });
+    kernel.announce({ kind: 'route' });
+    kernel.announce({ kind: 'link', name: 'eth0' });
+    expect(task).not.toHaveBeenCalled();
+    await vi.runAllTimersAsync();
+    expect(task).toHaveBeenCalledTimes(1);
+    kernel.announce({ kind: 'route' });
+    await vi.runAllTimersAsync();
+    expect(task).toHaveBeenCalledTimes(2);
+  });
+
+  test('is none where it bears on nothing, or when nobody asks any more', async () => {
+    const kernel = new FakeKernel();
+    const task = vi.fn();
+    const end = afterUpheavals(kernel, onEth0, task);
+    kernel.announce({ kind: 'link', name: 'veth1' });
+    await vi.runAllTimersAsync();
+    kernel.announce({ kind: 'route' });
+    end();
+    kernel.announce({ kind: 'route' });
+    await vi.runAllTimersAsync();
+    expect(task).not.toHaveBeenCalled();
+  });
 });

@@ -13,7 +13,6 @@ import {
 import { networkOf, Views } from '../../../src/agent/views.ts';
 import { records } from '../../../src/model/records.ts';
 import { Mirror } from '../../../src/store/mirror.ts';
-import { FakeKernel } from '../../fakes/kernel.ts';
 import { block, endpoint } from '../fabric/views.ts';
 import { keys } from './weft-host.ts';
 
@@ -34,7 +33,7 @@ const here: LedgerEndpoint = {
   addresses: ['10.77.0.2'],
   slot: 1,
 };
-const underlay = { hostId: 'h1', address: '10.9.0.1', mtu: 1500, vxlanPort: 4789 };
+const underlay = { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 };
 
 let folder: string;
 let ledger: Ledger;
@@ -61,22 +60,9 @@ beforeEach(() => {
     1n,
   );
   cluster = new Cluster(mirror, keys, pino({ level: 'silent' }));
-  views = new Views(cluster, ledger, new FakeKernel(), () => underlay);
+  views = new Views(cluster, ledger, () => underlay);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
-
-test('the other hosts are peers, each with the kernel’s way to it, if there is one', async () => {
-  expect([...(await views.peers()).values()]).toEqual([
-    { id: 'h2', address: '10.9.0.2', path: { link: 'eth0', linkMtu: 1500, source: '10.9.0.1' } },
-    { id: 'h3', address: '10.66.0.3' },
-  ]);
-});
-
-test('what this host was before its state was lost is no peer', async () => {
-  const reborn = { ...underlay, hostId: 'h9' };
-  views = new Views(cluster, ledger, new FakeKernel(), () => reborn);
-  expect([...(await views.peers()).keys()]).toEqual(['h2', 'h3']);
-});
 
 test('a network is seen with all blocks, and with the containers of others as the store has them', () => {
   const view = views.network(networkOf(blue), new Map(), () => true);

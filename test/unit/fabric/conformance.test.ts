@@ -82,7 +82,7 @@ describe.each(cases)(
 
     test('follows the uplink, and the user who asks for less', () => {
       const { network, underlay: uplink } = view();
-      const overhead = fabric.overhead(underlay === 'IPv4' ? 4 : 6);
+      const overhead = fabric.overhead(underlay === 'IPv4' ? 4 : 6, undefined);
       expect(containerMtu(fabric, network, uplink)).toBe(1500 - overhead);
       expect(containerMtu(fabric, network, { ...uplink, mtu: 9000 })).toBe(9000 - overhead);
       expect(containerMtu(fabric, { ...network, mtu: 1400 }, uplink)).toBe(1400);

@@ -1,13 +1,19 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import type { NetworkView, Peer } from '../../../src/fabric/fabric.ts';
+import { probeSource } from '../../../src/fabric/reach.ts';
 import { routed } from '../../../src/fabric/routed.ts';
+import { tunnelRoute } from '../../../src/fabric/tunnel.ts';
+import { emptyState } from '../../../src/kernel/state.ts';
 import { hostEnd } from '../../../src/model/names.ts';
-import { block, local, view, viewOf } from './views.ts';
+import type { Encap } from '../../../src/model/records.ts';
+import { block, local, network, peer, view, viewOf } from './views.ts';
 
 const routes = (changes = {}) => routed.desired(view({ local: [], ...changes })).routes;
 
 test('routes one prefix for each block of another host, and none for its own', () => {
   expect(routes()).toEqual([
     { destination: '10.77.0.0/16', type: 'unreachable' },
+    { destination: '10.77.0.0/32', type: 'unicast', link: 'eth0' },
     { destination: '10.77.0.64/26', type: 'unicast', link: 'eth0', via: '10.9.0.2' },
     { destination: '10.77.0.128/26', type: 'unicast', link: 'eth0', via: '10.9.0.3' },
   ]);
@@ -45,12 +51,20 @@ test('routes IPv4 over an IPv6 underlay, without an IPv4 address of the host', (
   });
 });
 
-test('answers at once for IPv6 of a host that has none on the shared link', () => {
-  const peers = new Map([['h2', { id: 'h2', address: '10.9.0.2', path: { link: 'eth0' } }]]);
-  expect(routed.desired({ ...viewOf([4, 6]), peers }).routes).toEqual(
+test('gets IPv6 to a host that has none on the shared link through the tunnel, if it may', () => {
+  const { linkLocal: _, ...h2 } = peer('h2', '10.9.0.2');
+  const of = (encap: Encap) => {
+    const both = viewOf([4, 6]);
+    return routed.desired({ ...both, network: { ...both.network, encap }, peers: new Map([['h2', h2]]) })
+      .routes;
+  };
+  const direct = { destination: '10.77.0.64/26', type: 'unicast', link: 'eth0', via: '10.9.0.2' };
+  const destination = 'fd77::40/122';
+  expect(of('never')).toEqual(expect.arrayContaining([direct, { destination, type: 'unreachable' }]));
+  expect(of('auto')).toEqual(
     expect.arrayContaining([
-      { destination: '10.77.0.64/26', type: 'unicast', link: 'eth0', via: '10.9.0.2' },
-      { destination: 'fd77::40/122', type: 'unreachable' },
+      direct,
+      { destination, type: 'unicast', link: 'weft-l3', via: 'fe80::25d:a09:2', mtu: 1450 },
     ]),
   );
 });
@@ -75,12 +89,100 @@ test('wires a container of both families by one link, with a next hop in each', 
   ]);
 });
 
-test('answers at once for a host that it cannot reach directly', () => {
-  const peers = new Map([
-    ['h2', { id: 'h2', address: '10.8.0.2', path: { link: 'eth0', via: '10.9.0.254' } }],
-  ]);
+test('answers at once for a host that it cannot reach', () => {
+  const { path: _, ...lost } = peer('h2', '10.8.0.2');
+  const peers = new Map([['h2', lost]]);
   expect(routes({ peers })).toContainEqual({ destination: '10.77.0.64/26', type: 'unreachable' });
   expect(routes({ peers })).toContainEqual({ destination: '10.77.0.128/26', type: 'unreachable' });
+});
+
+describe('which way packets go to a host', () => {
+  const near = peer('h2', '10.9.0.2');
+  const ways: Record<string, Partial<Peer>> = {
+    'on the link, which lets them pass': {},
+    'on the link, which drops them': { direct: { passes: false } },
+    'behind a router': { path: { link: 'eth0', via: '10.9.0.254' } },
+  };
+  const direct = { destination: '10.77.0.64/26', type: 'unicast', link: 'eth0', via: '10.9.0.2' };
+  const tunnel = { ...direct, link: 'weft-l3', mtu: 1450 };
+  const nothing = { destination: '10.77.0.64/26', type: 'unreachable' };
+  const [onLink, dropped, routedTo] = Object.keys(ways);
+
+  test.each([
+    ['auto', onLink, direct],
+    ['auto', dropped, tunnel],
+    ['auto', routedTo, tunnel],
+    ['never', onLink, direct],
+    ['never', dropped, direct],
+    ['never', routedTo, nothing],
+    ['always', onLink, tunnel],
+    ['always', dropped, tunnel],
+    ['always', routedTo, tunnel],
+  ] as const)('weft.encap=%s, %s', (encap, way = '', route) => {
+    const state = { network: { ...network, encap }, peers: new Map([['h2', { ...near, ...ways[way] }]]) };
+    expect(routes(state)).toContainEqual(route);
+  });
+});
+
+test('routes to a host with a narrower uplink, or wider, by what both can take', () => {
+  const of = (mtu: number, passes: boolean) => {
+    const h2 = { ...peer('h2', '10.9.0.2'), mtu, direct: { passes } };
+    return routes({ peers: new Map([['h2', h2]]) }).find(({ destination }) => destination === '10.77.0.64/26')
+      ?.mtu;
+  };
+  expect([of(1400, true), of(1400, false)]).toEqual([1400, 1350]);
+  expect([of(9000, true), of(9000, false)]).toEqual([undefined, 1450]);
+});
+
+describe('the tunnel', () => {
+  const shared = (...encaps: (Encap | undefined)[]) =>
+    routed.shared(encaps.map((encap) => view({ network: { ...network, ...(encap && { encap }) } })));
+
+  test('is one for all networks, with every host of theirs behind it, whichever way is taken now', () => {
+    const state = shared(undefined, 'always');
+    expect(state.links).toEqual([
+      expect.objectContaining({ name: 'weft-l3', mtu: 1450, local: '10.9.0.1', mac: '02:5d:0a:09:00:01' }),
+    ]);
+    expect(state.neighbours).toEqual([
+      { link: 'weft-l3', address: '10.9.0.2', mac: '02:5d:0a:09:00:02' },
+      { link: 'weft-l3', address: '10.9.0.3', mac: '02:5d:0a:09:00:03' },
+    ]);
+    expect(state.fdb.map((entry) => entry.table === 'self' && entry.vtep)).toEqual(['10.9.0.2', '10.9.0.3']);
+  });
+
+  test('is not there when nothing may go through it', () => {
+    expect(shared('never')).toEqual(emptyState);
+    expect(shared()).toEqual(emptyState);
+  });
+
+  test('is a next hop that the kernel takes, whatever the families', () => {
+    const hop = (underlay: string, destination: string) => {
+      const state = view({ underlay: { ...view().underlay, address: 'fd09::1' } }).underlay;
+      return tunnelRoute(destination, peer('h2', underlay), state).via;
+    };
+    expect(hop('10.9.0.2', '10.77.0.64/26')).toBe('10.9.0.2');
+    expect(hop('10.9.0.2', 'fd77::40/122')).toBe('fe80::25d:a09:2');
+    // An address of the underlay would be looked for on the underlay's link.
+    expect(hop('fd09::2', '10.77.0.64/26')).toBe('fe80::25d:60fb:c1b1');
+    expect(hop('fd09::2', 'fd77::40/122')).toBe('fe80::25d:60fb:c1b1');
+  });
+});
+
+test('gives a container what is always left, and its link what it was made with', () => {
+  const encap = (how: Encap) => view({ network: { ...network, encap: how } });
+  const mtuOf = (of: NetworkView, mtu?: number) =>
+    routed.endpoint(of, { ...local, ...(mtu && { mtu }) }).links[0]?.mtu;
+  expect([mtuOf(encap('auto')), mtuOf(encap('never')), mtuOf(encap('always'))]).toEqual([1500, 1500, 1450]);
+  expect(mtuOf(encap('auto'), 9000)).toBe(9000);
+});
+
+test('probes from an address of the subnet that no container has', () => {
+  expect(probeSource('10.77.0.0/16')).toBe('10.77.0.0');
+  expect(probeSource('fd77::/64')).toBe('fd77::');
+  expect(probeSource('10.77.0.6/31')).toBeUndefined();
+  expect(routes({ network: { ...network, encap: 'always' } })).not.toContainEqual(
+    expect.objectContaining({ destination: '10.77.0.0/32' }),
+  );
 });
 
 test('wires a container by a link, a next hop on it, and a route to the one address', () => {

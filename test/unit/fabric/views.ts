@@ -66,7 +66,8 @@ export function endpoint(host: string, ...addresses: readonly string[]): Endpoin
 export const local: LocalEndpoint = { ...endpoint('h1', '10.77.0.2'), slot: 1 };
 
 export function peer(id: string, address: string): Peer {
-  return { id, address, linkLocal: `fe80::${id.slice(1)}`, path: { link: 'eth0' } };
+  const linkLocal = `fe80::${id.slice(1)}`;
+  return { id, address, linkLocal, mtu: 1500, path: { link: 'eth0' }, direct: { passes: true } };
 }
 
 /** The network with subnets of these families, over hosts that know each other by addresses of one. */
@@ -79,7 +80,7 @@ export function viewOf(families: readonly (4 | 6)[], underlay: keyof typeof unde
   const [here, ...remote] = endpoints;
   return {
     network: { ...network, pools: subnets.map(({ pool }) => pool) },
-    underlay: { hostId: 'h1', address: own, mtu: 1500, vxlanPort: 4789 },
+    underlay: { hostId: 'h1', address: own, link: 'eth0', mtu: 1500, vxlanPort: 4789 },
     peers: new Map(others.map((address, index) => [`h${index + 2}`, peer(`h${index + 2}`, address)])),
     blocks: subnets.flatMap(({ blocks }) => blocks.map((cidr, index) => block(`h${index + 1}`, cidr))),
     beyond: [],

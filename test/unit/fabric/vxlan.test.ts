@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { vxlan } from '../../../src/fabric/vxlan.ts';
+import { emptyState } from '../../../src/kernel/state.ts';
 import { endpoint, local, network, peer, view, viewOf } from './views.ts';
 
 test('gives a remote container the three entries that ARP suppression needs', () => {
@@ -29,14 +30,32 @@ test('leaves out a host that is known by an address of the other family', () => 
   expect(vxlan.desired(view({ peers })).fdb).toEqual([]);
 });
 
-test('carries the uplink MTU itself and gives containers what is left', () => {
+test('carries itself whatever there is and gives containers what is left of the uplink', () => {
   const { links } = vxlan.desired(view());
   expect(links.map(({ name, mtu }) => [name, mtu])).toEqual([
-    ['br0', 1500],
-    ['weft-vx', 1500],
+    ['br0', 65_535],
+    ['weft-vx', 65_535],
     [expect.stringContaining('weft'), 1450],
   ]);
-  expect(vxlan.overhead(6)).toBe(70);
+  expect(vxlan.overhead(6, undefined)).toBe(70);
+});
+
+test('tells the kernel of hosts whose uplink is narrower', () => {
+  const peers = new Map(
+    [
+      { ...peer('h2', '10.9.0.2'), mtu: 1400 },
+      { ...peer('h3', '10.9.0.3'), mtu: 9000 },
+      { ...peer('h4', '10.8.0.4'), mtu: 1400, path: { link: 'eth0', via: '10.9.0.254' } },
+    ].map((known) => [known.id, known]),
+  );
+  expect(vxlan.shared([view({ peers })]).routes).toEqual([
+    { destination: '10.9.0.2/32', type: 'unicast', link: 'eth0', source: '10.9.0.1', mtu: 1400 },
+    {
+      ...{ destination: '10.8.0.4/32', type: 'unicast', link: 'eth0', via: '10.9.0.254' },
+      ...{ source: '10.9.0.1', mtu: 1400 },
+    },
+  ]);
+  expect(vxlan.shared([])).toEqual(emptyState);
 });
 
 test('sends from this host with the VNI of the network', () => {

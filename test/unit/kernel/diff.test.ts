@@ -36,6 +36,7 @@ const vxlan: Vxlan = {
   local: '10.9.0.1',
   port: 4789,
   suppressNeighbours: true,
+  looseSource: false,
 };
 const onVeth: Partial<NamespaceState> = {
   links: [veth],

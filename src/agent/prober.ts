@@ -1,0 +1,253 @@
+/**
+ * Finds out, and keeps finding out, whether packets with addresses of containers pass between this host and
+ * others as they are. It asks from such an address, and the other answers from it: so both ways are tried, with
+ * nothing of this host's own address in them. As long as that is not answered, it asks from its own address as
+ * well, to tell a network that drops from a host that does not answer.
+ *
+ * The container's packets never wait for it: what it holds true now is what the next pass routes by.
+ */
+import { explain } from '../errors.ts';
+import type { UdpPlace, UdpSocket } from '../kernel/kernel.ts';
+import type { Log } from '../log.ts';
+import type { Clock } from '../store/clock.ts';
+import {
+  afterRound,
+  isInDoubt,
+  type Passage,
+  type Round,
+  roundsToTurn,
+  settledPassage,
+  unknownPassage,
+} from './passage.ts';
+import { type ProbeMessage, parseProbe, renderProbe } from './probe-message.ts';
+
+/** Another host, and how to find out about it: by probes from this address, or not at all. */
+export interface ProbeTarget {
+  readonly id: string;
+  readonly name: string;
+  readonly address: string;
+  readonly probe: { readonly source: string } | { readonly impossible: string };
+}
+
+export interface ProberOptions {
+  readonly hostId: string;
+  readonly port: number;
+  /** This host's address that the others know. */
+  readonly ownAddress: () => string;
+  readonly targets: () => Promise<readonly ProbeTarget[]>;
+  /** Where another host is to be answered; undefined: it is none. */
+  readonly addressOf: (hostId: string) => string | undefined;
+  /** Whether that is an address to be asked from, and so to answer from. */
+  readonly isSource: (address: string) => boolean;
+  readonly openUdp: (at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void) => UdpSocket;
+  /** The way to a host is to be another from now on. */
+  readonly turned: () => void;
+  readonly clock: Clock;
+  /** Milliseconds since 1970. */
+  readonly wallMs: () => number;
+  /** 16 hex digits that cannot be guessed. */
+  readonly randomNumber: () => string;
+  readonly log: Log;
+}
+
+/** Between two looks at who is to be asked, and the time an answer has. */
+export const roundMs = 500;
+/** Between two questions to a host about which there is no doubt. */
+const calmMs = 2_000;
+
+interface Question {
+  readonly number: string;
+  /** Whether it was answered from there. */
+  foreign: boolean;
+  own: boolean;
+}
+
+interface Trial {
+  passage: Passage;
+  question?: Question;
+  /** Questions in succession that were not answered from an address of containers. */
+  misses: number;
+  dueMs: number;
+}
+
+export class Prober {
+  readonly #options: ProberOptions;
+  readonly #trials = new Map<string, Trial>();
+  /** Open questions, by number. */
+  readonly #asked = new Map<string, { readonly target: ProbeTarget; readonly question: Question }>();
+  /** By the address they are bound to. */
+  readonly #sockets = new Map<string, UdpSocket>();
+  #targets: readonly ProbeTarget[] = [];
+  #targetsDueMs = 0;
+
+  constructor(options: ProberOptions) {
+    this.#options = options;
+  }
+
+  /** What is held of the way to a host. */
+  passage(hostId: string): Passage {
+    return this.#trials.get(hostId)?.passage ?? unknownPassage(this.#options.wallMs());
+  }
+
+  /** Takes over what an earlier weft has found out about a host. */
+  recall(hostId: string): void {
+    const reason = 'they did before weft started anew';
+    const passage = settledPassage(undefined, true, reason, this.#options.wallMs());
+    this.#trials.set(hostId, { passage, misses: 0, dueMs: 0 });
+  }
+
+  /** Ends with the signal. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    let trouble: string | undefined;
+    while (!signal.aborted) {
+      try {
+        await this.round();
+        trouble = undefined;
+      } catch (error) {
+        const reason = explain(error);
+        if (reason !== trouble) log.warn({ reason }, 'cannot probe the ways to other hosts; trying again');
+        trouble = reason;
+      }
+      await clock.sleep(roundMs, signal);
+    }
+    for (const socket of this.#sockets.values()) socket.close();
+    this.#sockets.clear();
+  }
+
+  /** Judges what the last questions brought, and asks the next. */
+  async round(): Promise<void> {
+    const { clock, targets } = this.#options;
+    const nowMs = clock.now();
+    if (nowMs >= this.#targetsDueMs) {
+      this.#targets = await targets();
+      this.#targetsDueMs = nowMs + calmMs;
+      this.#forgetOthers();
+      this.#listen();
+    }
+    let hasTurned = false;
+    for (const target of this.#targets) {
+      const trial = this.#trialOf(target);
+      if (nowMs < trial.dueMs) continue;
+      const before = trial.passage;
+      trial.passage = this.#judge(target, trial);
+      this.#ask(target, trial);
+      trial.dueMs = nowMs + (isUrgent(trial) ? roundMs : calmMs);
+      if (trial.passage.reason !== before.reason) this.#tell(target, trial.passage);
+      if (trial.passage.passes !== before.passes) hasTurned = true;
+    }
+    if (hasTurned) this.#options.turned();
+  }
+
+  #trialOf({ id }: ProbeTarget): Trial {
+    const known = this.#trials.get(id);
+    if (known !== undefined) return known;
+    const trial: Trial = { passage: unknownPassage(this.#options.wallMs()), misses: 0, dueMs: 0 };
+    this.#trials.set(id, trial);
+    return trial;
+  }
+
+  #judge({ probe }: ProbeTarget, trial: Trial): Passage {
+    const { passage, question } = trial;
+    const nowMs = this.#options.wallMs();
+    if ('impossible' in probe) return settledPassage(passage, false, probe.impossible, nowMs);
+    // What the routes decided does not hold for what is to be probed from now on.
+    if (question === undefined) return passage.passes ? passage : unknownPassage(nowMs);
+    return afterRound(passage, roundOf(question), nowMs);
+  }
+
+  #ask(target: ProbeTarget, trial: Trial): void {
+    const { probe, address } = target;
+    const last = trial.question;
+    if (last !== undefined) {
+      trial.misses = last.foreign ? 0 : trial.misses + 1;
+      this.#asked.delete(last.number);
+      delete trial.question;
+    }
+    if ('impossible' in probe) return;
+    const number = this.#options.randomNumber();
+    const question = { number, foreign: false, own: false };
+    trial.question = question;
+    this.#asked.set(number, { target, question });
+    this.#send('foreign', { kind: 'ask', number, source: probe.source, to: address });
+    if (last?.foreign === true) return;
+    this.#send('own', { kind: 'ask', number, source: this.#options.ownAddress(), to: address });
+  }
+
+  #send(
+    from: ProbeMessage['from'],
+    of: { kind: ProbeMessage['kind']; number: string; source: string; to: string; asker?: string },
+  ): void {
+    const { hostId, port } = this.#options;
+    const { kind, number, source, to, asker = hostId } = of;
+    const bytes = renderProbe({ kind, from, asker, number });
+    this.#socket(source).send(bytes, { address: to, port });
+  }
+
+  #receive(bytes: Buffer, { address }: UdpPlace): void {
+    const message = parseProbe(bytes);
+    if (message === undefined) return;
+    if (message.kind === 'answer') this.#hear(message, address);
+    else this.#answer(message, address);
+  }
+
+  /** As it was asked: from the same address, to where that host is known to be. */
+  #answer({ from, asker, number }: ProbeMessage, source: string): void {
+    const { addressOf, isSource, ownAddress } = this.#options;
+    const to = addressOf(asker);
+    if (to === undefined || !(from === 'own' ? source === to : isSource(source))) return;
+    this.#send(from, { kind: 'answer', number, asker, to, source: from === 'own' ? ownAddress() : source });
+  }
+
+  #hear({ from, asker, number }: ProbeMessage, source: string): void {
+    const asked = this.#asked.get(number);
+    if (asked === undefined || asker !== this.#options.hostId) return;
+    const { address, probe } = asked.target;
+    const expected = from === 'own' ? address : 'source' in probe && probe.source;
+    if (source === expected) asked.question[from] = true;
+  }
+
+  #forgetOthers(): void {
+    const ids = new Set(this.#targets.map(({ id }) => id));
+    for (const [id, { question }] of this.#trials) {
+      if (ids.has(id)) continue;
+      this.#trials.delete(id);
+      if (question !== undefined) this.#asked.delete(question.number);
+    }
+  }
+
+  /** At its own address as it is now; that of an earlier one is closed, with those that have no more use. */
+  #listen(): void {
+    const own = this.#options.ownAddress();
+    for (const [address, socket] of this.#sockets) {
+      if (address === own || this.#options.isSource(address)) continue;
+      socket.close();
+      this.#sockets.delete(address);
+    }
+    this.#socket(own);
+  }
+
+  #socket(address: string): UdpSocket {
+    const { openUdp, port } = this.#options;
+    const known = this.#sockets.get(address);
+    if (known !== undefined) return known;
+    const socket = openUdp({ address, port }, (bytes, from) => this.#receive(bytes, from));
+    this.#sockets.set(address, socket);
+    return socket;
+  }
+
+  #tell({ name, address }: ProbeTarget, { passes, reason }: Passage): void {
+    const how = passes ? 'packets to a host may go as they are' : 'packets to a host are to be encapsulated';
+    this.#options.log.info({ host: name, address, reason }, how);
+  }
+}
+
+/** A host that never answers, or a network that never lets pass, is not asked more often for that. */
+function isUrgent({ passage, misses }: Trial): boolean {
+  return misses === 0 ? isInDoubt(passage) : misses <= roundsToTurn;
+}
+
+function roundOf({ foreign, own }: { readonly foreign: boolean; readonly own: boolean }): Round {
+  if (foreign) return 'passed';
+  return own ? 'dropped' : 'silent';
+}

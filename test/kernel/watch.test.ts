@@ -1,0 +1,57 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { HostChange } from '../../src/kernel/kernel.ts';
+import { type Host, openHost } from './host.ts';
+import { settle } from './namespace-suite.ts';
+import { routed, tunnel } from './states.ts';
+
+const waiting = { timeout: 20_000, interval: 50 };
+
+let host: Host;
+let heard: HostChange[];
+let unwatch: () => void;
+beforeEach(async () => {
+  host = await openHost();
+  heard = [];
+  unwatch = host.kernel.watch((change) => heard.push(change));
+  await becomesQuiet();
+});
+afterEach(async () => {
+  unwatch();
+  await host.close();
+});
+
+/** What happened before has been heard once a change made after it is. */
+async function becomesQuiet(): Promise<void> {
+  host.run('ip link add sentinel type bridge; ip link delete sentinel');
+  await vi.waitUntil(
+    () => heard.some((change) => change.kind === 'link' && change.name === 'sentinel'),
+    waiting,
+  );
+  await vi.waitUntil(
+    () => {
+      const before = heard.splice(0).length;
+      return before === 0;
+    },
+    { ...waiting, interval: 500 },
+  );
+}
+
+test.each<[string, string, HostChange]>([
+  ['an MTU', 'ip link set eth0 mtu 1400', { kind: 'link', name: 'eth0' }],
+  ['a link that goes down', 'ip link set eth0 down', { kind: 'link', name: 'eth0' }],
+  ['a new address', 'ip address add 10.9.0.7/24 dev eth0', { kind: 'address' }],
+  ['an address that goes', 'ip address delete fd09::1/64 dev eth0', { kind: 'address' }],
+  ['a route', 'ip route add default via 10.9.0.254', { kind: 'route' }],
+  ['an IPv6 route', 'ip route add fd10::/64 via fd09::254', { kind: 'route' }],
+])('hears of %s', async (_what, script, change) => {
+  host.run(script);
+  await vi.waitUntil(() => heard.some((each) => JSON.stringify(each) === JSON.stringify(change)), waiting);
+});
+
+test('does not hear what weft does', async () => {
+  await settle(host.kernel.host, routed);
+  await settle(host.kernel.host, tunnel);
+  host.run('ip route add default via 10.9.0.254');
+  await vi.waitUntil(() => heard.length > 0, waiting);
+  expect(heard).toEqual([{ kind: 'route' }]);
+});
