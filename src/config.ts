@@ -36,6 +36,8 @@ export interface Config {
   readonly stateDir: string;
   /** Where subnets come from that nobody asked for by name, and the prefix length of each. */
   readonly automaticSubnets: { readonly 4: SubnetRange; readonly 6?: SubnetRange };
+  /** For how long an address that was given back is given to nobody who did not ask for it by name. */
+  readonly addressRestMs: number;
   readonly vxlanPort: number;
   readonly probePort: number;
   /** Time between two full passes that repair drift. */
@@ -101,6 +103,7 @@ export function readConfig(env: Environment = process.env): Config {
       4: pool,
       ...(range6 && { 6: { range: range6, length: families[6].subnetLength } }),
     },
+    addressRestMs: read('WEFT_ADDRESS_REST_SECONDS') * 1000,
     vxlanPort: read('WEFT_VXLAN_PORT'),
     probePort: read('WEFT_PROBE_PORT'),
     resyncMs: read('WEFT_RESYNC_SECONDS') * 1000,

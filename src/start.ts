@@ -25,6 +25,7 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     hostName: config.hostName,
     stateDir: config.stateDir,
     automaticSubnets: config.automaticSubnets,
+    addressRestMs: config.addressRestMs,
     vxlanPort: config.vxlanPort,
     probePort: config.probePort,
     resyncMs: config.resyncMs,

@@ -53,6 +53,7 @@ export interface AgentOptions {
   readonly hostName: string;
   readonly stateDir: string;
   readonly automaticSubnets: AutomaticSubnets;
+  readonly addressRestMs: number;
   readonly vxlanPort: number;
   readonly probePort: number;
   readonly resyncMs: number;
@@ -118,6 +119,7 @@ export function startAgent(options: AgentOptions): Agent {
     inUse: (address) => ledger.endpoints.all().some(({ addresses }) => addresses.includes(address)),
     routes: async () => foreignRoutes(await kernel.mainRoutes()),
     automatic: options.automaticSubnets,
+    restMs: options.addressRestMs,
     now: Date.now,
     clock: systemClock,
     random: Math.random,

@@ -99,7 +99,7 @@ async function release(
   address: Address,
   operation?: string,
 ): Promise<void> {
-  const { hostId, inUse, queue } = ipam;
+  const { hostId, inUse, now, queue } = ipam;
   const text = printAddress(address);
   const plan = (reading: Reading): Plan<void> => {
     if (inUse(text)) return { done: undefined };
@@ -112,7 +112,7 @@ async function release(
     return {
       transaction: {
         conditions: [{ key: block.key, revision: block.revision }],
-        writes: [{ put: block.key, value: records.block.render(free(block.record, offset)) }],
+        writes: [{ put: block.key, value: records.block.render(free(block.record, offset, now())) }],
       },
       result: undefined,
       proof: {

@@ -2,9 +2,9 @@
  * A block: the slice of a pool from which one host serves its containers. Pure functions on its record.
  *
  * Of the free addresses, the next one to hand out is the lowest that was never used; when all were used, the
- * one that has been free longest. So addresses are easy to predict in a young network, and in an old one a
- * neighbour's cache, a client's open connection or a late call of Docker for the former holder of an address
- * has had the most time to go away before the address means another container.
+ * one that has been free longest, if it has rested. So addresses are easy to predict in a young network, and in
+ * an old one a neighbour's cache, a client's open connection or a late call of Docker for the former holder of an
+ * address has had the most time to go away before the address means another container.
  *
  *   never used --assign--> assigned --free--> freed (queue) --assign--> assigned ...
  *
@@ -30,13 +30,26 @@ export function newBlock(of: {
   return { v: 1, ...of, sequence: 0, freed: [], assigned: {} };
 }
 
-/** The offset to hand out next; undefined when none in the window is free. */
-export function nextFree(block: Block, { first, last, except }: Window): number | undefined {
+/** Whether an address that was given back then (milliseconds since 1970) may mean another container by now. */
+export type Rested = (freedMs: number) => boolean;
+
+/** The offset to hand out next; undefined when none in the window is free and has rested. */
+export function nextFree(
+  block: Block,
+  { first, last, except }: Window,
+  rested: Rested = () => true,
+): number | undefined {
   for (let offset = first; offset <= last; offset += 1) {
     if (except.has(offset) || offset in block.assigned || block.freed.includes(offset)) continue;
     return offset;
   }
-  return block.freed.find((offset) => offset >= first && offset <= last && !except.has(offset));
+  const isOpen = (offset: number) => offset >= first && offset <= last && !except.has(offset);
+  return block.freed.find((offset) => isOpen(offset) && rested(freedMs(block, offset)));
+}
+
+/** When it was given back; 0: longer ago than anybody remembers. */
+export function freedMs(block: Block, offset: number): number {
+  return block.freedMs?.[offset] ?? 0;
 }
 
 /** Who has the address; undefined when it is free. */
@@ -53,17 +66,25 @@ export function assign(block: Block, offset: number, holder: Assignment): Block 
   if (before !== undefined && before.host !== holder.host) {
     throw new WeftError('internal', `offset ${offset} of block ${block.cidr} is held by host ${before.host}`);
   }
+  const { [offset]: _, ...freedMs } = block.freedMs ?? {};
   return {
     ...block,
     sequence: block.sequence + 1,
     freed: block.freed.filter((freed) => freed !== offset),
+    freedMs,
     assigned: { ...block.assigned, [offset]: holder },
   };
 }
 
-/** The block with the address given back, last in the queue; the same block when it was free. */
-export function free(block: Block, offset: number): Block {
+/** The block with the address given back now, last in the queue; the same block when it was free. */
+export function free(block: Block, offset: number, nowMs: number): Block {
   if (holderOf(block, offset) === undefined) return block;
   const { [offset]: _, ...assigned } = block.assigned;
-  return { ...block, sequence: block.sequence + 1, freed: [...block.freed, offset], assigned };
+  return {
+    ...block,
+    sequence: block.sequence + 1,
+    freed: [...block.freed, offset],
+    freedMs: { ...block.freedMs, [offset]: nowMs },
+    assigned,
+  };
 }

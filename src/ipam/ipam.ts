@@ -25,6 +25,8 @@ export interface Ipam {
   /** Prefixes that this host reaches elsewhere, by routes that are not weft's; without the default routes. */
   readonly routes: () => Promise<readonly Prefix[]>;
   readonly automatic: AutomaticSubnets;
+  /** For how long an address that was given back is given to nobody who did not ask for it by name. */
+  readonly restMs: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Paces retries. */

@@ -2,7 +2,7 @@
 import { WeftError } from '../errors.ts';
 import { type Address, type Prefix, parsePrefix, printAddress, printPrefix } from '../model/address.ts';
 import type { Assignment } from '../model/records.ts';
-import { holderOf, newBlock, nextFree } from './block.ts';
+import { freedMs, holderOf, newBlock, nextFree, type Rested } from './block.ts';
 import { blocksOf, type HeldBlock, type HeldPool, type KnownBlock, knownBlock } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import {
@@ -25,7 +25,9 @@ export interface Place {
 
 /**
  * The next free place of the pool, or of a range of it: in the lowest own block that has one, else in a block
- * of nobody's, else in one of another host's.
+ * of nobody's, else in one of another host's. An address that has not rested yet comes after all of these: then
+ * the one that has been free longest, since to refuse a container is worse than to risk that somebody still
+ * takes it for the one before.
  * @throws WeftError `exhausted`
  */
 export function nextPlace(
@@ -40,13 +42,14 @@ export function nextPlace(
   const span = range === undefined ? all : intersect(all, spanOf(parsePrefix(range)));
   const blocks = blocksOf(reading, ipam.keys, pool.cidr);
 
-  const placeIn = (block: HeldBlock): Place | undefined => {
-    const offset = nextFree(block.record, windowOf(block.prefix, span, keptBack));
+  const placeIn = (block: HeldBlock, rested?: Rested): Place | undefined => {
+    const offset = nextFree(block.record, windowOf(block.prefix, span, keptBack), rested);
     return offset === undefined ? undefined : { block, offset };
   };
-  const readable = blocks.filter((block) => block.record !== undefined);
-  for (const block of readable.filter(({ record }) => record.owner === hostId).sort(lowestFirst)) {
-    const place = placeIn(block);
+  const rested = restedBy(ipam);
+  const readable = blocks.filter((block) => block.record !== undefined).sort(lowestFirst);
+  for (const block of readable.filter(({ record }) => record.owner === hostId)) {
+    const place = placeIn(block, rested);
     if (place !== undefined) return place;
   }
 
@@ -59,10 +62,18 @@ export function nextPlace(
   const claim = next && placeIn(unclaimed(ipam, pool, next));
   if (claim !== undefined) return claim;
 
-  const loans = readable.sort(lowestFirst).flatMap((block) => placeIn(block) ?? []);
+  const loans = readable.flatMap((block) => placeIn(block, rested) ?? []);
   const loan = loans[nth % loans.length];
   if (loan !== undefined) return loan;
+  const [last] = readable.flatMap((block) => placeIn(block) ?? []).sort(longestFreeFirst);
+  if (last !== undefined) return last;
   throw exhausted(pool, { span, range, unreadable: blocks.length - readable.length });
+}
+
+/** By this host's clock. A time far in its future was written by a clock that was wrong, and is no reason to wait. */
+function restedBy({ now, restMs }: Ipam): Rested {
+  const nowMs = now();
+  return (freedMs) => Math.abs(nowMs - freedMs) >= restMs;
 }
 
 /**
@@ -160,4 +171,8 @@ function exhausted(
 
 function lowestFirst(a: HeldBlock, b: HeldBlock): number {
   return a.prefix.first < b.prefix.first ? -1 : 1;
+}
+
+function longestFreeFirst(a: Place, b: Place): number {
+  return freedMs(a.block.record, a.offset) - freedMs(b.block.record, b.offset);
 }

@@ -8,6 +8,8 @@ import { WeftError } from '../errors.ts';
 
 const version = Type.Literal(1);
 const text = Type.String({ minLength: 1 });
+/** From the block's first address, as JSON has its keys. */
+const offset = Type.String({ pattern: '^[0-9]+$' });
 
 /** `hosts/<id>`: a machine that runs weft. Outlives its absence; removed only by reclaiming the host. */
 const Host = Type.Object({
@@ -102,8 +104,10 @@ const Block = Type.Object({
   sequence: Type.Integer(),
   /** Offsets given back, longest-free first. What is neither here nor in `assigned` was never used. */
   freed: Type.Array(Type.Integer()),
+  /** When each of these was, by offset; milliseconds since 1970. Absent of one: longer ago than matters. */
+  freedMs: Type.Optional(Type.Record(offset, Type.Number())),
   /** By offset from the block's first address. */
-  assigned: Type.Record(Type.String({ pattern: '^[0-9]+$' }), Assignment),
+  assigned: Type.Record(offset, Assignment),
 });
 export type Block = Static<typeof Block>;
 

@@ -23,6 +23,8 @@ export interface IpamHostOptions {
   readonly automatic?: Ipam['automatic'];
   readonly clock?: Ipam['clock'];
   readonly random?: () => number;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 /** Resolves when its mirror is complete. */
@@ -56,7 +58,8 @@ export async function ipamHost(
       4: { range: parsePrefix('10.160.0.0/11'), length: 20 },
       6: { range: parsePrefix('fd77:1:2::/48'), length: 64 },
     },
-    now: () => 1_700_000_000_000,
+    restMs: 60_000,
+    now: options.now ?? (() => 1_700_000_000_000),
     clock: options.clock ?? skippingClock(),
     random: options.random ?? (() => 0.5),
     randomId: () => {

@@ -24,6 +24,7 @@ describe('without any setting', () => {
       sockets: ['/run/docker/plugins/weft.sock', '/run/docker/plugins/weft-ipam.sock'],
       stateDir: '/var/lib/weft',
       automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+      addressRestMs: 60_000,
       vxlanPort: 4789,
       probePort: 9338,
       resyncMs: 30_000,
