@@ -40,6 +40,7 @@ import { Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
 import type { ThisHost } from './this-host.ts';
 import { findUplink, type Uplink } from './underlay.ts';
+import { unneededIn } from './unneeded.ts';
 import { afterUpheavals } from './upheaval.ts';
 import { Views } from './views.ts';
 
@@ -91,7 +92,6 @@ export function startAgent(options: AgentOptions): Agent {
   const store = mirroring(options.store, () => [mirror]);
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
-  const announcements = announcementsTo(store, keys);
   const views = new Views(cluster, ledger, underlay);
   const neighbourhood = neighbourhoodOf({
     ...{ hostId, cluster, ledger, kernel, underlay, log },
@@ -125,6 +125,7 @@ export function startAgent(options: AgentOptions): Agent {
     random: Math.random,
     randomId: () => randomBytes(6).toString('hex'),
   };
+  const announcements = announcementsTo(ipam);
   const host: ThisHost = {
     id: hostId,
     underlay,
@@ -152,6 +153,8 @@ export function startAgent(options: AgentOptions): Agent {
     deleteNetwork: networks.deleteNetwork,
     heldAddresses: () => assignmentsOf(ipam, hostId),
     releaseAddress: (held) => releaseHeld(ipam, held),
+    now: ipam.now,
+    unneeded: unneededIn(ipam, cluster),
     releasePool: (poolId) => releasePool(ipam, poolId),
     log,
   });

@@ -39,6 +39,14 @@ export class Cluster {
     return this.#one(this.#keys.host(id), records.host.parse);
   }
 
+  /** Hosts that are heard of. */
+  alive(): string[] {
+    return Array.from(this.#mirror.entries(this.#keys.allAlive)).flatMap(({ key }) => {
+      const place = this.#keys.parse(key);
+      return place?.kind === 'alive' ? [place.host] : [];
+    });
+  }
+
   network(key: string): Network | undefined {
     return this.#one(this.#keys.network(key), records.network.parse);
   }

@@ -7,6 +7,7 @@
  * so that no address is given twice; the pool, so that it is still there, with that gateway and those
  * reserved addresses.
  */
+import { WeftError } from '../errors.ts';
 import {
   type Address,
   contains,
@@ -17,8 +18,8 @@ import {
 } from '../model/address.ts';
 import { records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
-import type { Entry } from '../store/store.ts';
-import { assign, free, holderOf } from './block.ts';
+import type { Condition, Entry, Write } from '../store/store.ts';
+import { assign, free, holderOf, touch } from './block.ts';
 import {
   type HeldBlock,
   type HeldPool,
@@ -136,6 +137,38 @@ export function assignmentsOf({ mirror, keys }: Ipam, hostId: string): HeldAddre
         return { cidr, address: addressAt(block, Number(offset)), operation, sinceMs };
       });
   });
+}
+
+/**
+ * The second step of claiming an address: what the transaction that announces its endpoint has to contain. It
+ * holds only while this host has the address, and writes its block, so that whatever was planned before to take
+ * the address back, and may still be under way, comes to nothing.
+ * @param pools CIDRs of the network
+ * @throws WeftError `conflict` when this host does not have it (any more)
+ */
+export function confirmation(
+  ipam: Ipam,
+  reading: Reading,
+  pools: readonly string[],
+  text: string,
+): { readonly condition: Condition; readonly write: Write } {
+  const address = parseAddress(text);
+  for (const cidr of pools) {
+    const prefix = parsePrefix(cidr);
+    if (!contains(prefix, address)) continue;
+    const block = blockAt(ipam, reading, { cidr, prefix }, address.value);
+    if (block?.record === undefined) break;
+    const holder = holderOf(block.record, Number(address.value - block.prefix.first));
+    if (holder?.host !== ipam.hostId) break;
+    return {
+      condition: { key: block.key, revision: block.revision },
+      write: { put: block.key, value: records.block.render(touch(block.record)) },
+    };
+  }
+  throw new WeftError(
+    'conflict',
+    `address ${text} is not held by this host any more, because too much time has passed since it was given out: start the container again`,
+  );
 }
 
 function planAssignment(

@@ -33,6 +33,14 @@ export function newBlock(of: {
 /** Whether an address that was given back then (milliseconds since 1970) may mean another container by now. */
 export type Rested = (freedMs: number) => boolean;
 
+/**
+ * Whether something was that long ago, as far as clocks can be trusted, each host having its own: a time far in
+ * the future was written by one that was wrong, and is no reason to wait until then.
+ */
+export function longAgo(nowMs: number, ageMs: number): (sinceMs: number) => boolean {
+  return (sinceMs) => Math.abs(nowMs - sinceMs) >= ageMs;
+}
+
 /** The offset to hand out next; undefined when none in the window is free and has rested. */
 export function nextFree(
   block: Block,
@@ -87,4 +95,9 @@ export function free(block: Block, offset: number, nowMs: number): Block {
     freedMs: { ...block.freedMs, [offset]: nowMs },
     assigned,
   };
+}
+
+/** The same block, written once more. */
+export function touch(block: Block): Block {
+  return { ...block, sequence: block.sequence + 1 };
 }

@@ -2,7 +2,7 @@
 import { WeftError } from '../errors.ts';
 import { type Address, type Prefix, parsePrefix, printAddress, printPrefix } from '../model/address.ts';
 import type { Assignment } from '../model/records.ts';
-import { freedMs, holderOf, newBlock, nextFree, type Rested } from './block.ts';
+import { freedMs, holderOf, longAgo, newBlock, nextFree, type Rested } from './block.ts';
 import { blocksOf, type HeldBlock, type HeldPool, type KnownBlock, knownBlock } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import {
@@ -46,7 +46,7 @@ export function nextPlace(
     const offset = nextFree(block.record, windowOf(block.prefix, span, keptBack), rested);
     return offset === undefined ? undefined : { block, offset };
   };
-  const rested = restedBy(ipam);
+  const rested = longAgo(ipam.now(), ipam.restMs);
   const readable = blocks.filter((block) => block.record !== undefined).sort(lowestFirst);
   for (const block of readable.filter(({ record }) => record.owner === hostId)) {
     const place = placeIn(block, rested);
@@ -68,12 +68,6 @@ export function nextPlace(
   const [last] = readable.flatMap((block) => placeIn(block) ?? []).sort(longestFreeFirst);
   if (last !== undefined) return last;
   throw exhausted(pool, { span, range, unreadable: blocks.length - readable.length });
-}
-
-/** By this host's clock. A time far in its future was written by a clock that was wrong, and is no reason to wait. */
-function restedBy({ now, restMs }: Ipam): Rested {
-  const nowMs = now();
-  return (freedMs) => Math.abs(nowMs - freedMs) >= restMs;
 }
 
 /**

@@ -17,7 +17,7 @@ export const resyncMs = 30_000;
 /** Makes the timers of weft the test's; the ledger's files take the time that they take. */
 export function useTestTime(): void {
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] });
   });
   afterEach(() => {
     vi.useRealTimers();
