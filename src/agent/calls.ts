@@ -62,6 +62,11 @@ export interface Attachment {
 }
 
 export interface NetworkCalls {
+  /**
+   * Whether a network that is to be made with these options (every `-o`) needs an address of each subnet for a
+   * gateway. True when it cannot be told.
+   */
+  needsGateway(options: Readonly<Record<string, string>>): Promise<boolean>;
   /** A second call with the same id and content succeeds. */
   createNetwork(request: CreateNetwork): Promise<void>;
   /** Unknown id: succeeds. */

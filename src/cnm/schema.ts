@@ -23,16 +23,20 @@ export const Network = Type.Object({ NetworkID: id });
 
 export const AllocateNetwork = Type.Object({ NetworkID: id, Options: texts });
 
+const NetworkOptions = orNull(
+  Type.Object({
+    /** Every `-o`. */
+    'com.docker.network.generic': texts,
+    /** Absent means false. */
+    'com.docker.network.internal': flag,
+  }),
+);
+
+export const GwAllocCheck = Type.Object({ Options: NetworkOptions });
+
 export const CreateNetwork = Type.Object({
   NetworkID: id,
-  Options: orNull(
-    Type.Object({
-      /** Every `-o`. */
-      'com.docker.network.generic': texts,
-      /** Absent means false. */
-      'com.docker.network.internal': flag,
-    }),
-  ),
+  Options: NetworkOptions,
   IPv4Data: Pools,
   IPv6Data: Pools,
 });

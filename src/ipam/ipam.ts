@@ -11,7 +11,7 @@
  *
  * - Nothing is written but by transactions that hold only while the block is as it was read, by the store's own
  *   revision of its key. Revisions never repeat, not even for a key that was deleted and made again, so a host that
- *   was frozen, cut off or restored for however long cannot write to a block that somebody has written to since,
+ *   was frozen or cut off for however long cannot write to a block that somebody has written to since,
  *   let alone to one that it has lost. (The record's `sequence` counts the same for people.)
  * - Claiming a block and assigning its first address are one transaction, which holds only if there is no such
  *   block. Of hosts that claim it at once the store lets one win. A separate step of confirming would add nothing:

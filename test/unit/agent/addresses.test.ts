@@ -74,6 +74,46 @@ test('an address in use on another host is refused by that host’s name', async
   await h2.remove();
 });
 
+describe('a network of several subnets', () => {
+  const cidrs = ['10.77.1.0/30', '10.77.0.0/30', 'fd77::/126', '10.77.2.0/24'];
+  let pools: readonly string[];
+  beforeEach(async () => {
+    const granted = [];
+    for (const pool of cidrs) {
+      granted.push(await h1.addresses.requestPool({ pool, options: {}, family: pool.includes(':') ? 6 : 4 }));
+    }
+    pools = granted.map(({ poolId }) => poolId);
+    const made = cidrs.slice(0, 3).map((cidr) => ({ cidr }));
+    await h1.network.createNetwork({ id: 'd1', options: {}, internal: false, pools: made });
+  });
+  const ask = () => h1.addresses.requestAddress({ poolId: pools[0] ?? '', purpose: 'other' });
+
+  test('serves from the next when one is full, and says so when all are', async () => {
+    expect([await ask(), await ask(), await ask(), await ask()]).toEqual([
+      '10.77.1.1/32',
+      '10.77.1.2/32',
+      '10.77.0.1/32',
+      '10.77.0.2/32',
+    ]);
+    await expect(ask()).rejects.toThrow(
+      /^subnet 10.77.1.0\/30 is full: 2 of 2 .*; subnet 10.77.0.0\/30 is full: 2 of 2 /,
+    );
+  });
+
+  test('takes an address back, whichever subnet it is of', async () => {
+    for (let count = 0; count < 4; count += 1) await ask();
+    await h1.addresses.releaseAddress(pools[0] ?? '', '10.77.0.2');
+    expect(await ask()).toBe('10.77.0.2/32');
+  });
+
+  test('has its endpoints announced', async () => {
+    for (let count = 0; count < 2; count += 1) await ask();
+    await createContainer(h1, { id: 'd1', poolId: pools[0] ?? '' }, 'c1');
+    const { entries } = await store.list(keys.allEndpoints);
+    expect(entries.map(({ value }) => records.endpoint.parse(value).addresses)).toEqual([['10.77.0.1']]);
+  });
+});
+
 test('a late release for an earlier container does not free what a container uses', async () => {
   const network = await createNetwork(h1, { id: 'd1', subnet });
   const { address } = await startContainer(h1, network, 'c1');
