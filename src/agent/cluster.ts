@@ -6,6 +6,7 @@ import { explain } from '../errors.ts';
 import type { Log } from '../log.ts';
 import {
   type Block,
+  type ClusterConfig,
   type Endpoint,
   type Host,
   type Network,
@@ -37,6 +38,10 @@ export class Cluster {
 
   host(id: string): Host | undefined {
     return this.#one(this.#keys.host(id), records.host.parse);
+  }
+
+  config(): ClusterConfig | undefined {
+    return this.#one(this.#keys.config, records.config.parse);
   }
 
   /** Hosts that are heard of. */

@@ -38,6 +38,7 @@ import type { Keys } from '../store/keys.ts';
 import type { Mirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
 import type { AutomaticSubnets } from './range.ts';
+import type { ForeignRoute } from './subnet.ts';
 
 /** What address management works with: handed in as one object, so that everything in it can be a test's. */
 export interface Ipam {
@@ -56,7 +57,11 @@ export interface Ipam {
   readonly inUse: (address: string) => boolean;
   /** Prefixes that this host reaches elsewhere, by routes that are not weft's; without the default routes. */
   readonly routes: () => Promise<readonly Prefix[]>;
+  /** The same of the other hosts, as far as they have told. */
+  readonly routesElsewhere: () => readonly ForeignRoute[];
   readonly automatic: AutomaticSubnets;
+  /** What no automatic subnet shall overlap. */
+  readonly excluded: readonly Prefix[];
   /** For how long an address that was given back is given to nobody who did not ask for it by name. */
   readonly restMs: number;
   /** Milliseconds since 1970. */

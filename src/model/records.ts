@@ -22,6 +22,8 @@ const Host = Type.Object({
   linkLocal: Type.Optional(text),
   /** Bytes that fit through its uplink. Absent: written by a weft that did not tell. */
   mtu: Type.Optional(Type.Integer({ minimum: 68 })),
+  /** CIDRs in the ranges of automatic subnets that it reaches by routes that are not weft's. */
+  routes: Type.Optional(Type.Array(text)),
 });
 export type Host = Static<typeof Host>;
 
@@ -35,6 +37,7 @@ const Config = Type.Object({
   /** Range of automatic IPv6 subnets, a CIDR. */
   range6: text,
 });
+export type ClusterConfig = Static<typeof Config>;
 
 /** `networks/<key>`: what all hosts of a network agree on. */
 const Network = Type.Object({

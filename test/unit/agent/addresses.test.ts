@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { records } from '../../../src/model/records.ts';
+import { FakeKernel } from '../../fakes/kernel.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import {
   createContainer,
@@ -163,6 +164,23 @@ test('another host joins a network by its name, and gets its subnet', async () =
   await createNetwork(h2, { id: 'd2', subnet, options: inBlue });
   const pool = await h1.addresses.requestPool({ options: inBlue, family: 4 });
   expect(pool.cidr).toBe(subnet);
+  await h2.remove();
+});
+
+test('an automatic subnet avoids the routes of all hosts', async () => {
+  const kernel = new FakeKernel([
+    { name: 'eth0', mtu: 1500, addresses: ['10.9.0.2/24'] },
+    { name: 'vpn0', mtu: 1400, addresses: ['10.160.7.1/24', '10.160.0.5/16', '192.168.0.5/24'] },
+  ]);
+  const h2 = startHost(store, 2, kernel);
+  const told = async () => {
+    const entry = await store.get(keys.host(h2.id));
+    return entry && records.host.parse(entry.value).routes;
+  };
+  await until(async () => (await told()) !== undefined);
+  expect(await told()).toEqual(['10.160.0.0/16']);
+  const pool = await h1.addresses.requestPool({ options: {}, family: 4 });
+  expect(pool.cidr).toBe('10.161.0.0/20');
   await h2.remove();
 });
 

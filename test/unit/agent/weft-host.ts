@@ -54,6 +54,7 @@ export function startHost(store: Store, number = 1, kernel = freshKernel(number)
       hostName: `h${number}`,
       stateDir,
       automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+      excludedRanges: [],
       addressRestMs: 60_000,
       vxlanPort: 4789,
       probePort: 9338,
