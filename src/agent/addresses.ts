@@ -6,6 +6,7 @@ import { parsePoolId } from '../ipam/holdings.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { releasePool, requestPool } from '../ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../ipam/reservations.ts';
+import { reserveForTask } from '../ipam/tasks.ts';
 import { contains, familyOf, parseAddress, parsePrefix, printAddress } from '../model/address.ts';
 import type { AddressCalls, RequestAddress } from './calls.ts';
 import type { LedgerPool } from './ledger.ts';
@@ -68,6 +69,7 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
       const wished = address === undefined ? undefined : printAddress(parseAddress(address));
       const cidr = parsePoolId(poolId)?.cidr ?? poolId;
       if (purpose === 'gateway') return printed(await reserveGateway(ipam, poolId, wished), cidr, undefined);
+      if (purpose === 'task') return printed(await reserveForTask(ipam, poolId, wished), cidr, pool);
       // Docker asks for the addresses to keep free before it makes the network, and does not say what for.
       if (pool?.network === undefined && wished !== undefined) {
         return printed(await reserveAddress(ipam, poolId, wished), cidr, undefined);

@@ -104,8 +104,11 @@ export interface RequestAddress {
   readonly poolId: string;
   /** Absent: choose one. */
   readonly address?: string;
-  /** `gateway` for the pool's gateway; `other` covers endpoints and `--aux-address` (Docker does not say which). */
-  readonly purpose: 'gateway' | 'other';
+  /**
+   * `gateway` for the pool's gateway; `task` for one of swarm's, on its manager; `other` covers endpoints and
+   * `--aux-address` (Docker does not say which).
+   */
+  readonly purpose: 'gateway' | 'task' | 'other';
 }
 
 export interface AddressCalls {

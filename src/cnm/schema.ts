@@ -85,7 +85,13 @@ export const ReleasePool = Type.Object({ PoolID: poolId });
 export const RequestAddress = Type.Object({
   PoolID: poolId,
   Address: text,
-  Options: orNull(Type.Object({ RequestAddressType: text })),
+  Options: orNull(
+    Type.Object({
+      RequestAddressType: text,
+      /** "true" from swarm's manager, for tasks and virtual addresses of services. */
+      'com.docker.network.ipam.serial': text,
+    }),
+  ),
 });
 
 export const ReleaseAddress = Type.Object({ PoolID: poolId, Address: Type.String({ minLength: 1 }) });

@@ -8,12 +8,15 @@
  *
  *   never used --assign--> assigned --free--> freed (queue) --assign--> assigned ...
  *
+ * Beside that an address may be reserved, assigned or not: swarm's manager asks for the address of a task, the host
+ * that runs it asks again, by name, and both give it back. It is free when both have.
+ *
  * A block does not know which of its addresses the pool keeps back (network address, gateway, ...): that is
  * the caller's `Window`. Addresses are offsets from the block's first one, at most 63; so a search here is a
  * walk over at most 64 of them, however large the pool is.
  */
 import { WeftError } from '../errors.ts';
-import type { Assignment, Block } from '../model/records.ts';
+import type { Assignment, Block, Reservation } from '../model/records.ts';
 
 /** The offsets that may be handed out: `first` to `last`, both included, without `except`. */
 export interface Window {
@@ -48,7 +51,7 @@ export function nextFree(
   rested: Rested = () => true,
 ): number | undefined {
   for (let offset = first; offset <= last; offset += 1) {
-    if (except.has(offset) || offset in block.assigned || block.freed.includes(offset)) continue;
+    if (except.has(offset) || isTaken(block, offset) || block.freed.includes(offset)) continue;
     return offset;
   }
   const isOpen = (offset: number) => offset >= first && offset <= last && !except.has(offset);
@@ -58,6 +61,15 @@ export function nextFree(
 /** When it was given back; 0: longer ago than anybody remembers. */
 export function freedMs(block: Block, offset: number): number {
   return block.freedMs?.[offset] ?? 0;
+}
+
+function isTaken({ assigned, reserved = {} }: Block, offset: number): boolean {
+  return offset in assigned || offset in reserved;
+}
+
+/** For which task of swarm's the address is kept; undefined: for none. */
+export function reservationOf({ reserved = {} }: Block, offset: number): Reservation | undefined {
+  return reserved[offset];
 }
 
 /** Who has the address; undefined when it is free. */
@@ -74,27 +86,41 @@ export function assign(block: Block, offset: number, holder: Assignment): Block 
   if (before !== undefined && before.host !== holder.host) {
     throw new WeftError('internal', `offset ${offset} of block ${block.cidr} is held by host ${before.host}`);
   }
-  const { [offset]: _, ...freedMs } = block.freedMs ?? {};
-  return {
-    ...block,
-    sequence: block.sequence + 1,
-    freed: block.freed.filter((freed) => freed !== offset),
-    freedMs,
-    assigned: { ...block.assigned, [offset]: holder },
-  };
+  return { ...withoutFreed(block, offset), assigned: { ...block.assigned, [offset]: holder } };
 }
 
-/** The block with the address given back now, last in the queue; the same block when it was free. */
+/** The block with the address kept for a task, whoever has it already. */
+export function reserve(block: Block, offset: number, reservation: Reservation): Block {
+  return { ...withoutFreed(block, offset), reserved: { ...block.reserved, [offset]: reservation } };
+}
+
+/** The block with the address given back now, last in the queue; the same block when nobody has it. */
 export function free(block: Block, offset: number, nowMs: number): Block {
   if (holderOf(block, offset) === undefined) return block;
   const { [offset]: _, ...assigned } = block.assigned;
+  return withFreed({ ...touch(block), assigned }, offset, nowMs);
+}
+
+/** The block with the address no longer kept for a task; the same block when it was not. */
+export function unreserve(block: Block, offset: number, nowMs: number): Block {
+  if (reservationOf(block, offset) === undefined) return block;
+  const { [offset]: _, ...reserved } = block.reserved ?? {};
+  return withFreed({ ...touch(block), reserved }, offset, nowMs);
+}
+
+/** In the queue only once it is neither assigned nor reserved. */
+function withFreed(block: Block, offset: number, nowMs: number): Block {
+  if (isTaken(block, offset)) return block;
   return {
     ...block,
-    sequence: block.sequence + 1,
     freed: [...block.freed, offset],
     freedMs: { ...block.freedMs, [offset]: nowMs },
-    assigned,
   };
+}
+
+function withoutFreed(block: Block, offset: number): Block {
+  const { [offset]: _, ...freedMs } = block.freedMs ?? {};
+  return { ...touch(block), freed: block.freed.filter((freed) => freed !== offset), freedMs };
 }
 
 /** The same block, written once more. */

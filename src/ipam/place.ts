@@ -2,7 +2,7 @@
 import { WeftError } from '../errors.ts';
 import { type Address, type Prefix, parsePrefix, printAddress, printPrefix } from '../model/address.ts';
 import type { Assignment } from '../model/records.ts';
-import { freedMs, holderOf, longAgo, newBlock, nextFree, type Rested } from './block.ts';
+import { freedMs, holderOf, longAgo, newBlock, nextFree, type Rested, reservationOf } from './block.ts';
 import { blocksOf, type HeldBlock, type HeldPool, type KnownBlock, knownBlock } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import {
@@ -79,6 +79,29 @@ export function nextPlace(
  */
 export function wantedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Address): Place {
   const text = printAddress(address);
+  const place = namedPlace(ipam, reading, pool, address);
+  const holder = holderOf(place.block.record, place.offset);
+  const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(text));
+  if (!free) throw addressInUse(ipam, text, holder);
+  return place;
+}
+
+/**
+ * The place of an address that swarm's manager asks for by name: what it, or another manager before it, had chosen.
+ * A task may run with it.
+ * @throws WeftError as `wantedPlace`
+ */
+export function taskPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Address): Place {
+  const place = namedPlace(ipam, reading, pool, address);
+  const { block, offset } = place;
+  const holder = holderOf(block.record, offset);
+  if (holder === undefined || reservationOf(block.record, offset) !== undefined) return place;
+  throw addressInUse(ipam, printAddress(address), holder);
+}
+
+/** @throws WeftError `conflict` when it is the gateway or set aside; `invalid` as `placeOf` */
+function namedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Address): Place {
+  const text = printAddress(address);
   const { cidr, record } = pool;
   if (record.gateway === text) {
     throw new WeftError('conflict', `address ${text} is the gateway of subnet ${cidr}: choose another`);
@@ -89,11 +112,7 @@ export function wantedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, addres
       `address ${text} is set aside in subnet ${cidr} (--aux-address): choose another`,
     );
   }
-  const place = placeOf(ipam, reading, pool, address);
-  const holder = holderOf(place.block.record, place.offset);
-  const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(text));
-  if (!free) throw addressInUse(ipam, text, holder);
-  return place;
+  return placeOf(ipam, reading, pool, address);
 }
 
 /** What is known of the block in which the address lies; undefined: nobody has claimed it. */

@@ -141,7 +141,8 @@ function withoutAbandoned(
 }
 
 function isEmpty({ now, restMs }: Ipam, block: Block): boolean {
-  if (Object.keys(block.assigned).length > 0) return false;
+  const taken = { ...block.assigned, ...block.reserved };
+  if (Object.keys(taken).length > 0) return false;
   const isLong = longAgo(now(), Math.max(restMs, emptyGraceMs));
   return block.freed.every((offset) => isLong(freedMs(block, offset)));
 }

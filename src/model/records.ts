@@ -96,6 +96,15 @@ const Assignment = Type.Object({
 });
 export type Assignment = Static<typeof Assignment>;
 
+/** One address of a block that swarm's manager has chosen for a task, whose host will ask for it by name. */
+const Reservation = Type.Object({
+  /** Of the pool: the RequestPool through which it was made, and is taken back. */
+  reference: text,
+  /** As of an assignment. */
+  operation: text,
+});
+export type Reservation = Static<typeof Reservation>;
+
 /** `blocks/<pool>/<cidr>`: the slice of a pool from which one host serves its containers. */
 const Block = Type.Object({
   v: version,
@@ -111,6 +120,8 @@ const Block = Type.Object({
   freedMs: Type.Optional(Type.Record(offset, Type.Number())),
   /** By offset from the block's first address. */
   assigned: Type.Record(offset, Assignment),
+  /** By offset too; such an address may be assigned as well, or not yet. */
+  reserved: Type.Optional(Type.Record(offset, Reservation)),
 });
 export type Block = Static<typeof Block>;
 
