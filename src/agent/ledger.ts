@@ -11,6 +11,7 @@ import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { poolNamesOf } from '../model/pool-name.ts';
 import { Encap } from '../model/records.ts';
 
 const text = Type.String({ minLength: 1 });
@@ -28,6 +29,7 @@ const LedgerNetwork = Type.Object({
   isolate: Type.Optional(Type.Boolean()),
   gateway: Type.Optional(Type.Boolean()),
   pools: Type.Array(text),
+  own: Type.Optional(Type.Array(text)),
   /** With prefix length. */
   gateways: Type.Optional(Type.Array(text)),
   /** Number of its leg, if it has one. */
@@ -139,6 +141,15 @@ export interface Ledger {
   readonly networks: Shelf<LedgerNetwork>;
   readonly pools: Shelf<LedgerPool>;
   readonly endpoints: Shelf<LedgerEndpoint>;
+}
+
+/** Whether an endpoint has the address of that pool, by its name. One whose network is not known may be of any. */
+export function usesAddress({ endpoints, networks }: Ledger, pool: string, address: string): boolean {
+  return endpoints.all().some(({ network: id, addresses }) => {
+    if (!addresses.includes(address)) return false;
+    const network = networks.get(id);
+    return network === undefined || poolNamesOf(network).includes(pool);
+  });
 }
 
 const networkChecker = Compile(LedgerNetwork);

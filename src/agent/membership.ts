@@ -3,6 +3,7 @@
  * last one to leave takes it away; everybody in between must agree with it.
  */
 import { WeftError } from '../errors.ts';
+import { parsePoolName, poolNamesOf } from '../model/pool-name.ts';
 import { type Network, type Pool, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import { type Plan, transactUntilSettled } from '../store/settle.ts';
@@ -103,8 +104,9 @@ export class Membership {
   async #bindPools(network: Network): Promise<{ conditions: Condition[]; writes: Write[] }> {
     const conditions: Condition[] = [];
     const writes: Write[] = [];
-    for (const cidr of network.pools) {
-      const entry = await this.#store.get(this.#keys.pool(cidr));
+    for (const name of poolNamesOf(network)) {
+      const { cidr } = parsePoolName(name);
+      const entry = await this.#store.get(this.#keys.pool(name));
       if (entry === undefined) {
         throw new WeftError('conflict', `subnet ${cidr} was given back meanwhile; create the network again`);
       }
@@ -166,8 +168,9 @@ export class Membership {
     const recorded = await this.#store.get(this.#keys.network(key));
     const conditions: Condition[] = [];
     const writes: Write[] = [];
-    for (const cidr of recorded === undefined ? [] : records.network.parse(recorded.value).pools) {
-      const entry = await this.#store.get(this.#keys.pool(cidr));
+    const names = recorded === undefined ? [] : poolNamesOf(records.network.parse(recorded.value));
+    for (const name of names) {
+      const entry = await this.#store.get(this.#keys.pool(name));
       if (entry === undefined) continue;
       const { network, ...pool } = records.pool.parse(entry.value);
       if (network !== key) continue;

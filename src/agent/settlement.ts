@@ -11,7 +11,7 @@ import { longAgo } from '../ipam/block.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from './announcements.ts';
 import type { Cluster } from './cluster.ts';
-import type { Ledger, LedgerEndpoint } from './ledger.ts';
+import { type Ledger, type LedgerEndpoint, usesAddress } from './ledger.ts';
 import type { Membership } from './membership.ts';
 
 export interface SettlementParts {
@@ -66,13 +66,12 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
       ];
     });
 
-    const inUse = new Set(ledger.endpoints.all().flatMap(({ addresses }) => addresses));
     const isOld = longAgo(parts.now(), leastAddressAgeMs);
     const addresses = parts
       .heldAddresses()
-      .filter(({ address, sinceMs }) => !inUse.has(address) && isOld(sinceMs))
+      .filter(({ pool, address, sinceMs }) => isOld(sinceMs) && !usesAddress(ledger, pool, address))
       .map((held) => ({
-        name: `address ${held.address} of ${held.cidr}, operation ${held.operation}`,
+        name: `address ${held.address} of ${held.pool}, operation ${held.operation}`,
         giveBack: () => parts.releaseAddress(held),
       }));
 

@@ -40,7 +40,7 @@ export function nextPlace(
   const { keptBack, prefix } = pool;
   const all = usable(prefix);
   const span = range === undefined ? all : intersect(all, spanOf(parsePrefix(range)));
-  const blocks = blocksOf(reading, ipam.keys, pool.cidr);
+  const blocks = blocksOf(reading, ipam.keys, pool.name);
 
   const placeIn = (block: HeldBlock, rested?: Rested): Place | undefined => {
     const offset = nextFree(block.record, windowOf(block.prefix, span, keptBack), rested);
@@ -81,7 +81,7 @@ export function wantedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, addres
   const text = printAddress(address);
   const place = namedPlace(ipam, reading, pool, address);
   const holder = holderOf(place.block.record, place.offset);
-  const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(text));
+  const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(pool.name, text));
   if (!free) throw addressInUse(ipam, text, holder);
   return place;
 }
@@ -119,15 +119,15 @@ function namedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Addre
 export function blockAt(
   { keys }: Ipam,
   reading: Reading,
-  pool: Pick<HeldPool, 'cidr' | 'prefix'>,
+  pool: Pick<HeldPool, 'name' | 'prefix'>,
   address: bigint,
 ): KnownBlock | undefined {
-  const entry = reading.get(keys.block(pool.cidr, printPrefix(blockOf(pool.prefix, address))));
+  const entry = reading.get(keys.block(pool.name, printPrefix(blockOf(pool.prefix, address))));
   return entry && knownBlock(keys, entry);
 }
 
 /** A block that nobody has claimed, as this host claims it. */
-export function unclaimed({ keys, hostId }: Ipam, { cidr: pool }: HeldPool, prefix: Prefix): HeldBlock {
+export function unclaimed({ keys, hostId }: Ipam, { name: pool }: HeldPool, prefix: Prefix): HeldBlock {
   const cidr = printPrefix(prefix);
   return {
     key: keys.block(pool, cidr),

@@ -57,6 +57,8 @@ const Network = Type.Object({
   gateway: Type.Optional(Type.Boolean()),
   /** CIDRs, in Docker's order. */
   pools: Type.Array(text),
+  /** Those of them that other networks have too, so that their pools bear this one's name. */
+  own: Type.Optional(Type.Array(text)),
 });
 export type Network = Static<typeof Network>;
 

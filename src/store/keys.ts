@@ -7,7 +7,7 @@
  *   networks/<network>                blocks/<pool cidr>/<block cidr>
  *   networks/<network>/hosts/<host>   endpoints/<network>/<endpoint>
  *
- * A CIDR is written with `-` for `/` (`10.77.0.0-16`); any other name is percent-encoded, so that a segment
+ * A pool is a CIDR, or `<cidr>@<network>` (`model/pool-name.ts`). A CIDR is written with `-` for `/` (`10.77.0.0-16`); any other name is percent-encoded, so that a segment
  * never holds a slash. Prefixes to list or watch end in a slash, so that `net` never matches `net2`.
  */
 

@@ -331,8 +331,8 @@ it('all that a host holds is told with its pool, and since when', async () => {
   await assignAddress(h2, await poolOn(h2, '10.77.0.0/24'));
   const sinceMs = 1_700_000_000_000;
   expect(assignmentsOf(h1, 'h1').map(({ operation, ...rest }) => rest)).toEqual([
-    { cidr: '10.77.0.0/24', address: '10.77.0.130', sinceMs },
-    { cidr: 'fd00::/64', address: 'fd00::1', sinceMs },
+    { pool: '10.77.0.0/24', address: '10.77.0.130', sinceMs },
+    { pool: 'fd00::/64', address: 'fd00::1', sinceMs },
   ]);
 });
 

@@ -192,6 +192,6 @@ it('an address that was confirmed is not taken back by what was planned before',
   const late = { key: before?.key ?? '', revision: before?.revision ?? 0n };
   expect(await store.transact({ conditions: [late], writes: [] })).toEqual({ outcome: 'conflict' });
   h1.endpoints.add(address);
-  await releaseHeld(h1, { cidr: subnet, address, operation: found?.operation ?? '', sinceMs: 0 });
+  await releaseHeld(h1, { pool: subnet, address, operation: found?.operation ?? '', sinceMs: 0 });
   expect(await held()).toEqual(['1']);
 });
