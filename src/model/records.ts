@@ -66,7 +66,7 @@ export type Network = Static<typeof Network>;
 const Participant = Type.Object({ v: version, host: text, dockerNetworks: Type.Array(text) });
 export type Participant = Static<typeof Participant>;
 
-/** `pools/<cidr>`: a subnet in use somewhere in the cluster. */
+/** `pools/<pool>`: a subnet in use somewhere in the cluster. */
 const Pool = Type.Object({
   v: version,
   cidr: text,
@@ -78,7 +78,7 @@ const Pool = Type.Object({
 });
 export type Pool = Static<typeof Pool>;
 
-/** `pools/<cidr>/references/<id>`: one RequestPool that has not been released. `<id>@<cidr>` is Docker's PoolID. */
+/** `pools/<pool>/references/<id>`: one RequestPool that has not been released. `<id>@<pool>` is Docker's PoolID. */
 const PoolReference = Type.Object({
   v: version,
   host: text,

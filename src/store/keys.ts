@@ -2,13 +2,14 @@
  * Where each record lives in the store. Below one prefix:
  *
  *   config
- *   hosts/<host>                      pools/<cidr>
- *   alive/<host>                      pools/<cidr>/references/<id>
- *   networks/<network>                blocks/<pool cidr>/<block cidr>
+ *   hosts/<host>                      pools/<pool>
+ *   alive/<host>                      pools/<pool>/references/<id>
+ *   networks/<network>                blocks/<pool>/<cidr>
  *   networks/<network>/hosts/<host>   endpoints/<network>/<endpoint>
  *
- * A pool is a CIDR, or `<cidr>@<network>` (`model/pool-name.ts`). A CIDR is written with `-` for `/` (`10.77.0.0-16`); any other name is percent-encoded, so that a segment
- * never holds a slash. Prefixes to list or watch end in a slash, so that `net` never matches `net2`.
+ * A pool is a CIDR, or `<cidr>@<network>` (`model/pool-name.ts`). A CIDR is written with `-` for `/`
+ * (`10.77.0.0-16`); any other name is percent-encoded, so that a segment never holds a slash. Prefixes to list or
+ * watch end in a slash, so that `net` never matches `net2`.
  */
 
 /** What a key names. */
