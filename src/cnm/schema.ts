@@ -90,6 +90,8 @@ export const RequestAddress = Type.Object({
       RequestAddressType: text,
       /** "true" from swarm's manager, for tasks and virtual addresses of services. */
       'com.docker.network.ipam.serial': text,
+      /** Of the container: the user's, or one that Docker has made up. Sent only when it was asked to. */
+      'com.docker.network.endpoint.macaddress': text,
     }),
   ),
 });

@@ -10,7 +10,7 @@
 import { WeftError } from '../errors.ts';
 import { type Address, contains, parseAddress, printAddress } from '../model/address.ts';
 import { parsePoolName } from '../model/pool-name.ts';
-import { type Block, records } from '../model/records.ts';
+import { type Assignment, type Block, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition, Entry, Write } from '../store/store.ts';
 import { assign, free, holderOf, reservationOf, touch, unreserve } from './block.ts';
@@ -44,11 +44,17 @@ export interface HeldAddress {
  * Gives an address to this host. One that this host holds and no endpoint uses is adopted: daemons crash
  * between asking and using, and swarm asks twice.
  * @param wanted any address of the pool; absent: the next free one, within the reference's range
+ * @param mac of the container, if it is known: what it had before, it gets again where that is free
  * @returns canonical text, without prefix length
  * @throws WeftError `invalid` | `conflict` (in use, gateway, reserved) | `exhausted` | `not-found` (pool),
  *   and as `change`
  */
-export async function assignAddress(ipam: Ipam, poolId: string, wanted?: string): Promise<string> {
+export async function assignAddress(
+  ipam: Ipam,
+  poolId: string,
+  wanted?: string,
+  mac?: string,
+): Promise<string> {
   const { keys, queue } = ipam;
   const id = parsePoolId(poolId);
   if (id === undefined) throw unknownPool(poolId);
@@ -62,9 +68,9 @@ export async function assignAddress(ipam: Ipam, poolId: string, wanted?: string)
       const { range } = referenceOf(reading, keys, id);
       const place =
         address === undefined
-          ? nextPlace(ipam, reading, { pool, range }, conflicts)
+          ? nextPlace(ipam, reading, { pool, range, mac }, conflicts)
           : wantedPlace(ipam, reading, pool, address);
-      return planAssignment(ipam, pool, place, operation);
+      return planAssignment(ipam, pool, place, { operation, ...(mac !== undefined && { mac }) });
     }),
   );
 }
@@ -186,9 +192,9 @@ function planAssignment(
   ipam: Ipam,
   pool: HeldPool,
   { block, offset }: Place,
-  operation: string,
+  of: Pick<Assignment, 'operation' | 'mac'>,
 ): Plan<string> {
-  const record = assign(block.record, offset, { host: ipam.hostId, operation, sinceMs: ipam.now() });
+  const record = assign(block.record, offset, { host: ipam.hostId, sinceMs: ipam.now(), ...of });
   return {
     transaction: {
       conditions: [
@@ -198,7 +204,7 @@ function planAssignment(
       writes: [{ put: block.key, value: records.block.render(record) }],
     },
     result: addressAt(block, offset),
-    proof: { key: block.key, holds: (found) => operationAt(ipam, found, offset) === operation },
+    proof: { key: block.key, holds: (found) => operationAt(ipam, found, offset) === of.operation },
   };
 }
 

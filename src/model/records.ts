@@ -95,6 +95,8 @@ const Assignment = Type.Object({
   /** Names the operation that wrote it, so that a lost answer can be settled by reading back. */
   operation: text,
   sinceMs: Type.Number(),
+  /** Of the container, where Docker tells. */
+  mac: Type.Optional(text),
 });
 export type Assignment = Static<typeof Assignment>;
 
@@ -120,6 +122,8 @@ const Block = Type.Object({
   freed: Type.Array(Type.Integer()),
   /** When each of these was, by offset; milliseconds since 1970. Absent of one: longer ago than matters. */
   freedMs: Type.Optional(Type.Record(offset, Type.Number())),
+  /** Whose each of these was, by offset: a MAC, as far as it is known. */
+  freedBy: Type.Optional(Type.Record(offset, text)),
   /** By offset from the block's first address. */
   assigned: Type.Record(offset, Assignment),
   /** By offset too; such an address may be assigned as well, or not yet. */
