@@ -21,18 +21,25 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
     return `${address}/${fabric?.addressLength(family, length) ?? length}`;
   }
 
+  async function giveBackPool(poolId: string): Promise<void> {
+    await ledger.pools.delete(poolId);
+    await host.giveBack(`pool ${poolId}`, () => releasePool(ipam, poolId));
+  }
+
   return {
     async requestPool(request) {
       await host.ready();
       const granted = await requestPool(ipam, request);
-      await ledger.pools.put({ id: granted.poolId, cidr: granted.cidr });
+      try {
+        await ledger.pools.put({ id: granted.poolId, cidr: granted.cidr });
+      } catch (error) {
+        await giveBackPool(granted.poolId);
+        throw error;
+      }
       return granted;
     },
 
-    async releasePool(poolId) {
-      await ledger.pools.delete(poolId);
-      await host.giveBack(`pool ${poolId}`, () => releasePool(ipam, poolId));
-    },
+    releasePool: giveBackPool,
 
     async requestAddress({ poolId, address, purpose }: RequestAddress) {
       await host.ready();

@@ -53,3 +53,28 @@ test('the host keeps its id', () => {
   expect(hostIdIn(folder)).toBe(id);
   expect(hostIdIn(join(folder, 'another'))).not.toBe(id);
 });
+
+test('of a put and a deletion at the same time the last one counts, on disk as well', async () => {
+  const { networks } = open();
+  const network = {
+    id: 'd1',
+    key: 'blue',
+    fabric: 'routed',
+    internal: false,
+    pools: [],
+    interfacePrefix: 'eth',
+  };
+  await Promise.all([networks.put(network), networks.delete('d1')]);
+  expect(open().networks.all()).toEqual([]);
+  await Promise.all([networks.delete('d1'), networks.put(network), networks.put({ ...network, mtu: 1400 })]);
+  expect(open().networks.all()).toEqual([{ ...network, mtu: 1400 }]);
+});
+
+test('a disk that takes nothing is told by a sentence that names the folder', async () => {
+  const { endpoints } = open();
+  rmSync(join(folder, 'ledger/endpoints'), { recursive: true });
+  await expect(endpoints.put(endpoint)).rejects.toMatchObject({
+    code: 'internal',
+    message: expect.stringMatching(/^weft cannot keep its records in .*endpoints \(ENOENT.* has room/),
+  });
+});
