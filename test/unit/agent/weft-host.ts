@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, vi } from 'vitest';
 import { type Agent, startAgent } from '../../../src/agent/agent.ts';
+import type { Log } from '../../../src/log.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
 import { type Keys, keysBelow } from '../../../src/store/keys.ts';
 import { mirroring } from '../../../src/store/mirror.ts';
@@ -39,7 +40,12 @@ export function freshKernel(number = 1): FakeKernel {
 }
 
 /** Host `h<number>`. Its id tells it too. */
-export function startHost(store: Store, number = 1, kernel = freshKernel(number)): WeftHost {
+export function startHost(
+  store: Store,
+  number = 1,
+  kernel = freshKernel(number),
+  log: Log = pino({ level: 'silent' }),
+): WeftHost {
   const stateDir = mkdtempSync(join(tmpdir(), 'weft-agent-'));
   const id = String(number).padStart(12, '0');
   writeFileSync(join(stateDir, 'host-id'), `${id}\n`);
@@ -57,7 +63,7 @@ export function startHost(store: Store, number = 1, kernel = freshKernel(number)
       vxlanPort: 4789,
       probePort: 9338,
       resyncMs,
-      log: pino({ level: 'silent' }),
+      log,
     });
     return {
       ...agent,
