@@ -30,14 +30,14 @@ export function passesOver(
   kernel: Kernel,
   ledger: Ledger,
   views: Views,
-  findPeers: Neighbourhood['peers'],
+  neighbourhood: Pick<Neighbourhood, 'peers' | 'look'>,
 ): Passes {
   const unlinked = new Map<Scope, readonly LedgerEndpoint[]>();
 
   /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
   async function desiredIn(scope: Scope, actual: NamespaceState): Promise<NamespaceState> {
     const links = new Set(actual.links.map(({ name }) => name));
-    const peers = await findPeers();
+    const peers = await neighbourhood.peers();
     const viewOf = (network: Network): NetworkView =>
       views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
     const isHere = (network: Network) => scopeOf(network) === scope;
@@ -85,6 +85,13 @@ export function passesOver(
     return changes.length;
   }
 
+  /** By the routes that it makes, other hosts can be probed: those to new ones go by the tunnel until then. */
+  async function bringHostInLine(): Promise<number> {
+    const changes = await bringInLine('host');
+    if (changes > 0) neighbourhood.look();
+    return changes;
+  }
+
   async function bringSegmentInLine(scope: Scope, members: readonly Network[]): Promise<number> {
     const { filters } = await kernel.namespace(scope);
     const endpoints = () => members.flatMap(({ key }) => views.attached(key));
@@ -103,7 +110,7 @@ export function passesOver(
     const forwarding = kernel.enableForwarding(familiesOf(members), scope).changed;
     const table = await filters.inet.write(() => legTable(published().map(inSegment)));
     // The host's end of the leg has only now come to be.
-    const changes = await bringInLine('host');
+    const changes = await bringHostInLine();
     return Number(forwarding) + Number(table) + changes;
   }
 
@@ -136,14 +143,14 @@ export function passesOver(
   async function uplinkNames(): Promise<string[]> {
     const { address } = views.underlay();
     const own = (await kernel.addresses()).filter((candidate) => candidate.address === address);
-    const paths = [...(await findPeers()).values()].flatMap(({ path }) => path ?? []);
+    const paths = [...(await neighbourhood.peers()).values()].flatMap(({ path }) => path ?? []);
     return [...new Set([...own, ...paths].map(({ link }) => link))];
   }
 
   return {
     async pass(scope) {
       if (scope === filterScope) return await filter();
-      if (scope === 'host') return await bringInLine(scope);
+      if (scope === 'host') return await bringHostInLine();
       const members = views.networks().filter((network) => scopeOf(network) === scope);
       if (members.length > 0) return await bringSegmentInLine(scope, members);
       await kernel.removeNamespace(scope);
