@@ -2,13 +2,14 @@
  * Makes the store agree with the ledger, and the ledger with what Docker can still have: what is held in this
  * host's name for nobody is given back. That is how a removal is finished whose RPC found the store away, was
  * cut off by a crash, or never came: Docker forgets some endpoints in a power cut or a crash of its daemon,
- * and any network or endpoint in whose creation weft itself was killed. Two looks: something that is just
+ * and any network, endpoint or pool in whose creation or removal weft itself was killed. Two looks: something that is just
  * being made shows at first like that, so only what was left over at the last look too is taken away.
  */
 import { explain } from '../errors.ts';
 import type { HeldAddress } from '../ipam/addresses.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from './announcements.ts';
+import type { EndpointKey } from './calls.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import type { Membership } from './membership.ts';
@@ -26,8 +27,14 @@ export interface SettlementParts {
   readonly unlinkedEndpoints: () => readonly LedgerEndpoint[];
   readonly forgetUnlinked: (endpoint: LedgerEndpoint) => Promise<void>;
   readonly deleteNetwork: (id: string) => Promise<void>;
+  readonly deleteEndpoint: (key: EndpointKey) => Promise<void>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
   readonly log: Log;
 }
+
+/** A network is made within moments of its pools; Docker may ask for several, one after the other. */
+const poolGraceMs = 60_000;
 
 interface Leftover {
   readonly name: string;
@@ -67,15 +74,24 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
 
     const pools = cluster
       .references(hostId)
-      .map(({ pool, id }) => `${id}@${pool}`)
-      .filter((id) => ledger.pools.get(id) === undefined)
-      .map((id) => ({ name: `pool ${id}`, giveBack: () => parts.releasePool(id) }));
+      .map(({ pool, id, reference }) => ({ id: `${id}@${pool}`, ageMs: parts.now() - reference.sinceMs }))
+      .filter(({ id, ageMs }) => !isPoolWanted(id, ageMs))
+      .map(({ id }) => ({ name: `pool ${id}`, giveBack: () => parts.releasePool(id) }));
 
     // A link goes with its container's namespace, and only a Join makes it.
     const lostEndpoints = parts.unlinkedEndpoints().map((endpoint) => ({
       name: `endpoint ${endpoint.id} without a link, sandbox ${endpoint.sandbox}`,
       giveBack: () => parts.forgetUnlinked(endpoint),
     }));
+
+    // Docker joins an endpoint as soon as it is made, and deletes it as soon as it has left.
+    const leftEndpoints = ledger.endpoints
+      .all()
+      .filter(({ sandbox }) => sandbox === undefined)
+      .map(({ id: endpoint, network }) => ({
+        name: `endpoint ${endpoint} that no container has`,
+        giveBack: () => parts.deleteEndpoint({ network, endpoint }),
+      }));
 
     // Docker releases the pools of a network when it removes it, or was refused it.
     const withPools = new Set(ledger.pools.all().map(({ network }) => network));
@@ -84,7 +100,21 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
       .filter(({ id }) => !withPools.has(id))
       .map(({ id }) => ({ name: `network ${id} without a pool`, giveBack: () => parts.deleteNetwork(id) }));
 
-    return [...endpoints, ...addresses, ...participations, ...pools, ...lostEndpoints, ...lostNetworks];
+    return [
+      ...endpoints,
+      ...addresses,
+      ...participations,
+      ...pools,
+      ...leftEndpoints,
+      ...lostEndpoints,
+      ...lostNetworks,
+    ];
+  }
+
+  function isPoolWanted(id: string, ageMs: number): boolean {
+    const pool = ledger.pools.get(id);
+    if (pool === undefined) return false;
+    return pool.network === undefined ? ageMs < poolGraceMs : ledger.networks.get(pool.network) !== undefined;
   }
 
   return async () => {

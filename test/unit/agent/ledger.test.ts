@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -77,4 +77,11 @@ test('a disk that takes nothing is told by a sentence that names the folder', as
     code: 'internal',
     message: expect.stringMatching(/^weft cannot keep its records in .*endpoints \(ENOENT.* has room/),
   });
+});
+
+test.each(['', '0123', 'nonsense\n'])('a damaged id (%j) is not replaced by another, but named', (text) => {
+  const path = join(folder, 'host-id');
+  writeFileSync(path, text);
+  expect(() => hostIdIn(folder)).toThrow(`the file ${path} is damaged`);
+  expect(readFileSync(path, 'utf8')).toBe(text);
 });
