@@ -38,7 +38,9 @@ export class Views {
       blocks: network.pools.flatMap((pool) => this.#cluster.blocks(pool)),
       beyond: [],
       ...this.#legOf(network.key),
-      remote: this.#cluster.endpoints(network.key).filter(({ host }) => host !== underlay.hostId),
+      remote: this.isInhabited(network.key)
+        ? this.#cluster.endpoints(network.key).filter(({ host }) => host !== underlay.hostId)
+        : [],
       local: this.#ledger.endpoints
         .all()
         .filter(
@@ -110,6 +112,13 @@ export class Views {
     if (joined.some((network) => network.key !== key && network.isolate === false)) return [];
     const others = this.#shared().filter((network) => network.key !== key);
     return others.flatMap((network) => (network.isolate === false ? network.pools : []));
+  }
+
+  /** Whether this host has an endpoint of the network, joined or about to be. */
+  isInhabited(key: string): boolean {
+    return this.dockerNetworks(key).some(({ id }) =>
+      this.#ledger.endpoints.all().some(({ network }) => network === id),
+    );
   }
 
   /** Endpoints of the network that are in a container of this host. */

@@ -98,17 +98,30 @@ function narrowHosts([view]: readonly NetworkView[]): NamespaceState {
   return { ...emptyState, routes };
 }
 
-function remoteEntries({ remote, peers, underlay }: NetworkView): NamespaceState {
-  const fdb: FdbEntry[] = [];
-  const neighbours: Neighbour[] = [];
+/**
+ * A container that moves keeps its MAC and addresses, and the host that it was on may be late to say that it is gone:
+ * the last who announced one has it, and this host its own.
+ */
+function remoteEntries({ remote, peers, underlay, local }: NetworkView): NamespaceState {
+  const vteps = new Map<string, string>();
+  const macs = new Map<string, string>();
   for (const { host, mac, addresses } of remote) {
     const vtep = peers.get(host)?.address;
     // The device has a socket of one family only.
     if (vtep === undefined || familyOf(vtep) !== familyOf(underlay.address)) continue;
-    fdb.push({ link: device, table: 'self', mac, vtep }, { link: device, table: 'master', mac });
-    neighbours.push(...addresses.map((address) => ({ link: bridge, address, mac })));
+    vteps.set(mac, vtep);
+    for (const address of addresses) macs.set(address, mac);
   }
-  return { ...emptyState, fdb, neighbours };
+  for (const { mac, addresses } of local) {
+    vteps.delete(mac);
+    for (const address of addresses) macs.delete(address);
+  }
+  const fdb = Array.from(vteps, ([mac, vtep]): FdbEntry[] => [
+    { link: device, table: 'self', mac, vtep },
+    { link: device, table: 'master', mac },
+  ]);
+  const neighbours = Array.from(macs, ([address, mac]): Neighbour => ({ link: bridge, address, mac }));
+  return { ...emptyState, fdb: fdb.flat(), neighbours };
 }
 
 function endpointState({ network, underlay }: NetworkView, endpoint: LocalEndpoint): NamespaceState {
