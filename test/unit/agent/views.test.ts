@@ -22,6 +22,7 @@ const blue: LedgerNetwork = {
   fabric: 'vxlan',
   vni: 77,
   mtu: 1400,
+  broadcast: true,
   internal: false,
   pools: ['10.77.0.0/16'],
   interfacePrefix: 'eth',
