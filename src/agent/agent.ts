@@ -133,6 +133,7 @@ export function startAgent(options: AgentOptions): Agent {
     membership,
     announcements,
     reconciler,
+    leadsToOthers: passes.leadsToOthers,
     log,
     ready: () => readiness.wait(readyTimeoutMs),
     giveBack,

@@ -93,8 +93,11 @@ export class Cluster {
     return this.#one(this.#keys.endpoint(network, id), records.endpoint.parse);
   }
 
+  /** Those announced last at the end. */
   endpoints(network: string): Endpoint[] {
-    return this.#all(this.#keys.endpoints(network), records.endpoint.parse);
+    const entries = Array.from(this.#mirror.entries(this.#keys.endpoints(network)));
+    const inOrder = entries.sort((a, b) => Number(a.revision - b.revision));
+    return inOrder.flatMap((entry) => this.#read(entry, records.endpoint.parse) ?? []);
   }
 
   allEndpoints(): Endpoint[] {

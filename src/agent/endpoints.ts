@@ -165,9 +165,9 @@ export function endpointUseCases(
   async function namespaceOf(network: LedgerNetwork): Promise<Namespace> {
     const scope = scopeOf(network);
     if (scope === 'host') return kernel.host;
-    // A reboot takes it. It is rebuilt at the first look or container, and complete before that container runs.
-    const isWhole = (await kernel.namespaces()).includes(scope) && reconciler.wasInLine(scope);
-    if (!isWhole) await reconciler.settle(scope);
+    // Its first container on this host finds no way to others there; and a reboot takes all of it.
+    const isThere = (await kernel.namespaces()).includes(scope) && reconciler.wasInLine(scope);
+    if (!isThere || !host.leadsToOthers(scope)) await reconciler.settle(scope);
     return kernel.namespace(scope);
   }
 

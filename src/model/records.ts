@@ -50,6 +50,8 @@ const Network = Type.Object({
   isolate: Type.Optional(Type.Boolean()),
   /** Whether weft, and not Docker, is its containers' way out. Absent: false. */
   gateway: Type.Optional(Type.Boolean()),
+  /** Whether what one container sends to all reaches those on other hosts. Absent: false. */
+  broadcast: Type.Optional(Type.Boolean()),
   /** CIDRs, in Docker's order. */
   pools: Type.Array(text),
 });
