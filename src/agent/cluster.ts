@@ -6,6 +6,7 @@ import { explain, WeftError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import {
   type Block,
+  type ClusterConfig,
   type Endpoint,
   type Host,
   type Network,
@@ -45,6 +46,7 @@ export class Cluster {
     this.#keys = keys;
     this.#log = log;
     this.#kinds = {
+      config: kind(records.config.parse),
       host: kind(records.host.parse, ({ id }) => keys.host(id)),
       network: kind(records.network.parse, ({ key }) => keys.network(key)),
       participant: kind(records.participant.parse),
@@ -61,6 +63,18 @@ export class Cluster {
 
   host(id: string): Host | undefined {
     return this.#one(this.#keys.host(id), this.#kinds.host);
+  }
+
+  config(): ClusterConfig | undefined {
+    return this.#one(this.#keys.config, this.#kinds.config);
+  }
+
+  /** Hosts that are heard of. */
+  alive(): string[] {
+    return Array.from(this.#mirror.entries(this.#keys.allAlive)).flatMap(({ key }) => {
+      const place = this.#keys.parse(key);
+      return place?.kind === 'alive' ? [place.host] : [];
+    });
   }
 
   network(key: string): Network | undefined {
@@ -117,8 +131,11 @@ export class Cluster {
     return this.#one(this.#keys.endpoint(network, id), this.#kinds.endpoint);
   }
 
+  /** Those announced last at the end. */
   endpoints(network: string): Endpoint[] {
-    return this.#all(this.#keys.endpoints(network), this.#kinds.endpoint);
+    const entries = Array.from(this.#mirror.entries(this.#keys.endpoints(network)));
+    const inOrder = entries.sort((a, b) => Number(a.revision - b.revision));
+    return inOrder.flatMap((entry) => this.#read(entry, this.#kinds.endpoint) ?? []);
   }
 
   allEndpoints(): Endpoint[] {

@@ -2,11 +2,12 @@
  * Makes the store agree with the ledger, and the ledger with what Docker can still have: what is held in this
  * host's name for nobody is given back. That is how a removal is finished whose RPC found the store away, was
  * cut off by a crash, or never came: Docker forgets some endpoints in a power cut or a crash of its daemon,
- * and any network, endpoint or pool in whose creation or removal weft itself was killed. Two looks: something that is just
- * being made shows at first like that, so only what was left over at the last look too is taken away.
+ * and any network, endpoint or pool in whose creation or removal weft itself was killed. Two looks: something
+ * that is just being made shows at first like that, so only what was left over at the last look too is taken away.
  */
 import { explain } from '../errors.ts';
 import type { HeldAddress } from '../ipam/addresses.ts';
+import { longAgo } from '../ipam/block.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from './announcements.ts';
 import type { EndpointKey } from './calls.ts';
@@ -22,24 +23,30 @@ export interface SettlementParts {
   readonly announcements: Announcements;
   readonly heldAddresses: () => readonly HeldAddress[];
   readonly releaseAddress: (held: HeldAddress) => Promise<void>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Further leftovers, of whatever nobody has in the cluster. */
+  readonly unneeded: () => readonly Leftover[];
   readonly releasePool: (poolId: string) => Promise<void>;
   /** Endpoints of the ledger that have no link. */
   readonly unlinkedEndpoints: () => readonly LedgerEndpoint[];
   readonly forgetUnlinked: (endpoint: LedgerEndpoint) => Promise<void>;
   readonly deleteNetwork: (id: string) => Promise<void>;
   readonly deleteEndpoint: (key: EndpointKey) => Promise<void>;
-  /** Milliseconds since 1970. */
-  readonly now: () => number;
   readonly log: Log;
 }
 
-/** A network is made within moments of its pools; Docker may ask for several, one after the other. */
-const poolGraceMs = 60_000;
-
-interface Leftover {
+/** What seems to be held for nobody. */
+export interface Leftover {
+  /** Tells it from what is held later in its place. */
   readonly name: string;
   readonly giveBack: () => Promise<void>;
 }
+
+/** Between asking for an address and making its endpoint Docker takes far less. Two looks may be a second apart. */
+const leastAddressAgeMs = 60_000;
+/** Between asking for a pool and making its network there may be other pools, and a store that is slow. */
+const leastPoolAgeMs = 600_000;
 
 /** @returns one look; to be called again and again while the store answers */
 export function settlement(parts: SettlementParts): () => Promise<void> {
@@ -64,18 +71,20 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
     });
 
     const inUse = new Set(ledger.endpoints.all().flatMap(({ addresses }) => addresses));
+    const isOld = longAgo(parts.now(), leastAddressAgeMs);
     const addresses = parts
       .heldAddresses()
-      .filter(({ address }) => !inUse.has(address))
+      .filter(({ address, sinceMs }) => !inUse.has(address) && isOld(sinceMs))
       .map((held) => ({
         name: `address ${held.address} of ${held.cidr}, operation ${held.operation}`,
         giveBack: () => parts.releaseAddress(held),
       }));
 
+    const isOldPool = longAgo(parts.now(), leastPoolAgeMs);
     const pools = cluster
       .references(hostId)
-      .map(({ pool, id, reference }) => ({ id: `${id}@${pool}`, ageMs: parts.now() - reference.sinceMs }))
-      .filter(({ id, ageMs }) => !isPoolWanted(id, ageMs))
+      .map(({ pool, id, reference }) => ({ id: `${id}@${pool}`, isOld: isOldPool(reference.sinceMs) }))
+      .filter(({ id, isOld }) => !isPoolWanted(id, isOld))
       .map(({ id }) => ({ name: `pool ${id}`, giveBack: () => parts.releasePool(id) }));
 
     // A link goes with its container's namespace, and only a Join makes it.
@@ -101,20 +110,16 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
       .map(({ id }) => ({ name: `network ${id} without a pool`, giveBack: () => parts.deleteNetwork(id) }));
 
     return [
-      ...endpoints,
-      ...addresses,
-      ...participations,
-      ...pools,
-      ...leftEndpoints,
-      ...lostEndpoints,
-      ...lostNetworks,
+      ...[...endpoints, ...addresses, ...participations, ...pools],
+      ...[...leftEndpoints, ...lostEndpoints, ...lostNetworks],
+      ...parts.unneeded(),
     ];
   }
 
-  function isPoolWanted(id: string, ageMs: number): boolean {
+  function isPoolWanted(id: string, isOld: boolean): boolean {
     const pool = ledger.pools.get(id);
     if (pool === undefined) return false;
-    return pool.network === undefined ? ageMs < poolGraceMs : ledger.networks.get(pool.network) !== undefined;
+    return pool.network === undefined ? !isOld : ledger.networks.get(pool.network) !== undefined;
   }
 
   return async () => {
@@ -122,7 +127,7 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
     for (const { name, giveBack } of found.filter(({ name }) => seen.has(name))) {
       try {
         await giveBack();
-        log.info({ leftover: name }, 'gave back what Docker no longer has on this host');
+        log.info({ leftover: name }, 'gave back what is held for nobody');
       } catch (error) {
         log.warn({ leftover: name, reason: explain(error) }, 'cannot give back a leftover yet');
       }

@@ -27,16 +27,20 @@ export const Network = Type.Object({ NetworkID: id });
 
 export const AllocateNetwork = Type.Object({ NetworkID: id, Options: texts });
 
+const NetworkOptions = orNull(
+  Type.Object({
+    /** Every `-o`. */
+    'com.docker.network.generic': texts,
+    /** Absent means false. */
+    'com.docker.network.internal': flag,
+  }),
+);
+
+export const GwAllocCheck = Type.Object({ Options: NetworkOptions });
+
 export const CreateNetwork = Type.Object({
   NetworkID: id,
-  Options: orNull(
-    Type.Object({
-      /** Every `-o`. */
-      'com.docker.network.generic': texts,
-      /** Absent means false. */
-      'com.docker.network.internal': flag,
-    }),
-  ),
+  Options: NetworkOptions,
   IPv4Data: Pools,
   IPv6Data: Pools,
 });
@@ -92,7 +96,13 @@ export const ReleasePool = Type.Object({ PoolID: poolId });
 export const RequestAddress = Type.Object({
   PoolID: poolId,
   Address: orNull(address),
-  Options: orNull(Type.Object({ RequestAddressType: orNull(Type.String()) })),
+  Options: orNull(
+    Type.Object({
+      RequestAddressType: orNull(Type.String()),
+      /** "true" from swarm's manager, for tasks and virtual addresses of services. */
+      'com.docker.network.ipam.serial': orNull(Type.String()),
+    }),
+  ),
 });
 
 export const ReleaseAddress = Type.Object({ PoolID: poolId, Address: address });

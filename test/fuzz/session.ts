@@ -43,6 +43,8 @@ export async function openTarget(): Promise<Target> {
     hostName: 'h1',
     stateDir: folder,
     automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+    excludedRanges: [],
+    addressRestMs: 60_000,
     vxlanPort: 4789,
     probePort: 9338,
   });

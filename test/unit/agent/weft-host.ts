@@ -19,7 +19,7 @@ export const resyncMs = 30_000;
 /** Makes the timers of weft the test's; the ledger's files take the time that they take. */
 export function useTestTime(): void {
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] });
   });
   afterEach(() => {
     vi.useRealTimers();
@@ -57,6 +57,8 @@ export function startWeft(on: {
     hostName: `h${on.number}`,
     stateDir: on.stateDir,
     automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+    excludedRanges: [],
+    addressRestMs: 60_000,
     vxlanPort: 4789,
     probePort: 9338,
     resyncMs,
