@@ -65,6 +65,9 @@ const endpointOptions = fc.record(
 
 /** One recorded form a method; those of the versions differ in what is absent, null or empty. */
 const recorded: Readonly<Record<string, Arbitrary<unknown>>> = {
+  'NetworkDriver.GwAllocCheck': fc.record({
+    Options: fc.record({ 'com.docker.network.generic': fc.option(generic) }),
+  }),
   'NetworkDriver.AllocateNetwork': fc.record({
     NetworkID: networkId,
     Options: fc.option(generic),
