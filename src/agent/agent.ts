@@ -97,7 +97,7 @@ export function startAgent(options: AgentOptions): Agent {
     probePort: options.probePort,
     turned: () => reconciler.mark('host'),
   });
-  const passes = passesOver(kernel, ledger, views, neighbourhood.peers);
+  const passes = passesOver(kernel, ledger, views, neighbourhood);
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const readiness = new Readiness(() => established && mirror.connected);

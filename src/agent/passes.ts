@@ -32,7 +32,7 @@ export function passesOver(
   kernel: Kernel,
   ledger: Ledger,
   views: Views,
-  findPeers: Neighbourhood['peers'],
+  neighbourhood: Pick<Neighbourhood, 'peers' | 'look'>,
 ): Passes {
   const unlinked = new Map<Scope, readonly LedgerEndpoint[]>();
   const leading = new Set<Scope>();
@@ -81,7 +81,7 @@ export function passesOver(
       scope,
       endpoints.filter((endpoint) => !hasLink(actual, endpoint)),
     );
-    const peers = await findPeers();
+    const peers = await neighbourhood.peers();
     // No container comes or goes between these three: the ledger does not change while nothing is awaited.
     const desired = desiredIn(scope, actual, peers);
     const isInhabited = views.networks().some((one) => scopeOf(one) === scope && views.isInhabited(one.key));
@@ -90,6 +90,13 @@ export function passesOver(
     if (changes.length > 0) await namespace.apply(changes);
     if (isInhabited) leading.add(scope);
     return changes.length;
+  }
+
+  /** By the routes that it makes, other hosts can be probed: those to new ones go by the tunnel until then. */
+  async function bringHostInLine(): Promise<number> {
+    const changes = await bringInLine('host');
+    if (changes > 0) neighbourhood.look();
+    return changes;
   }
 
   async function bringSegmentInLine(scope: Scope, members: readonly Network[]): Promise<number> {
@@ -110,7 +117,7 @@ export function passesOver(
     const forwarding = kernel.enableForwarding(familiesOf(members), scope).changed;
     const table = await filters.inet.write(() => legTable(published().map(inSegment)));
     // The host's end of the leg has only now come to be.
-    const changes = await bringInLine('host');
+    const changes = await bringHostInLine();
     return Number(forwarding) + Number(table) + changes;
   }
 
@@ -143,14 +150,14 @@ export function passesOver(
   async function uplinkNames(): Promise<string[]> {
     const { address } = views.underlay();
     const own = (await kernel.addresses()).filter((candidate) => candidate.address === address);
-    const paths = [...(await findPeers()).values()].flatMap(({ path }) => path ?? []);
+    const paths = [...(await neighbourhood.peers()).values()].flatMap(({ path }) => path ?? []);
     return [...new Set([...own, ...paths].map(({ link }) => link))];
   }
 
   return {
     async pass(scope) {
       if (scope === filterScope) return await filter();
-      if (scope === 'host') return await bringInLine(scope);
+      if (scope === 'host') return await bringHostInLine();
       const members = views.networks().filter((network) => scopeOf(network) === scope);
       if (members.length > 0) return await bringSegmentInLine(scope, members);
       await kernel.removeNamespace(scope);

@@ -4,9 +4,9 @@
  *
  *   container eth0 -- veth -- br0 -- vxlan == UDP over the underlay == vxlan -- br0 -- veth -- eth0
  *
- * Nothing is learned, nor sent to all hosts unless the network is to broadcast: every remote endpoint has its entries. ARP and ND suppression need all three, or
- * stay mute: the VTEP behind the MAC (the device's own table), the port behind the MAC (the bridge's table), and
- * the neighbour on the bridge (net/bridge/br_arp_nd_proxy.c).
+ * Nothing is learned, nor sent to all hosts unless the network is to broadcast: every remote endpoint has its
+ * entries. ARP and ND suppression need all three, or stay mute: the VTEP behind the MAC (the device's own table),
+ * the port behind the MAC (the bridge's table), and the neighbour on the bridge (net/bridge/br_arp_nd_proxy.c).
  */
 import {
   allOtherMacs,
