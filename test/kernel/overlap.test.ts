@@ -23,6 +23,11 @@ const waiting = { timeout: 20_000, interval: 50 };
 const underlay = { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 };
 const web = '10.77.0.2';
 const other = '10.77.0.3';
+/** Of the host, and of the one outside. */
+const wires = [
+  ['10.9.0.1', '10.9.0.2'],
+  ['fd09::1', 'fd09::2'],
+] as const;
 
 let host: Host;
 let outside: Host;
@@ -42,7 +47,7 @@ beforeEach(async () => {
   const ledger = openLedger(folder, () => {});
   const cluster = new Cluster(new Mirror(keys.root), keys, pino({ level: 'silent' }));
   const views = new Views(cluster, ledger, () => underlay);
-  passes = passesOver(host.kernel, ledger, views, async () => new Map());
+  passes = passesOver(host.kernel, ledger, views, { peers: async () => new Map(), look: () => {} });
   for (const network of [networkCalled('blue', 1), networkCalled('red', 2)]) {
     await ledger.networks.put(network);
     await passes.pass(scopeOf(network));
@@ -53,7 +58,8 @@ beforeEach(async () => {
       const view = views.network(networkOf(network), new Map(), () => false);
       const local = localEndpoint(endpoint, network.key, 'h1');
       await namespace.apply(diff(emptyState, vxlan.endpoint(view, local)));
-      const setUp = `ip addr add ${address}/24 dev eth0; ip route add default via 10.77.0.1`;
+      const setUp = `ip addr add ${address}/24 dev eth0; ip route add default via 10.77.0.1
+        ip addr add ${endpoint.addresses[1]}/64 dev eth0 nodad; ip route add default via fd77::1`;
       const space = addContainer(host, containerEnd(endpoint.id), setUp);
       spaces.push(space);
       containers.set(`${network.key} ${address}`, space);
@@ -74,7 +80,8 @@ afterEach(async () => {
 function networkCalled(key: string, leg: number): LedgerNetwork {
   return {
     ...{ id: `docker-${key}`, key, fabric: 'vxlan', vni: 4096 + leg, internal: false, gateway: true, leg },
-    ...{ pools: ['10.77.0.0/24'], gateways: ['10.77.0.1/24'], interfacePrefix: 'eth' },
+    ...{ pools: ['10.77.0.0/24', 'fd77::/64'], gateways: ['10.77.0.1/24', 'fd77::1/64'] },
+    interfacePrefix: 'eth',
   };
 }
 
@@ -82,12 +89,13 @@ function networkCalled(key: string, leg: number): LedgerNetwork {
 function endpointOf({ id: network, key, leg = 0 }: LedgerNetwork, address: string): LedgerEndpoint {
   const id = `${key}${address.at(-1)}`.padEnd(64, '0');
   const hostPort = 8080 + leg;
-  const published = [
-    { protocol: tcp, hostPort, address, port: 80 },
-    { protocol: udp, hostPort, address, port: 53 },
-  ];
+  const addresses = [address, address.replace('10.77.0.', 'fd77::')];
+  const published = addresses.flatMap((own) => [
+    { protocol: tcp, hostPort, address: own, port: 80 },
+    { protocol: udp, hostPort, address: own, port: 53 },
+  ]);
   return {
-    ...{ id, network, mac: macOf(address), addresses: [address], sandbox: `/${key}${address}`, slot: 1 },
+    ...{ id, network, mac: macOf(address), addresses, sandbox: `/${key}${address}`, slot: 1 },
     ...(address === web ? { published } : {}),
   };
 }
@@ -114,8 +122,10 @@ test('both have their way out, at once, from one address and port', async () => 
   await serve(outside, udp, 53, 'outside');
   await serve(outside, tcp, 80, 'outside');
   for (const key of ['blue', 'red']) {
-    expect(ask(container(key, web), udp, '10.9.0.2', 53, 40_000)).toBe('outside hears 10.9.0.1');
-    expect(ask(container(key, web), tcp, '10.9.0.2', 80)).toBe('outside hears 10.9.0.1');
+    for (const [from, to] of wires) {
+      expect(ask(container(key, web), udp, to, 53, 40_000)).toBe(`outside hears ${from}`);
+      expect(ask(container(key, web), tcp, to, 80)).toBe(`outside hears ${from}`);
+    }
   }
 });
 
@@ -127,9 +137,11 @@ test('ports of one address lead to two containers', async () => {
     await serve(container(key, web), tcp, 80, key);
     await serve(container(key, web), udp, 53, key);
     for (const protocol of [tcp, udp]) {
-      expect(ask(outside, protocol, '10.9.0.1', port)).toBe(`${key} hears 10.9.0.2`);
-      expect(ask(host, protocol, '10.9.0.1', port)).toContain(`${key} hears`);
-      expect(ask(container('red', other), protocol, '10.9.0.1', port)).toContain(`${key} hears`);
+      for (const [at, from] of wires) {
+        expect(ask(outside, protocol, at, port)).toBe(`${key} hears ${from}`);
+        expect(ask(host, protocol, at, port)).toContain(`${key} hears`);
+        expect(ask(container('red', other), protocol, at, port)).toContain(`${key} hears`);
+      }
     }
   }
 });
