@@ -25,6 +25,8 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     hostName: config.hostName,
     stateDir: config.stateDir,
     automaticSubnets: config.automaticSubnets,
+    excludedRanges: config.excludedRanges,
+    addressRestMs: config.addressRestMs,
     vxlanPort: config.vxlanPort,
     probePort: config.probePort,
     resyncMs: config.resyncMs,

@@ -6,6 +6,7 @@ import { explain } from '../errors.ts';
 import type { Log } from '../log.ts';
 import {
   type Block,
+  type ClusterConfig,
   type Endpoint,
   type Host,
   type Network,
@@ -37,6 +38,18 @@ export class Cluster {
 
   host(id: string): Host | undefined {
     return this.#one(this.#keys.host(id), records.host.parse);
+  }
+
+  config(): ClusterConfig | undefined {
+    return this.#one(this.#keys.config, records.config.parse);
+  }
+
+  /** Hosts that are heard of. */
+  alive(): string[] {
+    return Array.from(this.#mirror.entries(this.#keys.allAlive)).flatMap(({ key }) => {
+      const place = this.#keys.parse(key);
+      return place?.kind === 'alive' ? [place.host] : [];
+    });
   }
 
   network(key: string): Network | undefined {
