@@ -25,7 +25,8 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
     async requestPool(request) {
       await host.ready();
       const granted = await requestPool(ipam, request);
-      await ledger.pools.put({ id: granted.poolId, cidr: granted.cidr });
+      const automatic = request.pool === undefined && request.options['weft.network'] === undefined;
+      await ledger.pools.put({ id: granted.poolId, cidr: granted.cidr, ...(automatic && { automatic }) });
       return granted;
     },
 

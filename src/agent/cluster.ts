@@ -12,6 +12,7 @@ import {
   type Participant,
   type Pool,
   type PoolReference,
+  type Recipe,
   records,
 } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
@@ -99,6 +100,10 @@ export class Cluster {
 
   allEndpoints(): Endpoint[] {
     return this.#all(this.#keys.allEndpoints, records.endpoint.parse);
+  }
+
+  recipes(): Recipe[] {
+    return this.#all(this.#keys.recipes, records.recipe.parse);
   }
 
   #one<T>(key: string, parse: (json: string) => T): T | undefined {
