@@ -26,6 +26,7 @@ describe('without any setting', () => {
       automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
       vxlanPort: 4789,
       probePort: 9338,
+      replicate: true,
       resyncMs: 30_000,
       logLevel: 'info',
     });
