@@ -36,6 +36,10 @@ export interface Config {
   readonly stateDir: string;
   /** Where subnets come from that nobody asked for by name, and the prefix length of each. */
   readonly automaticSubnets: { readonly 4: SubnetRange; readonly 6?: SubnetRange };
+  /** What such subnets must not overlap. */
+  readonly excludedRanges: readonly Prefix[];
+  /** For how long an address that was given back is given to nobody who did not ask for it by name. */
+  readonly addressRestMs: number;
   readonly vxlanPort: number;
   readonly probePort: number;
   /** Whether this host makes networks of the others, and they its. */
@@ -103,6 +107,8 @@ export function readConfig(env: Environment = process.env): Config {
       4: pool,
       ...(range6 && { 6: { range: range6, length: families[6].subnetLength } }),
     },
+    excludedRanges: read('WEFT_POOL_EXCLUDE'),
+    addressRestMs: read('WEFT_ADDRESS_REST_SECONDS') * 1000,
     vxlanPort: read('WEFT_VXLAN_PORT'),
     probePort: read('WEFT_PROBE_PORT'),
     replicate: read('WEFT_REPLICATE'),
@@ -116,10 +122,11 @@ export function readConfig(env: Environment = process.env): Config {
 }
 
 /** For the log: addresses as text. Nothing in it is secret. */
-export function describeConfig({ address, automaticSubnets, ...rest }: Config): object {
+export function describeConfig({ address, automaticSubnets, excludedRanges, ...rest }: Config): object {
   return {
     ...rest,
     ...(address && { address: printAddress(address) }),
+    excludedRanges: excludedRanges.map(printPrefix),
     automaticSubnets: Object.values(automaticSubnets).map(
       ({ range, length }) => `/${length} of ${printPrefix(range)}`,
     ),

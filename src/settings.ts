@@ -41,6 +41,8 @@ export interface SettingValues {
   WEFT_POOL: Prefix;
   WEFT_SUBNET_LENGTH: number;
   WEFT_POOL6: Prefix | undefined;
+  WEFT_POOL_EXCLUDE: readonly Prefix[];
+  WEFT_ADDRESS_REST_SECONDS: number;
   WEFT_VXLAN_PORT: number;
   WEFT_PROBE_PORT: number;
   WEFT_REPLICATE: boolean;
@@ -124,6 +126,18 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     expected: 'an IPv6 range like fd12:3456:789a::/48, /64 or larger',
     default: '',
     parse: optional(parseRange(6, families[6].subnetLength)),
+  },
+  WEFT_POOL_EXCLUDE: {
+    help: 'Ranges, separated by commas, that such subnets must not overlap, besides the routes of all hosts; hosts of one cluster need the same.',
+    expected: 'a list like 10.170.0.0/16,fd12:3456:789a:1::/64',
+    default: '',
+    parse: (text) => (text === '' ? [] : text.split(',').map((cidr) => parsePrefix(cidr.trim()))),
+  },
+  WEFT_ADDRESS_REST_SECONDS: {
+    help: 'Time for which an address that a container gave back is given to no other, as long as there are more; who asks for it by name gets it at once.',
+    expected: 'a whole number from 0 to 86400',
+    default: '60',
+    parse: integer(0, 86_400),
   },
   WEFT_VXLAN_PORT: {
     help: 'UDP port of VXLAN packets between hosts; hosts of one cluster need the same.',

@@ -38,6 +38,8 @@ export async function start(
     hostName: config.hostName,
     stateDir: config.stateDir,
     automaticSubnets: config.automaticSubnets,
+    excludedRanges: config.excludedRanges,
+    addressRestMs: config.addressRestMs,
     vxlanPort: config.vxlanPort,
     probePort: config.probePort,
     resyncMs: config.resyncMs,

@@ -1,11 +1,13 @@
 /** Pools and addresses, as Docker asks for them on this host. */
+import { WeftError } from '../errors.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { assignAddress, releaseAddress } from '../ipam/addresses.ts';
 import { parsePoolId } from '../ipam/holdings.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { releasePool, requestPool } from '../ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../ipam/reservations.ts';
-import { parseAddress, parsePrefix, printAddress } from '../model/address.ts';
+import { reserveForTask } from '../ipam/tasks.ts';
+import { contains, familyOf, parseAddress, parsePrefix, printAddress } from '../model/address.ts';
 import type { AddressCalls, RequestAddress } from './calls.ts';
 import type { LedgerPool } from './ledger.ts';
 import type { ThisHost } from './this-host.ts';
@@ -19,6 +21,33 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
     const fabric = network && fabrics.get(network.fabric);
     const { family, length } = parsePrefix(cidr);
     return `${address}/${fabric?.addressLength(family, length) ?? length}`;
+  }
+
+  /**
+   * The pool, and after it the others of its family that its network has here: Docker asks the first one for the
+   * address of an endpoint, and takes its word that there is none.
+   */
+  function poolsBeside(pool: LedgerPool): LedgerPool[] {
+    const isBeside = (other: LedgerPool) =>
+      other.id !== pool.id && other.network === pool.network && familyOf(other.cidr) === familyOf(pool.cidr);
+    if (pool.network === undefined) return [pool];
+    const order = ledger.networks.get(pool.network)?.pools ?? [];
+    const beside = ledger.pools.all().filter(isBeside);
+    return [pool, ...beside.sort((a, b) => order.indexOf(a.cidr) - order.indexOf(b.cidr))];
+  }
+
+  /** @returns the address, and the subnet it is of. @throws WeftError `exhausted` when no pool has one */
+  async function assignFrom(pools: readonly LedgerPool[]): Promise<{ address: string; cidr: string }> {
+    const full: string[] = [];
+    for (const { id, cidr } of pools) {
+      try {
+        return { address: await assignAddress(ipam, id), cidr };
+      } catch (error) {
+        if (!(error instanceof WeftError) || error.code !== 'exhausted') throw error;
+        full.push(error.message);
+      }
+    }
+    throw new WeftError('exhausted', full.join('; '));
   }
 
   return {
@@ -41,17 +70,26 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
       const wished = address === undefined ? undefined : printAddress(parseAddress(address));
       const cidr = parsePoolId(poolId)?.cidr ?? poolId;
       if (purpose === 'gateway') return printed(await reserveGateway(ipam, poolId, wished), cidr, undefined);
+      if (purpose === 'task') return printed(await reserveForTask(ipam, poolId, wished), cidr, pool);
       // Docker asks for the addresses to keep free before it makes the network, and does not say what for.
       if (pool?.network === undefined && wished !== undefined) {
         return printed(await reserveAddress(ipam, poolId, wished), cidr, undefined);
       }
-      return printed(await assignAddress(ipam, poolId, wished), cidr, pool);
+      if (pool === undefined || wished !== undefined) {
+        return printed(await assignAddress(ipam, poolId, wished), cidr, pool);
+      }
+      const given = await assignFrom(poolsBeside(pool));
+      return printed(given.address, given.cidr, pool);
     },
 
     async releaseAddress(poolId, address) {
-      await host.giveBack(`address ${address}`, () =>
-        releaseAddress(ipam, poolId, printAddress(parseAddress(address))),
-      );
+      await host.giveBack(`address ${address}`, async () => {
+        const released = parseAddress(address);
+        const pool = ledger.pools.get(poolId);
+        const isOf = ({ cidr }: LedgerPool) => contains(parsePrefix(cidr), released);
+        const from = pool && poolsBeside(pool).find(isOf);
+        await releaseAddress(ipam, from?.id ?? poolId, printAddress(released));
+      });
     },
   };
 }

@@ -13,10 +13,12 @@ import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { releasePool } from '../ipam/pools.ts';
 import type { AutomaticSubnets } from '../ipam/range.ts';
+import type { ForeignRoute } from '../ipam/subnet.ts';
 import type { HostChange, Kernel, MainRoute } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
-import { type Prefix, parsePrefix } from '../model/address.ts';
+import { overlaps, type Prefix, parsePrefix } from '../model/address.ts';
 import { keyedQueue } from '../model/queue.ts';
+import type { Host } from '../model/records.ts';
 import { systemClock } from '../store/clock.ts';
 import { keysBelow } from '../store/keys.ts';
 import { Mirror, mirroring } from '../store/mirror.ts';
@@ -41,6 +43,7 @@ import { Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
 import type { ThisHost } from './this-host.ts';
 import { findUplink, type Uplink } from './underlay.ts';
+import { unneededIn } from './unneeded.ts';
 import { afterUpheavals } from './upheaval.ts';
 import { Views } from './views.ts';
 
@@ -54,6 +57,8 @@ export interface AgentOptions {
   readonly hostName: string;
   readonly stateDir: string;
   readonly automaticSubnets: AutomaticSubnets;
+  readonly excludedRanges: readonly Prefix[];
+  readonly addressRestMs: number;
   readonly vxlanPort: number;
   readonly probePort: number;
   readonly resyncMs: number;
@@ -94,14 +99,13 @@ export function startAgent(options: AgentOptions): Agent {
   const store = mirroring(options.store, () => [mirror]);
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
-  const announcements = announcementsTo(store, keys);
   const views = new Views(cluster, ledger, underlay);
   const neighbourhood = neighbourhoodOf({
     ...{ hostId, cluster, ledger, kernel, underlay, log },
     probePort: options.probePort,
     turned: () => reconciler.mark('host'),
   });
-  const passes = passesOver(kernel, ledger, views, neighbourhood.peers);
+  const passes = passesOver(kernel, ledger, views, neighbourhood);
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const connected = () => established && mirror.connected;
@@ -124,12 +128,16 @@ export function startAgent(options: AgentOptions): Agent {
     network: (key) => cluster.network(key),
     inUse: (address) => ledger.endpoints.all().some(({ addresses }) => addresses.includes(address)),
     routes: async () => foreignRoutes(await kernel.mainRoutes()),
+    routesElsewhere: () => routesOf(cluster.hosts().filter(({ id }) => id !== hostId)),
     automatic: options.automaticSubnets,
+    excluded: options.excludedRanges,
+    restMs: options.addressRestMs,
     now: Date.now,
     clock: systemClock,
     random: Math.random,
     randomId: () => randomBytes(6).toString('hex'),
   };
+  const announcements = announcementsTo(ipam);
   const host: ThisHost = {
     id: hostId,
     underlay,
@@ -140,6 +148,7 @@ export function startAgent(options: AgentOptions): Agent {
     membership,
     announcements,
     reconciler,
+    leadsToOthers: passes.leadsToOthers,
     log,
     ready: () => readiness.wait(readyTimeoutMs),
     giveBack,
@@ -157,6 +166,8 @@ export function startAgent(options: AgentOptions): Agent {
     deleteNetwork: networks.deleteNetwork,
     heldAddresses: () => assignmentsOf(ipam, hostId),
     releaseAddress: (held) => releaseHeld(ipam, held),
+    now: ipam.now,
+    unneeded: unneededIn(ipam, cluster),
     releasePool: (poolId) => releasePool(ipam, poolId),
     log,
   });
@@ -236,7 +247,17 @@ export function startAgent(options: AgentOptions): Agent {
       log.info({ before, ...found }, 'the uplink is another');
       reconciler.markAll();
     }
-    if (mirror.connected) await publishHost({ store, keys, cluster }, hostName, underlay());
+    if (!mirror.connected) return;
+    const foreign = (await ipam.routes()).filter(isAutomatic);
+    await publishHost({ store, keys, cluster }, hostName, underlay(), foreign);
+  }
+
+  /** Whether an automatic subnet may overlap it. */
+  function isAutomatic(prefix: Prefix): boolean {
+    const { 4: ipv4, 6: ipv6 } = options.automaticSubnets;
+    const range6 = ipv6?.range ?? cluster.config()?.range6;
+    const ranges = [ipv4.range, typeof range6 === 'string' ? parsePrefix(range6) : range6];
+    return ranges.some((range) => range !== undefined && overlaps(range, prefix));
   }
 
   async function resync(): Promise<void> {
@@ -296,4 +317,11 @@ function foreignRoutes(routes: readonly MainRoute[]): Prefix[] {
     .filter(({ own }) => !own)
     .map(({ destination }) => parsePrefix(destination))
     .filter(({ length }) => length > 0);
+}
+
+/** What hosts have told of theirs. */
+function routesOf(hosts: readonly Host[]): ForeignRoute[] {
+  return hosts.flatMap(({ name, routes = [] }) =>
+    routes.map((cidr) => ({ prefix: parsePrefix(cidr), host: name })),
+  );
 }

@@ -1,35 +1,49 @@
 /** What this host tells the others about its endpoints. */
+import { WeftError } from '../errors.ts';
+import { confirmation } from '../ipam/addresses.ts';
+import type { Ipam } from '../ipam/ipam.ts';
+import { change } from '../ipam/reading.ts';
 import { type Endpoint, records } from '../model/records.ts';
-import type { Keys } from '../store/keys.ts';
-import { transactUntilSettled } from '../store/settle.ts';
-import type { Store } from '../store/store.ts';
+import { type Plan, transactUntilSettled } from '../store/settle.ts';
 
 export interface Announcements {
-  /** One transaction. @throws WeftError when the network is gone, or the store away */
-  announce(endpoint: Endpoint): Promise<void>;
+  /**
+   * One transaction.
+   * @param pools CIDRs of its network
+   * @throws WeftError when an address is not this host's, the network is gone, or the store away
+   */
+  announce(endpoint: Endpoint, pools: readonly string[]): Promise<void>;
   /** Succeeds when it is not there. @throws WeftError when the store is away */
   withdraw(network: string, endpoint: string): Promise<void>;
 }
 
-export function announcementsTo(store: Store, keys: Keys): Announcements {
+export function announcementsTo(ipam: Ipam): Announcements {
+  const { store, keys } = ipam;
   return {
-    announce(endpoint) {
+    announce(endpoint, pools) {
       const key = keys.endpoint(endpoint.network, endpoint.id);
       const value = records.endpoint.render(endpoint);
-      return transactUntilSettled(store, {
-        subject: `announce endpoint ${endpoint.id} of network ${endpoint.network}`,
-        attempt: async () => ({
-          result: undefined,
-          proof: { key, holds: (entry) => entry?.value === value },
-          transaction: {
-            conditions: [
-              { key, revision: 0n },
-              { key: keys.network(endpoint.network), exists: true },
-            ],
-            writes: [{ put: key, value }],
-          },
-        }),
-      });
+      return change(
+        ipam,
+        `announce endpoint ${endpoint.id} of network ${endpoint.network}`,
+        (reading): Plan<void> => {
+          if (reading.get(key)?.value === value) return { done: undefined };
+          if (reading.get(keys.network(endpoint.network)) === undefined) throw networkGone(endpoint.network);
+          const held = endpoint.addresses.map((address) => confirmation(ipam, reading, pools, address));
+          return {
+            result: undefined,
+            proof: { key, holds: (entry) => entry?.value === value },
+            transaction: {
+              conditions: [
+                { key, revision: 0n },
+                { key: keys.network(endpoint.network), exists: true },
+                ...held.map(({ condition }) => condition),
+              ],
+              writes: [{ put: key, value }, ...held.map(({ write }) => write)],
+            },
+          };
+        },
+      );
     },
 
     withdraw(network, endpoint) {
@@ -48,4 +62,11 @@ export function announcementsTo(store: Store, keys: Keys): Announcements {
       });
     },
   };
+}
+
+function networkGone(key: string): WeftError {
+  return new WeftError(
+    'not-found',
+    `network ${key} is not in the store any more: remove it with docker network rm and create it again`,
+  );
 }

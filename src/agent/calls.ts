@@ -62,6 +62,11 @@ export interface Attachment {
 }
 
 export interface NetworkCalls {
+  /**
+   * Whether a network that is to be made with these options (every `-o`) needs an address of each subnet for a
+   * gateway. True when it cannot be told.
+   */
+  needsGateway(options: Readonly<Record<string, string>>): Promise<boolean>;
   /** A second call with the same id and content succeeds. */
   createNetwork(request: CreateNetwork): Promise<void>;
   /** Unknown id: succeeds. */
@@ -99,8 +104,11 @@ export interface RequestAddress {
   readonly poolId: string;
   /** Absent: choose one. */
   readonly address?: string;
-  /** `gateway` for the pool's gateway; `other` covers endpoints and `--aux-address` (Docker does not say which). */
-  readonly purpose: 'gateway' | 'other';
+  /**
+   * `gateway` for the pool's gateway; `task` for one of swarm's, on its manager; `other` covers endpoints and
+   * `--aux-address` (Docker does not say which).
+   */
+  readonly purpose: 'gateway' | 'task' | 'other';
 }
 
 export interface AddressCalls {

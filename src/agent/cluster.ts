@@ -6,6 +6,7 @@ import { explain } from '../errors.ts';
 import type { Log } from '../log.ts';
 import {
   type Block,
+  type ClusterConfig,
   type Endpoint,
   type Host,
   type Network,
@@ -38,6 +39,18 @@ export class Cluster {
 
   host(id: string): Host | undefined {
     return this.#one(this.#keys.host(id), records.host.parse);
+  }
+
+  config(): ClusterConfig | undefined {
+    return this.#one(this.#keys.config, records.config.parse);
+  }
+
+  /** Hosts that are heard of. */
+  alive(): string[] {
+    return Array.from(this.#mirror.entries(this.#keys.allAlive)).flatMap(({ key }) => {
+      const place = this.#keys.parse(key);
+      return place?.kind === 'alive' ? [place.host] : [];
+    });
   }
 
   network(key: string): Network | undefined {
@@ -94,8 +107,11 @@ export class Cluster {
     return this.#one(this.#keys.endpoint(network, id), records.endpoint.parse);
   }
 
+  /** Those announced last at the end. */
   endpoints(network: string): Endpoint[] {
-    return this.#all(this.#keys.endpoints(network), records.endpoint.parse);
+    const entries = Array.from(this.#mirror.entries(this.#keys.endpoints(network)));
+    const inOrder = entries.sort((a, b) => Number(a.revision - b.revision));
+    return inOrder.flatMap((entry) => this.#read(entry, records.endpoint.parse) ?? []);
   }
 
   allEndpoints(): Endpoint[] {

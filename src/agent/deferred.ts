@@ -14,6 +14,7 @@ export function deferredCalls(agent: Promise<Pick<Agent, 'network' | 'addresses'
   const addresses = async () => (await agent).addresses;
   return {
     network: {
+      needsGateway: async (options) => (await network()).needsGateway(options),
       createNetwork: async (request) => (await network()).createNetwork(request),
       deleteNetwork: async (id) => (await network()).deleteNetwork(id),
       createEndpoint: async (request) => (await network()).createEndpoint(request),

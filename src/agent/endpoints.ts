@@ -35,18 +35,21 @@ export function endpointUseCases(
     const mac = request.mac ?? macOf(first);
     const answer = request.mac === undefined ? { mac } : {};
     if (ledger.endpoints.get(request.endpoint) !== undefined) return answer;
+    const [taken] = addresses.filter((address) =>
+      ledger.endpoints.all().some((other) => other.addresses.includes(address)),
+    );
+    if (taken !== undefined) {
+      throw new WeftError(
+        'conflict',
+        `address ${taken} is in use by another container on this host: choose another`,
+      );
+    }
     const endpoint: LedgerEndpoint = { id: request.endpoint, network: network.id, mac, addresses, slot: 1 };
     await ledger.endpoints.put(endpoint);
     try {
       await host.ready();
-      await announcements.announce({
-        v: 1,
-        id: endpoint.id,
-        network: network.key,
-        host: host.id,
-        mac,
-        addresses,
-      });
+      const { id, key, pools } = { ...network, id: endpoint.id };
+      await announcements.announce({ v: 1, id, network: key, host: host.id, mac, addresses }, pools);
     } catch (error) {
       await ledger.endpoints.delete(endpoint.id);
       throw error;
@@ -165,9 +168,9 @@ export function endpointUseCases(
   async function namespaceOf(network: LedgerNetwork): Promise<Namespace> {
     const scope = scopeOf(network);
     if (scope === 'host') return kernel.host;
-    // A reboot takes it. It is rebuilt at the first look or container, and complete before that container runs.
-    const isWhole = (await kernel.namespaces()).includes(scope) && reconciler.wasInLine(scope);
-    if (!isWhole) await reconciler.settle(scope);
+    // Its first container on this host finds no way to others there; and a reboot takes all of it.
+    const isThere = (await kernel.namespaces()).includes(scope) && reconciler.wasInLine(scope);
+    if (!isThere || !host.leadsToOthers(scope)) await reconciler.settle(scope);
     return kernel.namespace(scope);
   }
 

@@ -27,6 +27,7 @@ const LedgerNetwork = Type.Object({
   internal: Type.Boolean(),
   isolate: Type.Optional(Type.Boolean()),
   gateway: Type.Optional(Type.Boolean()),
+  broadcast: Type.Optional(Type.Boolean()),
   pools: Type.Array(text),
   /** With prefix length. */
   gateways: Type.Optional(Type.Array(text)),

@@ -28,6 +28,8 @@ export interface Neighbourhood {
   recall(): Promise<void>;
   /** Finds out, until the signal aborts. */
   probe(signal: AbortSignal): Promise<void>;
+  /** There may be hosts about which nothing is known yet: finds that out now. */
+  look(): void;
 }
 
 export function neighbourhoodOf(of: {
@@ -115,6 +117,7 @@ export function neighbourhoodOf(of: {
     standing,
     peers: async () => new Map((await standing()).map((peer) => [peer.id, peer])),
     probe: (signal) => prober.run(signal),
+    look: () => prober.look(),
 
     async recall() {
       const hops = (await kernel.mainRoutes()).filter(({ own, link }) => own && link !== tunnelName);

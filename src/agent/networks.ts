@@ -16,10 +16,20 @@ const defaultInterfacePrefix = 'eth';
 /** RFC 8200, section 5. On a link with less the kernel has no IPv6. */
 const leastMtu6 = 1280;
 
-export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwork' | 'deleteNetwork'> {
+export function networkUseCases(
+  host: ThisHost,
+): Pick<NetworkCalls, 'needsGateway' | 'createNetwork' | 'deleteNetwork'> {
   const { ledger, membership, reconciler, cluster, log } = host;
   /** In the store perhaps, and not in the ledger yet. */
   const creating = new Set<string>();
+
+  /** A routed network's next hop is a link-local address; a segment's way out is an address of the subnet. */
+  async function needsGateway(given: Readonly<Record<string, string>>): Promise<boolean> {
+    const options = parseNetworkOptions(given);
+    const known = options.network === undefined ? undefined : cluster.network(options.network);
+    const { fabric = defaultFabric, gateway = false } = known ?? options;
+    return gateway && fabrics.get(fabric)?.isolated !== false;
+  }
 
   async function createNetwork(request: CreateNetwork): Promise<void> {
     if (ledger.networks.get(request.id) !== undefined) return;
@@ -105,7 +115,7 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
 
   function describe(request: CreateNetwork, network: Network, options: NetworkOptions): LedgerNetwork {
     const { v: _, ...rest } = network;
-    const gateways = request.pools.flatMap(({ gateway }) => gateway ?? []);
+    const gateways = request.pools.flatMap(({ cidr, gateway }) => gateway ?? gatewayOf(cidr) ?? []);
     const needsLeg = network.gateway === true && fabrics.get(network.fabric)?.isolated === true;
     return {
       id: request.id,
@@ -114,6 +124,12 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
       ...(needsLeg ? { leg: legFor(network.key) } : {}),
       interfacePrefix: options.interfacePrefix ?? defaultInterfacePrefix,
     };
+  }
+
+  /** Docker may have been told that it needs none, when nobody could know yet which network it would be. */
+  function gatewayOf(cidr: string): string | undefined {
+    const gateway = cluster.pool(cidr)?.gateway;
+    return gateway === undefined ? undefined : `${gateway}/${parsePrefix(cidr).length}`;
   }
 
   /** One for each network, however many Docker networks it is here. */
@@ -160,7 +176,7 @@ export function networkUseCases(host: ThisHost): Pick<NetworkCalls, 'createNetwo
     }
   }
 
-  return { createNetwork, deleteNetwork };
+  return { needsGateway, createNetwork, deleteNetwork };
 }
 
 /** Whose namespace holds the network: a namespace of its own, or the host's. */

@@ -1,6 +1,6 @@
 /** What a pass of the reconciler does, scope by scope. */
 
-import { containerMtu, merge, type NetworkView } from '../fabric/fabric.ts';
+import { containerMtu, merge, type NetworkView, type Peer } from '../fabric/fabric.ts';
 import { hostTable } from '../fabric/host-table.ts';
 import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
 import { fabrics } from '../fabric/registry.ts';
@@ -22,6 +22,8 @@ export interface Passes {
   scopes(): Promise<readonly Scope[]>;
   /** Endpoints whose link was not there at the last pass: not joined yet, or lost by Docker. */
   unlinked(): LedgerEndpoint[];
+  /** Whether the last pass over the segment saw a container of this host on it, and led it to all others. */
+  leadsToOthers(scope: Scope): boolean;
   /** Strikes it off the ledger, unless it has its link by now. */
   forgetUnlinked(endpoint: LedgerEndpoint): Promise<void>;
 }
@@ -30,14 +32,14 @@ export function passesOver(
   kernel: Kernel,
   ledger: Ledger,
   views: Views,
-  findPeers: Neighbourhood['peers'],
+  neighbourhood: Pick<Neighbourhood, 'peers' | 'look'>,
 ): Passes {
   const unlinked = new Map<Scope, readonly LedgerEndpoint[]>();
+  const leading = new Set<Scope>();
 
   /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
-  async function desiredIn(scope: Scope, actual: NamespaceState): Promise<NamespaceState> {
+  function desiredIn(scope: Scope, actual: NamespaceState, peers: ReadonlyMap<string, Peer>): NamespaceState {
     const links = new Set(actual.links.map(({ name }) => name));
-    const peers = await findPeers();
     const viewOf = (network: Network): NetworkView =>
       views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
     const isHere = (network: Network) => scopeOf(network) === scope;
@@ -79,10 +81,22 @@ export function passesOver(
       scope,
       endpoints.filter((endpoint) => !hasLink(actual, endpoint)),
     );
-    const desired = await desiredIn(scope, actual);
+    const peers = await neighbourhood.peers();
+    // No container comes or goes between these three: the ledger does not change while nothing is awaited.
+    const desired = desiredIn(scope, actual, peers);
+    const isInhabited = views.networks().some((one) => scopeOf(one) === scope && views.isInhabited(one.key));
+    if (!isInhabited) leading.delete(scope);
     const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired);
     if (changes.length > 0) await namespace.apply(changes);
+    if (isInhabited) leading.add(scope);
     return changes.length;
+  }
+
+  /** By the routes that it makes, other hosts can be probed: those to new ones go by the tunnel until then. */
+  async function bringHostInLine(): Promise<number> {
+    const changes = await bringInLine('host');
+    if (changes > 0) neighbourhood.look();
+    return changes;
   }
 
   async function bringSegmentInLine(scope: Scope, members: readonly Network[]): Promise<number> {
@@ -103,7 +117,7 @@ export function passesOver(
     const forwarding = kernel.enableForwarding(familiesOf(members), scope).changed;
     const table = await filters.inet.write(() => legTable(published().map(inSegment)));
     // The host's end of the leg has only now come to be.
-    const changes = await bringInLine('host');
+    const changes = await bringHostInLine();
     return Number(forwarding) + Number(table) + changes;
   }
 
@@ -136,20 +150,23 @@ export function passesOver(
   async function uplinkNames(): Promise<string[]> {
     const { address } = views.underlay();
     const own = (await kernel.addresses()).filter((candidate) => candidate.address === address);
-    const paths = [...(await findPeers()).values()].flatMap(({ path }) => path ?? []);
+    const paths = [...(await neighbourhood.peers()).values()].flatMap(({ path }) => path ?? []);
     return [...new Set([...own, ...paths].map(({ link }) => link))];
   }
 
   return {
     async pass(scope) {
       if (scope === filterScope) return await filter();
-      if (scope === 'host') return await bringInLine(scope);
+      if (scope === 'host') return await bringHostInLine();
       const members = views.networks().filter((network) => scopeOf(network) === scope);
       if (members.length > 0) return await bringSegmentInLine(scope, members);
       await kernel.removeNamespace(scope);
       unlinked.delete(scope);
+      leading.delete(scope);
       return 1;
     },
+
+    leadsToOthers: (scope) => leading.has(scope),
 
     unlinked() {
       // One that has been joined, left or deleted since is another object, or none.

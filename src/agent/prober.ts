@@ -79,6 +79,7 @@ export class Prober {
   readonly #sockets = new Map<string, UdpSocket>();
   #targets: readonly ProbeTarget[] = [];
   #targetsDueMs = 0;
+  #wake = new AbortController();
 
   constructor(options: ProberOptions) {
     this.#options = options;
@@ -96,11 +97,18 @@ export class Prober {
     this.#trials.set(hostId, { passage, misses: 0, dueMs: 0 });
   }
 
+  /** There may be others to ask than before: asks them now. */
+  look(): void {
+    this.#targetsDueMs = 0;
+    this.#wake.abort();
+  }
+
   /** Ends with the signal. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
     let trouble: string | undefined;
     while (!signal.aborted) {
+      this.#wake = new AbortController();
       try {
         await this.round();
         trouble = undefined;
@@ -109,7 +117,7 @@ export class Prober {
         if (reason !== trouble) log.warn({ reason }, 'cannot probe the ways to other hosts; trying again');
         trouble = reason;
       }
-      await clock.sleep(roundMs, signal);
+      await clock.sleep(roundMs, AbortSignal.any([signal, this.#wake.signal]));
     }
     for (const socket of this.#sockets.values()) socket.close();
     this.#sockets.clear();
@@ -120,23 +128,18 @@ export class Prober {
     const { clock, targets } = this.#options;
     const nowMs = clock.now();
     if (nowMs >= this.#targetsDueMs) {
-      this.#targets = await targets();
       this.#targetsDueMs = nowMs + calmMs;
+      this.#targets = await targets();
       this.#forgetOthers();
       this.#listen();
     }
-    let hasTurned = false;
     for (const target of this.#targets) {
       const trial = this.#trialOf(target);
       if (nowMs < trial.dueMs) continue;
-      const before = trial.passage;
-      trial.passage = this.#judge(target, trial);
+      this.#hold(target, trial, this.#judge(target, trial));
       this.#ask(target, trial);
       trial.dueMs = nowMs + (isUrgent(trial) ? roundMs : calmMs);
-      if (trial.passage.reason !== before.reason) this.#tell(target, trial.passage);
-      if (trial.passage.passes !== before.passes) hasTurned = true;
     }
-    if (hasTurned) this.#options.turned();
   }
 
   #trialOf({ id }: ProbeTarget): Trial {
@@ -204,7 +207,19 @@ export class Prober {
     if (asked === undefined || asker !== this.#options.hostId) return;
     const { address, probe } = asked.target;
     const expected = from === 'own' ? address : 'source' in probe && probe.source;
-    if (source === expected) asked.question[from] = true;
+    if (source !== expected) return;
+    asked.question[from] = true;
+    if (from === 'foreign') this.#settle(asked.target);
+  }
+
+  /**
+   * The first answer counts at once: a container that talks meanwhile learns the smaller MTU of the tunnel, and
+   * the kernel remembers that for ten minutes (net/ipv4/route.c, mtu_expires).
+   */
+  #settle(target: ProbeTarget): void {
+    const trial = this.#trials.get(target.id);
+    if (trial === undefined || trial.passage.decided) return;
+    this.#hold(target, trial, afterRound(trial.passage, 'passed', this.#options.wallMs()));
   }
 
   #forgetOthers(): void {
@@ -236,9 +251,17 @@ export class Prober {
     return socket;
   }
 
-  #tell({ name, address }: ProbeTarget, { passes, reason }: Passage): void {
-    const how = passes ? 'packets to a host may go as they are' : 'packets to a host are to be encapsulated';
-    this.#options.log.info({ host: name, address, reason }, how);
+  #hold({ name, address }: ProbeTarget, trial: Trial, passage: Passage): void {
+    const before = trial.passage;
+    trial.passage = passage;
+    const { passes, reason } = passage;
+    if (reason !== before.reason) {
+      const how = passes
+        ? 'packets to a host may go as they are'
+        : 'packets to a host are to be encapsulated';
+      this.#options.log.info({ host: name, address, reason }, how);
+    }
+    if (passes !== before.passes) this.#options.turned();
   }
 }
 

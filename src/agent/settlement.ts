@@ -7,6 +7,7 @@
  */
 import { explain } from '../errors.ts';
 import type { HeldAddress } from '../ipam/addresses.ts';
+import { longAgo } from '../ipam/block.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from './announcements.ts';
 import type { Cluster } from './cluster.ts';
@@ -21,6 +22,10 @@ export interface SettlementParts {
   readonly announcements: Announcements;
   readonly heldAddresses: () => readonly HeldAddress[];
   readonly releaseAddress: (held: HeldAddress) => Promise<void>;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+  /** Further leftovers, of whatever nobody has in the cluster. */
+  readonly unneeded: () => readonly Leftover[];
   readonly releasePool: (poolId: string) => Promise<void>;
   /** Endpoints of the ledger that have no link. */
   readonly unlinkedEndpoints: () => readonly LedgerEndpoint[];
@@ -29,10 +34,15 @@ export interface SettlementParts {
   readonly log: Log;
 }
 
-interface Leftover {
+/** What seems to be held for nobody. */
+export interface Leftover {
+  /** Tells it from what is held later in its place. */
   readonly name: string;
   readonly giveBack: () => Promise<void>;
 }
+
+/** Between asking for an address and making its endpoint Docker takes far less. Two looks may be a second apart. */
+const leastAddressAgeMs = 60_000;
 
 /** @returns one look; to be called again and again while the store answers */
 export function settlement(parts: SettlementParts): () => Promise<void> {
@@ -57,9 +67,10 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
     });
 
     const inUse = new Set(ledger.endpoints.all().flatMap(({ addresses }) => addresses));
+    const isOld = longAgo(parts.now(), leastAddressAgeMs);
     const addresses = parts
       .heldAddresses()
-      .filter(({ address }) => !inUse.has(address))
+      .filter(({ address, sinceMs }) => !inUse.has(address) && isOld(sinceMs))
       .map((held) => ({
         name: `address ${held.address} of ${held.cidr}, operation ${held.operation}`,
         giveBack: () => parts.releaseAddress(held),
@@ -84,7 +95,10 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
       .filter(({ id }) => !withPools.has(id))
       .map(({ id }) => ({ name: `network ${id} without a pool`, giveBack: () => parts.deleteNetwork(id) }));
 
-    return [...endpoints, ...addresses, ...participations, ...pools, ...lostEndpoints, ...lostNetworks];
+    return [
+      ...[...endpoints, ...addresses, ...participations, ...pools, ...lostEndpoints, ...lostNetworks],
+      ...parts.unneeded(),
+    ];
   }
 
   return async () => {
@@ -92,7 +106,7 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
     for (const { name, giveBack } of found.filter(({ name }) => seen.has(name))) {
       try {
         await giveBack();
-        log.info({ leftover: name }, 'gave back what Docker no longer has on this host');
+        log.info({ leftover: name }, 'gave back what is held for nobody');
       } catch (error) {
         log.warn({ leftover: name, reason: explain(error) }, 'cannot give back a leftover yet');
       }

@@ -73,6 +73,11 @@ function readAddress({ PoolID, Address, Options }: Static<typeof schema.RequestA
   return {
     poolId: PoolID,
     ...(Address && { address: Address }),
-    purpose: Options?.RequestAddressType === 'com.docker.network.gateway' ? 'gateway' : 'other',
+    purpose: purposeOf(Options ?? {}),
   };
+}
+
+function purposeOf(options: NonNullable<Static<typeof schema.RequestAddress>['Options']>) {
+  if (options.RequestAddressType === 'com.docker.network.gateway') return 'gateway';
+  return options['com.docker.network.ipam.serial'] === 'true' ? 'task' : 'other';
 }

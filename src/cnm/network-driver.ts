@@ -19,7 +19,20 @@ export function networkDriver(network: NetworkCalls, scope: Scope): Methods {
   return {
     // weft connects hosts whatever the scope. Said so, swarm's hosts tell each other the names of the
     // containers on a swarm-scoped network; for other networks it changes nothing (libnetwork/agent.go).
-    'NetworkDriver.GetCapabilities': answers({ Scope: scope, ConnectivityScope: 'global' }),
+    'NetworkDriver.GetCapabilities': answers({
+      Scope: scope,
+      ConnectivityScope: 'global',
+      GwAllocChecker: true,
+    }),
+
+    // Asked before pools and addresses are, by Docker 28 and newer.
+    'NetworkDriver.GwAllocCheck': takes(schema.GwAllocCheck, ({ Options }) => ({
+      subject: {},
+      run: async () => {
+        const skip = !(await network.needsGateway(Options?.['com.docker.network.generic'] ?? {}));
+        return { SkipIPv4: skip, SkipIPv6: skip };
+      },
+    })),
 
     // Asked on a swarm manager: the answer becomes the options (`-o`) that the hosts see.
     'NetworkDriver.AllocateNetwork': takes(schema.AllocateNetwork, ({ NetworkID, Options }) => ({

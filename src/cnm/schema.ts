@@ -23,16 +23,20 @@ export const Network = Type.Object({ NetworkID: id });
 
 export const AllocateNetwork = Type.Object({ NetworkID: id, Options: texts });
 
+const NetworkOptions = orNull(
+  Type.Object({
+    /** Every `-o`. */
+    'com.docker.network.generic': texts,
+    /** Absent means false. */
+    'com.docker.network.internal': flag,
+  }),
+);
+
+export const GwAllocCheck = Type.Object({ Options: NetworkOptions });
+
 export const CreateNetwork = Type.Object({
   NetworkID: id,
-  Options: orNull(
-    Type.Object({
-      /** Every `-o`. */
-      'com.docker.network.generic': texts,
-      /** Absent means false. */
-      'com.docker.network.internal': flag,
-    }),
-  ),
+  Options: NetworkOptions,
   IPv4Data: Pools,
   IPv6Data: Pools,
 });
@@ -81,7 +85,13 @@ export const ReleasePool = Type.Object({ PoolID: poolId });
 export const RequestAddress = Type.Object({
   PoolID: poolId,
   Address: text,
-  Options: orNull(Type.Object({ RequestAddressType: text })),
+  Options: orNull(
+    Type.Object({
+      RequestAddressType: text,
+      /** "true" from swarm's manager, for tasks and virtual addresses of services. */
+      'com.docker.network.ipam.serial': text,
+    }),
+  ),
 });
 
 export const ReleaseAddress = Type.Object({ PoolID: poolId, Address: Type.String({ minLength: 1 }) });

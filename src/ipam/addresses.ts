@@ -7,6 +7,7 @@
  * so that no address is given twice; the pool, so that it is still there, with that gateway and those
  * reserved addresses.
  */
+import { WeftError } from '../errors.ts';
 import {
   type Address,
   contains,
@@ -15,10 +16,10 @@ import {
   parsePrefix,
   printAddress,
 } from '../model/address.ts';
-import { records } from '../model/records.ts';
+import { type Block, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
-import type { Entry } from '../store/store.ts';
-import { assign, free, holderOf } from './block.ts';
+import type { Condition, Entry, Write } from '../store/store.ts';
+import { assign, free, holderOf, reservationOf, touch, unreserve } from './block.ts';
 import {
   type HeldBlock,
   type HeldPool,
@@ -74,8 +75,8 @@ export async function assignAddress(ipam: Ipam, poolId: string, wanted?: string)
 }
 
 /**
- * Gives back an address that this host holds; any other is left as it is. One that an endpoint of this host
- * uses stays: Docker deletes the endpoint first, so this is a late copy of the call for an earlier container.
+ * Gives back an address that this host holds, or that is kept for a task through this pool id; any other is left as
+ * it is. One that an endpoint of this host uses stays: Docker deletes the endpoint first, so this is a late copy of the call for an earlier container.
  * @throws WeftError `invalid` when the text is no address, and as `change`
  */
 export async function releaseAddress(ipam: Ipam, poolId: string, text: string): Promise<void> {
@@ -95,33 +96,49 @@ export async function releaseHeld(ipam: Ipam, { cidr, address, operation }: Held
 
 async function release(
   ipam: Ipam,
-  pool: { readonly cidr: string; readonly prefix: Prefix },
+  pool: { readonly cidr: string; readonly prefix: Prefix; readonly reference?: string },
   address: Address,
   operation?: string,
 ): Promise<void> {
-  const { hostId, inUse, queue } = ipam;
+  const { hostId, inUse, now, queue } = ipam;
   const text = printAddress(address);
   const plan = (reading: Reading): Plan<void> => {
-    if (inUse(text)) return { done: undefined };
     const block = blockAt(ipam, reading, pool, address.value);
     if (block?.record === undefined) return { done: undefined };
     const offset = Number(address.value - block.prefix.first);
+    const reservation = reservationOf(block.record, offset);
+    if (reservation !== undefined && reservation.reference === pool.reference) {
+      return planWrite(
+        block,
+        unreserve(block.record, offset, now()),
+        (found) => reservationAt(ipam, found, offset) !== reservation.operation,
+      );
+    }
     const holder = holderOf(block.record, offset);
-    if (holder?.host !== hostId) return { done: undefined };
+    if (inUse(text) || holder?.host !== hostId) return { done: undefined };
     if (operation !== undefined && holder.operation !== operation) return { done: undefined };
-    return {
-      transaction: {
-        conditions: [{ key: block.key, revision: block.revision }],
-        writes: [{ put: block.key, value: records.block.render(free(block.record, offset)) }],
-      },
-      result: undefined,
-      proof: {
-        key: block.key,
-        holds: (found) => operationAt(ipam, found, offset) !== holder.operation,
-      },
-    };
+    return planWrite(
+      block,
+      free(block.record, offset, now()),
+      (found) => operationAt(ipam, found, offset) !== holder.operation,
+    );
   };
   await queue(pool.cidr, () => change(ipam, `release address ${text} of subnet ${pool.cidr}`, plan));
+}
+
+function planWrite(
+  { key, revision }: HeldBlock,
+  record: Block,
+  holds: (found: Entry | undefined) => boolean,
+): Plan<void> {
+  return {
+    transaction: {
+      conditions: [{ key, revision }],
+      writes: [{ put: key, value: records.block.render(record) }],
+    },
+    result: undefined,
+    proof: { key, holds },
+  };
 }
 
 /** Every address that a host holds, as the mirror has it: to be compared with the endpoints it has. */
@@ -136,6 +153,38 @@ export function assignmentsOf({ mirror, keys }: Ipam, hostId: string): HeldAddre
         return { cidr, address: addressAt(block, Number(offset)), operation, sinceMs };
       });
   });
+}
+
+/**
+ * The second step of claiming an address: what the transaction that announces its endpoint has to contain. It
+ * holds only while this host has the address, and writes its block, so that whatever was planned before to take
+ * the address back, and may still be under way, comes to nothing.
+ * @param pools CIDRs of the network
+ * @throws WeftError `conflict` when this host does not have it (any more)
+ */
+export function confirmation(
+  ipam: Ipam,
+  reading: Reading,
+  pools: readonly string[],
+  text: string,
+): { readonly condition: Condition; readonly write: Write } {
+  const address = parseAddress(text);
+  for (const cidr of pools) {
+    const prefix = parsePrefix(cidr);
+    if (!contains(prefix, address)) continue;
+    const block = blockAt(ipam, reading, { cidr, prefix }, address.value);
+    if (block?.record === undefined) break;
+    const holder = holderOf(block.record, Number(address.value - block.prefix.first));
+    if (holder?.host !== ipam.hostId) break;
+    return {
+      condition: { key: block.key, revision: block.revision },
+      write: { put: block.key, value: records.block.render(touch(block.record)) },
+    };
+  }
+  throw new WeftError(
+    'conflict',
+    `address ${text} is not held by this host any more, because too much time has passed since it was given out: start the container again`,
+  );
 }
 
 function planAssignment(
@@ -161,6 +210,11 @@ function planAssignment(
 function operationAt({ keys }: Ipam, entry: Entry | undefined, offset: number): string | undefined {
   const record = entry && knownBlock(keys, entry)?.record;
   return record && holderOf(record, offset)?.operation;
+}
+
+function reservationAt({ keys }: Ipam, entry: Entry | undefined, offset: number): string | undefined {
+  const record = entry && knownBlock(keys, entry)?.record;
+  return record && reservationOf(record, offset)?.operation;
 }
 
 function addressAt({ prefix: { family, first } }: Pick<HeldBlock, 'prefix'>, offset: number): string {

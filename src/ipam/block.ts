@@ -2,18 +2,21 @@
  * A block: the slice of a pool from which one host serves its containers. Pure functions on its record.
  *
  * Of the free addresses, the next one to hand out is the lowest that was never used; when all were used, the
- * one that has been free longest. So addresses are easy to predict in a young network, and in an old one a
- * neighbour's cache, a client's open connection or a late call of Docker for the former holder of an address
- * has had the most time to go away before the address means another container.
+ * one that has been free longest, if it has rested. So addresses are easy to predict in a young network, and in
+ * an old one a neighbour's cache, a client's open connection or a late call of Docker for the former holder of an
+ * address has had the most time to go away before the address means another container.
  *
  *   never used --assign--> assigned --free--> freed (queue) --assign--> assigned ...
+ *
+ * Beside that an address may be reserved, assigned or not: swarm's manager asks for the address of a task, the host
+ * that runs it asks again, by name, and both give it back. It is free when both have.
  *
  * A block does not know which of its addresses the pool keeps back (network address, gateway, ...): that is
  * the caller's `Window`. Addresses are offsets from the block's first one, at most 63; so a search here is a
  * walk over at most 64 of them, however large the pool is.
  */
 import { WeftError } from '../errors.ts';
-import type { Assignment, Block } from '../model/records.ts';
+import type { Assignment, Block, Reservation } from '../model/records.ts';
 
 /** The offsets that may be handed out: `first` to `last`, both included, without `except`. */
 export interface Window {
@@ -30,13 +33,43 @@ export function newBlock(of: {
   return { v: 1, ...of, sequence: 0, freed: [], assigned: {} };
 }
 
-/** The offset to hand out next; undefined when none in the window is free. */
-export function nextFree(block: Block, { first, last, except }: Window): number | undefined {
+/** Whether an address that was given back then (milliseconds since 1970) may mean another container by now. */
+export type Rested = (freedMs: number) => boolean;
+
+/**
+ * Whether something was that long ago, as far as clocks can be trusted, each host having its own: a time far in
+ * the future was written by one that was wrong, and is no reason to wait until then.
+ */
+export function longAgo(nowMs: number, ageMs: number): (sinceMs: number) => boolean {
+  return (sinceMs) => Math.abs(nowMs - sinceMs) >= ageMs;
+}
+
+/** The offset to hand out next; undefined when none in the window is free and has rested. */
+export function nextFree(
+  block: Block,
+  { first, last, except }: Window,
+  rested: Rested = () => true,
+): number | undefined {
   for (let offset = first; offset <= last; offset += 1) {
-    if (except.has(offset) || offset in block.assigned || block.freed.includes(offset)) continue;
+    if (except.has(offset) || isTaken(block, offset) || block.freed.includes(offset)) continue;
     return offset;
   }
-  return block.freed.find((offset) => offset >= first && offset <= last && !except.has(offset));
+  const isOpen = (offset: number) => offset >= first && offset <= last && !except.has(offset);
+  return block.freed.find((offset) => isOpen(offset) && rested(freedMs(block, offset)));
+}
+
+/** When it was given back; 0: longer ago than anybody remembers. */
+export function freedMs(block: Block, offset: number): number {
+  return block.freedMs?.[offset] ?? 0;
+}
+
+function isTaken({ assigned, reserved = {} }: Block, offset: number): boolean {
+  return offset in assigned || offset in reserved;
+}
+
+/** For which task of swarm's the address is kept; undefined: for none. */
+export function reservationOf({ reserved = {} }: Block, offset: number): Reservation | undefined {
+  return reserved[offset];
 }
 
 /** Who has the address; undefined when it is free. */
@@ -53,17 +86,44 @@ export function assign(block: Block, offset: number, holder: Assignment): Block 
   if (before !== undefined && before.host !== holder.host) {
     throw new WeftError('internal', `offset ${offset} of block ${block.cidr} is held by host ${before.host}`);
   }
+  return { ...withoutFreed(block, offset), assigned: { ...block.assigned, [offset]: holder } };
+}
+
+/** The block with the address kept for a task, whoever has it already. */
+export function reserve(block: Block, offset: number, reservation: Reservation): Block {
+  return { ...withoutFreed(block, offset), reserved: { ...block.reserved, [offset]: reservation } };
+}
+
+/** The block with the address given back now, last in the queue; the same block when nobody has it. */
+export function free(block: Block, offset: number, nowMs: number): Block {
+  if (holderOf(block, offset) === undefined) return block;
+  const { [offset]: _, ...assigned } = block.assigned;
+  return withFreed({ ...touch(block), assigned }, offset, nowMs);
+}
+
+/** The block with the address no longer kept for a task; the same block when it was not. */
+export function unreserve(block: Block, offset: number, nowMs: number): Block {
+  if (reservationOf(block, offset) === undefined) return block;
+  const { [offset]: _, ...reserved } = block.reserved ?? {};
+  return withFreed({ ...touch(block), reserved }, offset, nowMs);
+}
+
+/** In the queue only once it is neither assigned nor reserved. */
+function withFreed(block: Block, offset: number, nowMs: number): Block {
+  if (isTaken(block, offset)) return block;
   return {
     ...block,
-    sequence: block.sequence + 1,
-    freed: block.freed.filter((freed) => freed !== offset),
-    assigned: { ...block.assigned, [offset]: holder },
+    freed: [...block.freed, offset],
+    freedMs: { ...block.freedMs, [offset]: nowMs },
   };
 }
 
-/** The block with the address given back, last in the queue; the same block when it was free. */
-export function free(block: Block, offset: number): Block {
-  if (holderOf(block, offset) === undefined) return block;
-  const { [offset]: _, ...assigned } = block.assigned;
-  return { ...block, sequence: block.sequence + 1, freed: [...block.freed, offset], assigned };
+function withoutFreed(block: Block, offset: number): Block {
+  const { [offset]: _, ...freedMs } = block.freedMs ?? {};
+  return { ...touch(block), freed: block.freed.filter((freed) => freed !== offset), freedMs };
+}
+
+/** The same block, written once more. */
+export function touch(block: Block): Block {
+  return { ...block, sequence: block.sequence + 1 };
 }

@@ -1,4 +1,35 @@
-/** What address management works with: handed in as one object, so that everything in it can be a test's. */
+/**
+ * Addresses, once: what it rests on.
+ *
+ * A subnet in use is a pool. A pool is cut into blocks of 64 addresses, and a block has one owner: the host that
+ * serves its containers from it, and to which all others route it with one route. So hosts do not get in each
+ * other's way, and a container's start costs one transaction. Only a host that finds no block left borrows single
+ * addresses of others' blocks; and an address that is asked for by name is had in whosever block it lies.
+ *
+ *   block     nobody's --claim--> owned --last address given back, grace--> nobody's
+ *   address   never used --assign--> pending --confirm--> in use --release--> resting --> free
+ *
+ * - Nothing is written but by transactions that hold only while the block is as it was read, by the store's own
+ *   revision of its key. Revisions never repeat, not even for a key that was deleted and made again, so a host that
+ *   was frozen or cut off for however long cannot write to a block that somebody has written to since,
+ *   let alone to one that it has lost. (The record's `sequence` counts the same for people.)
+ * - Claiming a block and assigning its first address are one transaction, which holds only if there is no such
+ *   block. Of hosts that claim it at once the store lets one win. A separate step of confirming would add nothing:
+ *   it guards against two that both believe they have won, which a store of one opinion cannot bring about.
+ * - Two steps has the address instead. RequestAddress assigns it to the host: it is pending. CreateEndpoint confirms
+ *   it: the transaction that announces the endpoint holds only while the host still has the address, and writes
+ *   its block too. After that no release that was planned before can take effect, however late it comes.
+ * - A transaction whose answer is lost is sent again as it is until the store answers; it excludes itself, so it takes
+ *   effect once at most (`store/settle.ts`). One that claims a block may, its sender long having given up, do so
+ *   once the block is nobody's again: then an address is held for nobody, a leak, and never a second time.
+ * - Nobody is refused, and nothing is found to be exhausted, by old news (`reading.ts`).
+ * - What is held for nobody is found by comparing with what Docker has (`agent/settlement.ts`), at two looks and
+ *   not before it is a minute old; an endpoint that came after all would not be confirmed.
+ * - A host that is not heard of keeps what its endpoints use: it may only be cut off, with its containers running.
+ *   The rest goes back to the pool after a grace time (`reclaim.ts`), on condition that the host is still not heard
+ *   of and has announced nothing meanwhile.
+ * - Clocks decide only how long something rests or waits, never who has it.
+ */
 import type { Prefix } from '../model/address.ts';
 import type { Queue } from '../model/queue.ts';
 import type { Network } from '../model/records.ts';
@@ -7,7 +38,9 @@ import type { Keys } from '../store/keys.ts';
 import type { Mirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
 import type { AutomaticSubnets } from './range.ts';
+import type { ForeignRoute } from './subnet.ts';
 
+/** What address management works with: handed in as one object, so that everything in it can be a test's. */
 export interface Ipam {
   /** One whose commits the mirror sees at once (`mirroring`). */
   readonly store: Store;
@@ -24,7 +57,13 @@ export interface Ipam {
   readonly inUse: (address: string) => boolean;
   /** Prefixes that this host reaches elsewhere, by routes that are not weft's; without the default routes. */
   readonly routes: () => Promise<readonly Prefix[]>;
+  /** The same of the other hosts, as far as they have told. */
+  readonly routesElsewhere: () => readonly ForeignRoute[];
   readonly automatic: AutomaticSubnets;
+  /** What no automatic subnet shall overlap. */
+  readonly excluded: readonly Prefix[];
+  /** For how long an address that was given back is given to nobody who did not ask for it by name. */
+  readonly restMs: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** Paces retries. */

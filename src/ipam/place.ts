@@ -2,7 +2,7 @@
 import { WeftError } from '../errors.ts';
 import { type Address, type Prefix, parsePrefix, printAddress, printPrefix } from '../model/address.ts';
 import type { Assignment } from '../model/records.ts';
-import { holderOf, newBlock, nextFree } from './block.ts';
+import { freedMs, holderOf, longAgo, newBlock, nextFree, type Rested, reservationOf } from './block.ts';
 import { blocksOf, type HeldBlock, type HeldPool, type KnownBlock, knownBlock } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import {
@@ -25,7 +25,9 @@ export interface Place {
 
 /**
  * The next free place of the pool, or of a range of it: in the lowest own block that has one, else in a block
- * of nobody's, else in one of another host's.
+ * of nobody's, else in one of another host's. An address that has not rested yet comes after all of these: then
+ * the one that has been free longest, since to refuse a container is worse than to risk that somebody still
+ * takes it for the one before.
  * @throws WeftError `exhausted`
  */
 export function nextPlace(
@@ -40,13 +42,14 @@ export function nextPlace(
   const span = range === undefined ? all : intersect(all, spanOf(parsePrefix(range)));
   const blocks = blocksOf(reading, ipam.keys, pool.cidr);
 
-  const placeIn = (block: HeldBlock): Place | undefined => {
-    const offset = nextFree(block.record, windowOf(block.prefix, span, keptBack));
+  const placeIn = (block: HeldBlock, rested?: Rested): Place | undefined => {
+    const offset = nextFree(block.record, windowOf(block.prefix, span, keptBack), rested);
     return offset === undefined ? undefined : { block, offset };
   };
-  const readable = blocks.filter((block) => block.record !== undefined);
-  for (const block of readable.filter(({ record }) => record.owner === hostId).sort(lowestFirst)) {
-    const place = placeIn(block);
+  const rested = longAgo(ipam.now(), ipam.restMs);
+  const readable = blocks.filter((block) => block.record !== undefined).sort(lowestFirst);
+  for (const block of readable.filter(({ record }) => record.owner === hostId)) {
+    const place = placeIn(block, rested);
     if (place !== undefined) return place;
   }
 
@@ -59,9 +62,11 @@ export function nextPlace(
   const claim = next && placeIn(unclaimed(ipam, pool, next));
   if (claim !== undefined) return claim;
 
-  const loans = readable.sort(lowestFirst).flatMap((block) => placeIn(block) ?? []);
+  const loans = readable.flatMap((block) => placeIn(block, rested) ?? []);
   const loan = loans[nth % loans.length];
   if (loan !== undefined) return loan;
+  const [last] = readable.flatMap((block) => placeIn(block) ?? []).sort(longestFreeFirst);
+  if (last !== undefined) return last;
   throw exhausted(pool, { span, range, unreadable: blocks.length - readable.length });
 }
 
@@ -74,6 +79,29 @@ export function nextPlace(
  */
 export function wantedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Address): Place {
   const text = printAddress(address);
+  const place = namedPlace(ipam, reading, pool, address);
+  const holder = holderOf(place.block.record, place.offset);
+  const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(text));
+  if (!free) throw addressInUse(ipam, text, holder);
+  return place;
+}
+
+/**
+ * The place of an address that swarm's manager asks for by name: what it, or another manager before it, had chosen.
+ * A task may run with it.
+ * @throws WeftError as `wantedPlace`
+ */
+export function taskPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Address): Place {
+  const place = namedPlace(ipam, reading, pool, address);
+  const { block, offset } = place;
+  const holder = holderOf(block.record, offset);
+  if (holder === undefined || reservationOf(block.record, offset) !== undefined) return place;
+  throw addressInUse(ipam, printAddress(address), holder);
+}
+
+/** @throws WeftError `conflict` when it is the gateway or set aside; `invalid` as `placeOf` */
+function namedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Address): Place {
+  const text = printAddress(address);
   const { cidr, record } = pool;
   if (record.gateway === text) {
     throw new WeftError('conflict', `address ${text} is the gateway of subnet ${cidr}: choose another`);
@@ -84,11 +112,7 @@ export function wantedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, addres
       `address ${text} is set aside in subnet ${cidr} (--aux-address): choose another`,
     );
   }
-  const place = placeOf(ipam, reading, pool, address);
-  const holder = holderOf(place.block.record, place.offset);
-  const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(text));
-  if (!free) throw addressInUse(ipam, text, holder);
-  return place;
+  return placeOf(ipam, reading, pool, address);
 }
 
 /** What is known of the block in which the address lies; undefined: nobody has claimed it. */
@@ -160,4 +184,8 @@ function exhausted(
 
 function lowestFirst(a: HeldBlock, b: HeldBlock): number {
   return a.prefix.first < b.prefix.first ? -1 : 1;
+}
+
+function longestFreeFirst(a: Place, b: Place): number {
+  return freedMs(a.block.record, a.offset) - freedMs(b.block.record, b.offset);
 }

@@ -116,7 +116,11 @@ async function chooser(
       const subnet = subnetOfNetwork({ network, family, listed }, pools, routes);
       if (subnet !== undefined) return subnet;
     }
-    return automaticSubnet(range, pools, routes);
+    const own = routes.map((prefix) => ({ prefix, host: ipam.hostName(ipam.hostId) }));
+    return automaticSubnet(range, pools, {
+      routes: [...own, ...ipam.routesElsewhere()],
+      excluded: ipam.excluded,
+    });
   };
 }
 

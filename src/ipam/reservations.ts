@@ -9,7 +9,7 @@ import { WeftError } from '../errors.ts';
 import { type Address, parseAddress, printAddress, printPrefix } from '../model/address.ts';
 import { type Pool, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
-import { holderOf, nextFree } from './block.ts';
+import { holderOf, nextFree, reservationOf } from './block.ts';
 import { type HeldPool, parsePoolId, poolOf, unknownPool } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { addressInUse, blockAt, placeOf, unclaimed } from './place.ts';
@@ -112,6 +112,12 @@ function planKeeping(
   const { block, offset } = placeOf(ipam, reading, pool, keep.address);
   const holder = holderOf(block.record, offset);
   if (holder !== undefined) throw addressInUse(ipam, printAddress(keep.address), holder);
+  if (reservationOf(block.record, offset) !== undefined) {
+    throw new WeftError(
+      'conflict',
+      `address ${printAddress(keep.address)} is kept for a task of swarm's: choose another`,
+    );
+  }
   return {
     transaction: {
       conditions: [

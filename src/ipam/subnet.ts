@@ -93,23 +93,35 @@ export function subnetOfNetwork(
   );
 }
 
+/** Where a host goes by a route that is not weft's. */
+export interface ForeignRoute {
+  readonly prefix: Prefix;
+  /** What people call the host. */
+  readonly host: string;
+}
+
 /**
  * A subnet for a network that named none.
+ * @param avoid routes of any host, since any may take part one day, and what the user has excluded
  * @throws WeftError `exhausted`
  */
 export function automaticSubnet(
   automatic: SubnetRange,
   pools: readonly KnownPool[],
-  routes: readonly Prefix[],
+  avoid: { readonly routes: readonly ForeignRoute[]; readonly excluded: readonly Prefix[] },
 ): Prefix {
   const { range, length } = automatic;
-  const subnet = nextSubnet(automatic, [...pools.map(({ prefix }) => prefix), ...routes]);
+  const taken = [...pools, ...avoid.routes].map(({ prefix }) => prefix);
+  const subnet = nextSubnet(automatic, [...taken, ...avoid.excluded]);
   if (subnet !== undefined) return subnet;
   const used = pools.filter(({ prefix }) => overlaps(range, prefix)).length;
-  const routed = routes.filter((route) => overlaps(range, route)).length;
+  const routes = avoid.routes.filter(({ prefix }) => overlaps(range, prefix));
+  const [route] = routes;
+  const example = route === undefined ? '' : ` (${printPrefix(route.prefix)} on ${route.host})`;
+  const excluded = avoid.excluded.filter((prefix) => overlaps(range, prefix)).length;
   throw new WeftError(
     'exhausted',
-    `no /${length} subnet is left in the cluster's range ${printPrefix(range)}: ${used} subnets in use and ${routed} routes of this host take it up; remove networks that are not needed, set a larger range, or give the network a --subnet`,
+    `no /${length} subnet is left in the cluster's range ${printPrefix(range)}: ${used} subnets in use, ${routes.length} routes of hosts${example} and ${excluded} excluded ranges take it up; remove networks that are not needed, set a larger range, or give the network a --subnet`,
   );
 }
 

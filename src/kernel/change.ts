@@ -1,6 +1,5 @@
 /** What a change is about: which kernel object, and in which words. */
-import { allOtherMacs } from './netlink/neighbour.ts';
-import type { Change } from './state.ts';
+import { allOtherMacs, type Change } from './state.ts';
 
 /** Two changes with one key are about the same object of the kernel. */
 export function keyOf(change: Change): string {

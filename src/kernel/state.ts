@@ -98,6 +98,9 @@ export type FdbEntry =
   | { readonly link: string; readonly table: 'self'; readonly mac: string; readonly vtep: string }
   | { readonly link: string; readonly table: 'master'; readonly mac: string };
 
+/** Of a vxlan device: frames to all, and to MACs that have no entry, go to every VTEP that this one has. */
+export const allOtherMacs = '00:00:00:00:00:00';
+
 /** Policy rule. Key: all of it. */
 export interface Rule {
   readonly family: 4 | 6;

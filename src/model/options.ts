@@ -14,6 +14,7 @@ export interface NetworkOptions {
   readonly mtu?: number;
   readonly isolate?: boolean;
   readonly gateway?: boolean;
+  readonly broadcast?: boolean;
   readonly encap?: Encap;
   /** Prefix of the interface's name in the container. */
   readonly interfacePrefix?: string;
@@ -67,6 +68,11 @@ export const networkOptions: Readonly<Record<string, Option>> = {
     expected: 'on or off',
     help: '`off`: other routed networks that say so too may be reached. Default: on.',
     parse: (text) => withSwitch(text, (isolate) => ({ isolate })),
+  },
+  'weft.broadcast': {
+    expected: 'on or off',
+    help: 'Whether broadcast and multicast reach the containers of a vxlan network, on all hosts. Default: off.',
+    parse: (text) => withSwitch(text, (broadcast) => ({ broadcast })),
   },
   'weft.encap': {
     expected: encaps.join(', '),

@@ -8,6 +8,8 @@ import { WeftError } from '../errors.ts';
 
 const version = Type.Literal(1);
 const text = Type.String({ minLength: 1 });
+/** From the block's first address, as JSON has its keys. */
+const offset = Type.String({ pattern: '^[0-9]+$' });
 
 /** `hosts/<id>`: a machine that runs weft. Outlives its absence; removed only by reclaiming the host. */
 const Host = Type.Object({
@@ -20,6 +22,8 @@ const Host = Type.Object({
   linkLocal: Type.Optional(text),
   /** Bytes that fit through its uplink. Absent: written by a weft that did not tell. */
   mtu: Type.Optional(Type.Integer({ minimum: 68 })),
+  /** CIDRs in the ranges of automatic subnets that it reaches by routes that are not weft's. */
+  routes: Type.Optional(Type.Array(text)),
 });
 export type Host = Static<typeof Host>;
 
@@ -33,6 +37,7 @@ const Config = Type.Object({
   /** Range of automatic IPv6 subnets, a CIDR. */
   range6: text,
 });
+export type ClusterConfig = Static<typeof Config>;
 
 /** `networks/<key>`: what all hosts of a network agree on. */
 const Network = Type.Object({
@@ -50,6 +55,8 @@ const Network = Type.Object({
   isolate: Type.Optional(Type.Boolean()),
   /** Whether weft, and not Docker, is its containers' way out. Absent: false. */
   gateway: Type.Optional(Type.Boolean()),
+  /** Whether what one container sends to all reaches those on other hosts. Absent: false. */
+  broadcast: Type.Optional(Type.Boolean()),
   /** CIDRs, in Docker's order. */
   pools: Type.Array(text),
 });
@@ -91,6 +98,15 @@ const Assignment = Type.Object({
 });
 export type Assignment = Static<typeof Assignment>;
 
+/** One address of a block that swarm's manager has chosen for a task, whose host will ask for it by name. */
+const Reservation = Type.Object({
+  /** Of the pool: the RequestPool through which it was made, and is taken back. */
+  reference: text,
+  /** As of an assignment. */
+  operation: text,
+});
+export type Reservation = Static<typeof Reservation>;
+
 /** `blocks/<pool>/<cidr>`: the slice of a pool from which one host serves its containers. */
 const Block = Type.Object({
   v: version,
@@ -102,8 +118,12 @@ const Block = Type.Object({
   sequence: Type.Integer(),
   /** Offsets given back, longest-free first. What is neither here nor in `assigned` was never used. */
   freed: Type.Array(Type.Integer()),
+  /** When each of these was, by offset; milliseconds since 1970. Absent of one: longer ago than matters. */
+  freedMs: Type.Optional(Type.Record(offset, Type.Number())),
   /** By offset from the block's first address. */
-  assigned: Type.Record(Type.String({ pattern: '^[0-9]+$' }), Assignment),
+  assigned: Type.Record(offset, Assignment),
+  /** By offset too; such an address may be assigned as well, or not yet. */
+  reserved: Type.Optional(Type.Record(offset, Reservation)),
 });
 export type Block = Static<typeof Block>;
 

@@ -88,6 +88,13 @@ export async function pings(host: Host, container: string, address: string): Pro
   });
 }
 
+/** By packets of so many bytes that must not be cut up; fails where one has ever been refused on this way. */
+export async function pingsWhole(host: Host, container: string, address: string, bytes: number) {
+  const pid = await host.docker(['inspect', '--format', '{{.State.Pid}}', container]);
+  const ping = ['ping', '-M', 'do', '-c', '1', '-W', '2', '-s', String(bytes - 28), address];
+  await host.exec(['nsenter', '--target', pid, '--net', ...ping]);
+}
+
 export async function reachesNot(host: Host, container: string, address: string): Promise<boolean> {
   const ping = ['exec', container, 'ping', '-c', '1', '-W', '1', address];
   return host.docker(ping).then(

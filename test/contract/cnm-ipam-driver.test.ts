@@ -51,7 +51,7 @@ test.each([
   const explicit = await docker.call('IpamDriver.RequestAddress', {
     PoolID,
     Address: '10.88.0.77',
-    Options: { 'com.docker.network.ipam.serial': 'true' },
+    Options: {},
   });
   expect(explicit.body).toEqual({ Address: '10.88.0.77/24' });
   expect(calls.made.at(-1)?.request).toEqual({ poolId: PoolID, address: '10.88.0.77', purpose: 'other' });
@@ -106,6 +106,24 @@ test('a refusal reaches Docker under the key that its IPAM client reads', async 
   const { status, body } = await docker.call('IpamDriver.RequestAddress', { PoolID: 'p' });
   expect(status).toBe(200);
   expect(body.Error).toBe('pool 10.88.0.0/24 has no address left');
+});
+
+test.each([
+  ['a task', { 'com.docker.network.ipam.serial': 'true' }, 'task'],
+  [
+    'a gateway',
+    { 'com.docker.network.ipam.serial': 'true', RequestAddressType: 'com.docker.network.gateway' },
+    'gateway',
+  ],
+])('swarm’s manager asks for the address of %s', async (_, Options, purpose) => {
+  const { docker, calls } = await serve();
+  const { body } = await docker.call('IpamDriver.RequestPool', {
+    AddressSpace: 'weft-global',
+    Pool: '10.88.0.0/24',
+  });
+  const PoolID = String(body.PoolID);
+  await docker.call('IpamDriver.RequestAddress', { PoolID, Address: '', Options });
+  expect(calls.made.at(-1)?.request).toEqual({ poolId: PoolID, purpose });
 });
 
 test('an explicit address or a gateway that came too late is not taken back: others may hold it too', async () => {

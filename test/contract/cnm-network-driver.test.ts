@@ -98,7 +98,21 @@ describe.each(Object.entries(dialects))('Docker %s', (_version, dialect) => {
 test.each(['local', 'global'] as const)('tells its scope: %s', async (scope) => {
   const { docker } = await serve({ scope });
   const { body } = await docker.call('NetworkDriver.GetCapabilities');
-  expect(body).toEqual({ Scope: scope, ConnectivityScope: 'global' });
+  expect(body).toEqual({ Scope: scope, ConnectivityScope: 'global', GwAllocChecker: true });
+});
+
+test.each([
+  ['needs', 'on', false],
+  ['does not need', 'off', true],
+])('tells Docker 28 that a network %s addresses for gateways', async (_, gateway, skip) => {
+  const { docker } = await serve();
+  const { body } = await docker.call('NetworkDriver.GwAllocCheck', {
+    Options: {
+      'com.docker.network.enable_ipv4': true,
+      'com.docker.network.generic': { 'weft.gateway': gateway },
+    },
+  });
+  expect(body).toEqual({ SkipIPv4: skip, SkipIPv6: skip });
 });
 
 test('a network may be internal, of several pools and families, and without gateways', async () => {

@@ -169,7 +169,7 @@ describe('a request that cannot be understood', () => {
   });
 
   test('for a method that weft does not have', async () => {
-    for (const method of ['NetworkDriver.GwAllocCheck', 'VolumeDriver.List', '', 'NetworkDriver.Join/x']) {
+    for (const method of ['NetworkDriver.Levitate', 'VolumeDriver.List', '', 'NetworkDriver.Join/x']) {
       const { status, body } = await refused(method, {});
       expect(status).toBe(404);
       expect(body.Err).toBe(`weft has no method ${method}`);

@@ -37,6 +37,11 @@ export class FakeCalls implements NetworkCalls, AddressCalls {
   };
   #references = 0;
 
+  async needsGateway(options: Readonly<Record<string, string>>): Promise<boolean> {
+    await this.#enter('needsGateway', options);
+    return options['weft.gateway'] === 'on';
+  }
+
   async createNetwork(request: CreateNetwork): Promise<void> {
     await this.#enter('createNetwork', request);
     const held = this.networks.get(request.id);

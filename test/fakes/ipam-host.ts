@@ -1,5 +1,6 @@
 /** Address management of one host of a test's cluster, on whatever store the hosts share. */
 import type { Ipam } from '../../src/ipam/ipam.ts';
+import type { ForeignRoute } from '../../src/ipam/subnet.ts';
 import { type Prefix, parsePrefix } from '../../src/model/address.ts';
 import { keyedQueue } from '../../src/model/queue.ts';
 import type { Network } from '../../src/model/records.ts';
@@ -16,13 +17,18 @@ export interface IpamHost extends Ipam {
   readonly networks: Map<string, Network>;
   /** Routes of this host that are not weft's. */
   readonly otherRoutes: Prefix[];
+  /** What other hosts have told of theirs. */
+  readonly routesElsewhere: () => ForeignRoute[];
 }
 
 export interface IpamHostOptions {
   readonly root?: string;
   readonly automatic?: Ipam['automatic'];
+  readonly excluded?: Ipam['excluded'];
   readonly clock?: Ipam['clock'];
   readonly random?: () => number;
+  /** Milliseconds since 1970. */
+  readonly now?: () => number;
 }
 
 /** Resolves when its mirror is complete. */
@@ -36,6 +42,7 @@ export async function ipamHost(
   const endpoints = new Set<string>();
   const networks = new Map<string, Network>();
   const otherRoutes: Prefix[] = [];
+  const routesElsewhere: ForeignRoute[] = [];
   let ids = 0;
   await watcher.until(({ mirror }) => mirror.complete);
   return {
@@ -52,11 +59,14 @@ export async function ipamHost(
     network: (key) => networks.get(key),
     inUse: (address) => endpoints.has(address),
     routes: async () => otherRoutes,
+    routesElsewhere: () => routesElsewhere,
+    excluded: options.excluded ?? [],
     automatic: options.automatic ?? {
       4: { range: parsePrefix('10.160.0.0/11'), length: 20 },
       6: { range: parsePrefix('fd77:1:2::/48'), length: 64 },
     },
-    now: () => 1_700_000_000_000,
+    restMs: 60_000,
+    now: options.now ?? (() => 1_700_000_000_000),
     clock: options.clock ?? skippingClock(),
     random: options.random ?? (() => 0.5),
     randomId: () => {

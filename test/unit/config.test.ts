@@ -24,6 +24,8 @@ describe('without any setting', () => {
       sockets: ['/run/docker/plugins/weft.sock', '/run/docker/plugins/weft-ipam.sock'],
       stateDir: '/var/lib/weft',
       automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+      excludedRanges: [],
+      addressRestMs: 60_000,
       vxlanPort: 4789,
       probePort: 9338,
       replicate: true,
@@ -133,6 +135,7 @@ describe('bad settings', () => {
     ['WEFT_POOL', '10.0.0.0/30'],
     ['WEFT_SUBNET_LENGTH', '30'],
     ['WEFT_SUBNET_LENGTH', '10'],
+    ['WEFT_POOL_EXCLUDE', '10.170.0.0/16,nonsense'],
     ['WEFT_POOL6', '10.0.0.0/8'],
     ['WEFT_POOL6', 'fd00::/65'],
     ['WEFT_VXLAN_PORT', '0'],
@@ -164,6 +167,7 @@ test('a description of the settings can be printed as JSON', () => {
     WEFT_ADDRESS: 'FD00:0::1',
     WEFT_POOL: '10.64.0.0/12',
     WEFT_POOL6: 'fd00:1::/48',
+    WEFT_POOL_EXCLUDE: '10.70.0.0/16, fd00:1:0:1::/64',
   });
   expect(JSON.parse(JSON.stringify(describeConfig(config)))).toMatchObject({
     address: 'fd00::1',

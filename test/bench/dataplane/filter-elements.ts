@@ -2,14 +2,9 @@
  * What weft's packet filter costs with many networks and endpoints: its sets are filled up with elements that
  * no packet ever matches, beside the real ones. Which sets there are, the kernel says.
  */
+import type { InstalledNftSet } from '../../../src/kernel/nft.ts';
+import { parseNftTable } from '../../../src/kernel/nft-listing.ts';
 import type { Host } from '../../lab/host.ts';
-
-/** As nft lists it. */
-export interface FilterSet {
-  readonly name: string;
-  readonly type: string | readonly string[];
-  readonly flags?: readonly string[];
-}
 
 const table = 'inet weft';
 
@@ -23,11 +18,9 @@ const table = 'inet weft';
 export async function fillFilterSets(host: Host, count: number): Promise<() => Promise<void>> {
   const nft = (lines: readonly string[]) => host.exec(['nft', '--file', '-'], { input: lines.join('\n') });
   const before = await host.exec(['nft', 'list', 'table', ...table.split(' ')]);
-  const listing: { nftables: readonly { set?: FilterSet }[] } = JSON.parse(
-    await host.exec(['nft', '--json', 'list', 'table', ...table.split(' ')]),
-  );
-  const sets = listing.nftables.flatMap(({ set }) => (set === undefined ? [] : [set]));
-  const change = (verb: 'add' | 'delete', set: FilterSet, indexes: readonly number[]) =>
+  const listing = await host.exec(['nft', '--json', 'list', 'table', ...table.split(' ')]);
+  const sets = (parseNftTable(listing)?.sets ?? []).filter(({ data }) => data === undefined);
+  const change = (verb: 'add' | 'delete', set: InstalledNftSet, indexes: readonly number[]) =>
     `${verb} element ${table} ${set.name} { ${indexes.map((index) => elementOf(set, index)).join(', ')} }`;
   const indexes = Array.from({ length: count }, (_, index) => index);
   await nft(sets.map((set) => change('add', set, indexes)));
@@ -45,12 +38,11 @@ export async function fillFilterSets(host: Host, count: number): Promise<() => P
  * The same index gives the same element, another index one that does not overlap it.
  * @throws Error for a type of set that is not known here
  */
-export function elementOf({ type, flags = [] }: FilterSet, index: number): string {
-  const isInterval = flags.includes('interval');
-  return [type]
-    .flat()
-    .map((field) => fieldOf(field, isInterval, index))
-    .join(' . ');
+export function elementOf(
+  { type, interval }: Pick<InstalledNftSet, 'type' | 'interval'>,
+  index: number,
+): string {
+  return type.map((field) => fieldOf(field, interval, index)).join(' . ');
 }
 
 function fieldOf(type: string, isInterval: boolean, index: number): string {

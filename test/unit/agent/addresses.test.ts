@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { records } from '../../../src/model/records.ts';
+import { FakeKernel } from '../../fakes/kernel.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import {
   createContainer,
@@ -73,6 +75,46 @@ test('an address in use on another host is refused by that host’s name', async
   await h2.remove();
 });
 
+describe('a network of several subnets', () => {
+  const cidrs = ['10.77.1.0/30', '10.77.0.0/30', 'fd77::/126', '10.77.2.0/24'];
+  let pools: readonly string[];
+  beforeEach(async () => {
+    const granted = [];
+    for (const pool of cidrs) {
+      granted.push(await h1.addresses.requestPool({ pool, options: {}, family: pool.includes(':') ? 6 : 4 }));
+    }
+    pools = granted.map(({ poolId }) => poolId);
+    const made = cidrs.slice(0, 3).map((cidr) => ({ cidr }));
+    await h1.network.createNetwork({ id: 'd1', options: {}, internal: false, pools: made });
+  });
+  const ask = () => h1.addresses.requestAddress({ poolId: pools[0] ?? '', purpose: 'other' });
+
+  test('serves from the next when one is full, and says so when all are', async () => {
+    expect([await ask(), await ask(), await ask(), await ask()]).toEqual([
+      '10.77.1.1/32',
+      '10.77.1.2/32',
+      '10.77.0.1/32',
+      '10.77.0.2/32',
+    ]);
+    await expect(ask()).rejects.toThrow(
+      /^subnet 10.77.1.0\/30 is full: 2 of 2 .*; subnet 10.77.0.0\/30 is full: 2 of 2 /,
+    );
+  });
+
+  test('takes an address back, whichever subnet it is of', async () => {
+    for (let count = 0; count < 4; count += 1) await ask();
+    await h1.addresses.releaseAddress(pools[0] ?? '', '10.77.0.2');
+    expect(await ask()).toBe('10.77.0.2/32');
+  });
+
+  test('has its endpoints announced', async () => {
+    for (let count = 0; count < 2; count += 1) await ask();
+    await createContainer(h1, { id: 'd1', poolId: pools[0] ?? '' }, 'c1');
+    const { entries } = await store.list(keys.allEndpoints);
+    expect(entries.map(({ value }) => records.endpoint.parse(value).addresses)).toEqual([['10.77.0.1']]);
+  });
+});
+
 test('a late release for an earlier container does not free what a container uses', async () => {
   const network = await createNetwork(h1, { id: 'd1', subnet });
   const { address } = await startContainer(h1, network, 'c1');
@@ -81,14 +123,16 @@ test('a late release for an earlier container does not free what a container use
   await expect(wish).rejects.toThrow('is in use on host h1');
 });
 
-test('an address without an endpoint, as Docker crashed, is given back at the second look', async () => {
+test('an address without an endpoint, as Docker crashed, is given back after a minute', async () => {
   const { poolId } = await createNetwork(h1, { id: 'd1', subnet });
   await h1.addresses.requestAddress({ poolId, address: '10.77.0.7', purpose: 'other' });
-  const block = async () => (await store.get(keys.block(subnet, '10.77.0.0/26')))?.value;
-  await letPass(resyncMs);
-  expect(await block()).toContain('"7":');
-  await letPass(resyncMs);
-  await until(async () => (await block())?.includes('"7":') === false);
+  const isHeld = async () => {
+    const entry = await store.get(keys.block(subnet, '10.77.0.0/26'));
+    return '7' in records.block.parse(entry?.value ?? '').assigned;
+  };
+  await letPass(2 * resyncMs);
+  expect(await isHeld()).toBe(true);
+  await until(async () => !(await isHeld()));
 });
 
 test('an address and a pool released while the store is away are given back later', async () => {
@@ -120,6 +164,23 @@ test('another host joins a network by its name, and gets its subnet', async () =
   await createNetwork(h2, { id: 'd2', subnet, options: inBlue });
   const pool = await h1.addresses.requestPool({ options: inBlue, family: 4 });
   expect(pool.cidr).toBe(subnet);
+  await h2.remove();
+});
+
+test('an automatic subnet avoids the routes of all hosts', async () => {
+  const kernel = new FakeKernel([
+    { name: 'eth0', mtu: 1500, addresses: ['10.9.0.2/24'] },
+    { name: 'vpn0', mtu: 1400, addresses: ['10.160.7.1/24', '10.160.0.5/16', '192.168.0.5/24'] },
+  ]);
+  const h2 = startHost(store, 2, kernel);
+  const told = async () => {
+    const entry = await store.get(keys.host(h2.id));
+    return entry && records.host.parse(entry.value).routes;
+  };
+  await until(async () => (await told()) !== undefined);
+  expect(await told()).toEqual(['10.160.0.0/16']);
+  const pool = await h1.addresses.requestPool({ options: {}, family: 4 });
+  expect(pool.cidr).toBe('10.161.0.0/20');
   await h2.remove();
 });
 

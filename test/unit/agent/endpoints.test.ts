@@ -120,7 +120,7 @@ describe.each([
     store.writeElsewhere([{ delete: keys.network('blue') }]);
     const key = { network: 'd1', endpoint: 'e1' };
     await expect(host.network.createEndpoint({ ...key, addresses: [address] })).rejects.toThrow(
-      'announce endpoint e1 of network blue',
+      'network blue is not in the store any more: remove it',
     );
     await expect(host.network.endpointInfo(key)).rejects.toMatchObject({ code: 'not-found' });
     expect(await endpointKeys()).toEqual([]);

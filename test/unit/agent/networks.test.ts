@@ -45,6 +45,36 @@ test.each(fabrics)('$fabric: what is created and removed leaves nothing behind',
   expect(await host.kernel.host.filters.inet.read()).toBeUndefined();
 });
 
+describe('an address of the subnet for a gateway', () => {
+  const asWayOut = { 'weft.fabric': 'vxlan', 'weft.gateway': 'on' };
+
+  test.each<[Record<string, string>, boolean]>([
+    [asWayOut, true],
+    [{ 'weft.gateway': 'on' }, false],
+    [{ 'weft.fabric': 'vxlan' }, false],
+    [{}, false],
+  ])('with %j is needed: %s', async (options, needed) => {
+    expect(await host.network.needsGateway(options)).toBe(needed);
+  });
+
+  test('is needed where the network of that name has it, whatever is asked', async () => {
+    const options = { ...asWayOut, 'weft.network': 'blue' };
+    await createNetwork(host, { id: 'd1', subnet, options });
+    expect(await host.network.needsGateway({ 'weft.network': 'blue' })).toBe(true);
+  });
+
+  test('is known to a host whose Docker did not ask for it', async () => {
+    await createNetwork(host, { id: 'd1', subnet, options: asWayOut });
+    const h2 = startHost(store, 2);
+    const { cidr } = await h2.addresses.requestPool({ pool: subnet, options: {}, family: 4 });
+    await h2.network.createNetwork({ id: 'd2', options: {}, internal: false, pools: [{ cidr }] });
+    const [scope = ''] = await h2.kernel.namespaces();
+    const { addresses } = await (await h2.kernel.namespace(scope)).read();
+    expect(addresses.map(({ address }) => address)).toContain('10.77.0.1/16');
+    await h2.remove();
+  });
+});
+
 test('a repeated creation writes nothing', async () => {
   const { cidr, gateway } = await create();
   const before = store.revision;

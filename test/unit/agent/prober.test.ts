@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { parseProbe, renderProbe } from '../../../src/agent/probe-message.ts';
-import { Prober, type ProbeTarget } from '../../../src/agent/prober.ts';
+import { Prober, type ProberOptions, type ProbeTarget } from '../../../src/agent/prober.ts';
 import type { UdpPlace } from '../../../src/kernel/kernel.ts';
 
 const ids = { h1: '000000000001', h2: '000000000002' } as const;
@@ -31,7 +31,7 @@ beforeEach(() => {
   h2 = host('h2', 'h1');
 });
 
-function host(name: Name, other: Name): Prober {
+function host(name: Name, other: Name, changed: Partial<ProberOptions> = {}): Prober {
   let numbers = 0;
   return new Prober({
     hostId: ids[name],
@@ -58,6 +58,7 @@ function host(name: Name, other: Name): Prober {
     wallMs: () => 1_000_000 + nowMs,
     randomNumber: () => (++numbers).toString(16).padStart(16, name === 'h1' ? '0' : 'f'),
     log: pino({ level: 'silent' }),
+    ...changed,
   });
 }
 
@@ -78,6 +79,43 @@ describe('the way to another host', () => {
     await pass(1_500);
     expect(toH2()).toMatchObject({ passes: true, decided: true });
     expect(turns).toBeGreaterThan(0);
+  });
+
+  test('is open with the first answer, which no round has to be waited for', async () => {
+    await h2.round();
+    await h1.round();
+    expect(toH2()).toMatchObject({ passes: true, decided: true });
+    expect(turns).toBe(1);
+  });
+
+  test('is tried as soon as there is someone new to ask', async () => {
+    await h2.round();
+    const others: ProbeTarget[] = [];
+    let asleep = () => {};
+    const slept = () => new Promise<void>((resolve) => (asleep = resolve));
+    h1 = host('h1', 'h2', {
+      targets: async () => others,
+      clock: {
+        now: () => nowMs,
+        sleep: (_, signal) =>
+          new Promise((resolve) => {
+            signal?.addEventListener('abort', () => resolve());
+            asleep();
+          }),
+      },
+    });
+    const stopping = new AbortController();
+    const first = slept();
+    const running = h1.run(stopping.signal);
+    await first;
+    expect(toH2().decided).toBe(false);
+    others.push({ id: ids.h2, name: 'h2', address: addresses.h2, probe });
+    const second = slept();
+    h1.look();
+    await second;
+    expect(toH2().passes).toBe(true);
+    stopping.abort();
+    await running;
   });
 
   test('is held not to pass where addresses of containers are dropped, on the way there or back', async () => {

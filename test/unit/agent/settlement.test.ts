@@ -7,11 +7,11 @@ import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { Cluster } from '../../../src/agent/cluster.ts';
 import { type Ledger, openLedger } from '../../../src/agent/ledger.ts';
 import { Membership } from '../../../src/agent/membership.ts';
-import { type SettlementParts, settlement } from '../../../src/agent/settlement.ts';
+import { type Leftover, type SettlementParts, settlement } from '../../../src/agent/settlement.ts';
 import { records } from '../../../src/model/records.ts';
-import { mirroring } from '../../../src/store/mirror.ts';
+import { ipamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
-import { Watcher } from '../../fakes/watcher.ts';
+import type { Watcher } from '../../fakes/watcher.ts';
 import { endpoint } from '../fabric/views.ts';
 import { keys } from './weft-host.ts';
 
@@ -25,24 +25,30 @@ let store: FakeStore;
 let watcher: Watcher;
 let heldAddresses: SettlementParts['heldAddresses'];
 let released: string[];
+let nowMs: number;
+let unneeded: Leftover[];
 let look: () => Promise<void>;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'weft-settlement-'));
   ledger = openLedger(folder, () => {});
   store = new FakeStore();
-  watcher = new Watcher(store, keys.root);
+  const ipam = await ipamHost(store, 'h1');
+  watcher = ipam.watcher;
+  nowMs = 1_700_000_000_000;
   heldAddresses = () => [];
   released = [];
-  const mirrored = mirroring(store, () => [watcher.mirror]);
+  unneeded = [];
   const log = pino({ level: 'silent' });
   look = settlement({
     hostId: 'h1',
     cluster: new Cluster(watcher.mirror, keys, log),
     ledger,
-    membership: new Membership(mirrored, keys, 'h1'),
-    announcements: announcementsTo(mirrored, keys),
+    membership: new Membership(ipam.store, keys, 'h1'),
+    announcements: announcementsTo(ipam),
     heldAddresses: () => heldAddresses(),
     releaseAddress: async ({ operation }) => void released.push(operation),
+    now: () => nowMs,
+    unneeded: () => unneeded,
     releasePool: async (poolId) => void released.push(poolId),
     unlinkedEndpoints: () => [],
     forgetUnlinked: async () => {},
@@ -93,6 +99,26 @@ test('an address that was given out anew between two looks is another one', asyn
   expect(released).toEqual([]);
   await look();
   expect(released).toEqual(['o2']);
+});
+
+test('an address that was given out a moment ago stays, however soon the second look comes', async () => {
+  const sinceMs = nowMs;
+  heldAddresses = () => [{ ...held, sinceMs }];
+  nowMs += 59_999;
+  for (let looks = 0; looks < 3; looks += 1) await look();
+  expect(released).toEqual([]);
+  nowMs += 1;
+  await look();
+  await look();
+  expect(released).toEqual(['o1']);
+});
+
+test('what nobody in the cluster needs is given back at the second look', async () => {
+  unneeded = [{ name: 'a block', giveBack: async () => void released.push('block') }];
+  await look();
+  expect(released).toEqual([]);
+  await look();
+  expect(released).toEqual(['block']);
 });
 
 test('an address that an endpoint has stays', async () => {

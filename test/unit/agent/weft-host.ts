@@ -17,7 +17,7 @@ export const resyncMs = 30_000;
 /** Makes the timers of weft the test's; the ledger's files take the time that they take. */
 export function useTestTime(): void {
   beforeEach(() => {
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] });
   });
   afterEach(() => {
     vi.useRealTimers();
@@ -54,6 +54,8 @@ export function startHost(store: Store, number = 1, kernel = freshKernel(number)
       hostName: `h${number}`,
       stateDir,
       automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+      excludedRanges: [],
+      addressRestMs: 60_000,
       vxlanPort: 4789,
       probePort: 9338,
       resyncMs,

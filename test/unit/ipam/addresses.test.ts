@@ -150,6 +150,62 @@ describe('an address', () => {
   });
 });
 
+describe('an address that was given back', () => {
+  const start = 1_700_000_000_000;
+  let nowMs: number;
+  let late: IpamHost;
+  beforeEach(async () => {
+    nowMs = start;
+    late = await host('h3', { now: () => nowMs });
+  });
+
+  it('rests, while the host claims another block instead', async () => {
+    const pool = await poolOn(late, '10.77.0.0/25');
+    await assignMany(late, pool, 63);
+    await releaseAddress(late, pool, '10.77.0.9');
+    expect(await assignAddress(late, pool)).toBe('10.77.0.64');
+    nowMs += 59_999;
+    expect(await assignAddress(late, pool)).toBe('10.77.0.65');
+    nowMs += 1;
+    expect(await assignAddress(late, pool)).toBe('10.77.0.9');
+  });
+
+  it('rests, while one can be borrowed instead', async () => {
+    const pool = await poolOn(late, '10.77.0.0/26');
+    await assignMany(h1, await poolOn(h1, '10.77.0.0/26'), 5);
+    expect(await assignAddress(late, pool)).toBe('10.77.0.6');
+    await releaseAddress(late, pool, '10.77.0.6');
+    expect(await assignAddress(late, pool)).toBe('10.77.0.7');
+  });
+
+  it('is had at once by who asks for it', async () => {
+    const pool = await poolOn(late, '10.77.0.0/24');
+    await assignMany(late, pool, 2);
+    await releaseAddress(late, pool, '10.77.0.1');
+    expect(await assignAddress(late, pool, '10.77.0.1')).toBe('10.77.0.1');
+  });
+
+  it('is had when there is no other: the one that has been free longest, in whosever block', async () => {
+    const pool = await poolOn(late, '10.77.0.0/25');
+    await assignMany(h1, await poolOn(h1, '10.77.0.0/25'), 1);
+    await assignMany(late, pool, 125);
+    for (const address of ['10.77.0.99', '10.77.0.2', '10.77.0.120']) {
+      await releaseAddress(late, pool, address);
+      nowMs += 1_000;
+    }
+    expect(await assignMany(late, pool, 3)).toEqual(['10.77.0.99', '10.77.0.2', '10.77.0.120']);
+  });
+
+  it('does not rest for longer because a clock was wrong', async () => {
+    const pool = await poolOn(late, '10.77.0.0/25');
+    nowMs += 3_600_000;
+    await assignMany(late, pool, 63);
+    await releaseAddress(late, pool, '10.77.0.9');
+    nowMs = start;
+    expect(await assignAddress(late, pool)).toBe('10.77.0.9');
+  });
+});
+
 describe('a wanted address', () => {
   it.each([
     ['in an own block', '10.77.0.9', '10.77.0.0/26', 'h1'],

@@ -9,7 +9,8 @@ const by = (host: string) => ({ host, operation: 'op', sinceMs: 0 });
 
 const assigned = (...offsets: number[]) =>
   offsets.reduce((block, offset) => assign(block, offset, by('h1')), empty);
-const freed = (block: Block, ...offsets: number[]) => offsets.reduce(free, block);
+const freed = (block: Block, ...offsets: number[]) =>
+  offsets.reduce((before, offset, index) => free(before, offset, index + 1), block);
 
 describe('the next address', () => {
   it.each<[string, Block, Window, number | undefined]>([
@@ -38,9 +39,23 @@ describe('the next address', () => {
     expect(nextFree(block, { ...four, first: 3 })).toBe(3);
   });
 
+  it('is none that has not rested', () => {
+    const block = freed(assigned(0, 1, 2, 3), 2, 0, 3);
+    expect(nextFree(block, four, (freedMs) => freedMs < 3)).toBe(2);
+    expect(nextFree({ ...block, freed: [3, 0, 2] }, four, (freedMs) => freedMs < 3)).toBe(0);
+    expect(nextFree(block, four, () => false)).toBeUndefined();
+  });
+
+  it('may be one of which nobody knows since when it is free', () => {
+    const { freedMs: _, ...old } = freed(assigned(0, 1, 2, 3), 2, 0);
+    const block = free(old, 1, 70);
+    expect(nextFree(block, { ...four, except: new Set([2, 0]) }, (freedMs) => freedMs < 10)).toBeUndefined();
+    expect(nextFree(block, four, (freedMs) => freedMs < 10)).toBe(2);
+  });
+
   it('goes to the end of the queue when it is given back again', () => {
     const once = freed(assigned(0, 1, 2, 3), 1, 2);
-    const again = free(assign(once, 1, by('h1')), 1);
+    const again = free(assign(once, 1, by('h1')), 1, 9);
     expect(nextFree(again, four)).toBe(2);
   });
 });
@@ -75,7 +90,7 @@ describe('assigning', () => {
 });
 
 it('freeing what is free changes nothing', () => {
-  expect(free(empty, 3)).toBe(empty);
+  expect(free(empty, 3, 1)).toBe(empty);
 });
 
 it('after any operations every address is in one state, and all can be had', () => {
@@ -84,10 +99,11 @@ it('after any operations every address is in one state, and all can be had', () 
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       let block = empty;
       for (const { offset, give } of steps) {
-        block = give ? assign(block, offset, by('h1')) : free(block, offset);
+        block = give ? assign(block, offset, by('h1')) : free(block, offset, 1);
         const used = new Set(Object.keys(block.assigned).map(Number));
         expect(block.freed.filter((other) => used.has(other))).toEqual([]);
         expect(new Set(block.freed).size).toBe(block.freed.length);
+        expect(Object.keys(block.freedMs ?? {}).map(Number)).toEqual([...block.freed].sort((a, b) => a - b));
       }
       const handedOut = new Set<number>();
       for (let next = nextFree(block, everything); next !== undefined; next = nextFree(block, everything)) {

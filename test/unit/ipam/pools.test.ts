@@ -139,6 +139,14 @@ describe('an automatic subnet', () => {
     expect((await ask(h1)).cidr).toBe('10.176.0.0/20');
   });
 
+  it('avoids what other hosts have told of theirs, and what is excluded', async () => {
+    const excluded = [parsePrefix('10.176.0.0/20')];
+    const h3 = await host('h3', { excluded });
+    h3.routesElsewhere().push({ prefix: parsePrefix('10.160.0.0/12'), host: 'h2' });
+    expect((await ask(h3)).cidr).toBe('10.176.16.0/20');
+    expect((await ask(h3, { pool: '10.176.0.0/20' })).cidr).toBe('10.176.0.0/20');
+  });
+
   it('is never the same on hosts that ask at the same moment', async () => {
     const pools = await Promise.all([ask(h1), ask(h2), ask(h1), ask(h2), ask(h2)]);
     expect(new Set(cidrs(pools)).size).toBe(5);

@@ -11,6 +11,7 @@ import {
 import { overlaps, parsePrefix, printPrefix } from '../../../src/model/address.ts';
 
 const prefixes = (...cidrs: string[]) => cidrs.map(parsePrefix);
+const on = (host: string, ...cidrs: string[]) => prefixes(...cidrs).map((prefix) => ({ prefix, host }));
 const pool = (cidr: string, network?: string) => ({ prefix: parsePrefix(cidr), network });
 const range = (cidr: string, length: number) => ({ range: parsePrefix(cidr), length });
 
@@ -53,19 +54,20 @@ describe('the next free subnet', () => {
 });
 
 describe('an automatic subnet', () => {
-  it('avoids the pools of the cluster and the routes of this host', () => {
-    const subnet = automaticSubnet(
-      range('10.160.0.0/11', 20),
-      [pool('10.160.0.0/20')],
-      prefixes('10.160.16.0/24'),
-    );
-    expect(printPrefix(subnet)).toBe('10.160.32.0/20');
+  it('avoids the pools of the cluster, the routes of hosts, and what is excluded', () => {
+    const subnet = automaticSubnet(range('10.160.0.0/11', 20), [pool('10.160.0.0/20')], {
+      routes: on('h3', '10.160.16.0/24'),
+      excluded: prefixes('10.160.40.0/30'),
+    });
+    expect(printPrefix(subnet)).toBe('10.160.48.0/20');
   });
 
   it('names the range, what takes it up and the remedies when there is none', () => {
     const pools = [pool('10.0.0.0/25'), pool('192.168.0.0/24')];
-    expect(() => automaticSubnet(range('10.0.0.0/24', 25), pools, prefixes('10.0.0.128/26'))).toThrow(
-      "no /25 subnet is left in the cluster's range 10.0.0.0/24: 1 subnets in use and 1 routes of this host take it up; remove networks that are not needed, set a larger range, or give the network a --subnet",
+    expect(() =>
+      automaticSubnet(range('10.0.0.0/24', 25), pools, { routes: on('h3', '10.0.0.128/26'), excluded: [] }),
+    ).toThrow(
+      "no /25 subnet is left in the cluster's range 10.0.0.0/24: 1 subnets in use, 1 routes of hosts (10.0.0.128/26 on h3) and 0 excluded ranges take it up; remove networks that are not needed, set a larger range, or give the network a --subnet",
     );
   });
 });

@@ -1,0 +1,197 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { assignAddress, confirmation, releaseAddress, releaseHeld } from '../../../src/ipam/addresses.ts';
+import { requestPool } from '../../../src/ipam/pools.ts';
+import { Reading } from '../../../src/ipam/reading.ts';
+import {
+  abandonedBlocks,
+  emptyBlocks,
+  giveBackBlock,
+  hostsWithHoldings,
+  reclaimAddresses,
+  type SeenBlock,
+} from '../../../src/ipam/reclaim.ts';
+import { records } from '../../../src/model/records.ts';
+import { type IpamHost, ipamHost } from '../../fakes/ipam-host.ts';
+import { FakeStore } from '../../fakes/store.ts';
+
+const subnet = '10.77.0.0/24';
+const minute = 60_000;
+
+let store: FakeStore;
+let nowMs: number;
+let h1: IpamHost;
+let h2: IpamHost;
+const pools = new Map<IpamHost, string>();
+
+beforeEach(async () => {
+  store = new FakeStore();
+  nowMs = 1_700_000_000_000;
+  for (const id of ['h1', 'h2']) {
+    const host = await ipamHost(store, id, { now: () => nowMs });
+    pools.set(host, (await requestPool(host, { pool: subnet, options: {}, family: 4 })).poolId);
+    if (id === 'h1') h1 = host;
+    else h2 = host;
+  }
+});
+afterEach(async () => {
+  await Promise.all([...pools.keys()].map(({ watcher }) => watcher.stop()));
+  pools.clear();
+});
+
+const assign = (on: IpamHost, wanted?: string) => assignAddress(on, pools.get(on) ?? '', wanted);
+const release = (on: IpamHost, address: string) => releaseAddress(on, pools.get(on) ?? '', address);
+const emptyOf = (on: IpamHost) => emptyBlocks(on, (owner) => owner === on.hostId);
+const cidrs = (blocks: readonly SeenBlock[]) => blocks.map(({ cidr }) => cidr);
+
+async function blocks() {
+  const { entries } = await store.list(h1.keys.allBlocks);
+  return entries.map(({ value }) => records.block.parse(value));
+}
+const held = async () => (await blocks()).flatMap(({ assigned }) => Object.keys(assigned));
+
+async function write(key: string, value: string): Promise<void> {
+  store.writeElsewhere([{ put: key, value }]);
+  for (const { watcher } of pools.keys()) {
+    await watcher.until(({ mirror }) => mirror.revision === store.revision);
+  }
+}
+const comeAlive = (host: IpamHost) => write(host.keys.alive(host.hostId), host.hostId);
+
+/** Everybody has heard of everything. */
+const settled = () => write('/weft/v1/config', '{}');
+
+function first<T>(items: readonly T[]): T {
+  const [item] = items;
+  if (item === undefined) throw new Error('there is none');
+  return item;
+}
+
+describe('an empty block', () => {
+  it('is one whose last address was given back a while ago', async () => {
+    const address = await assign(h1);
+    expect(emptyOf(h1)).toEqual([]);
+    await release(h1, address);
+    nowMs += 5 * minute - 1;
+    expect(emptyOf(h1)).toEqual([]);
+    nowMs += 1;
+    expect(cidrs(emptyOf(h1))).toEqual(['10.77.0.0/26']);
+    expect(emptyOf(h2)).toEqual([]);
+  });
+
+  it('goes back, and is anybody’s', async () => {
+    await release(h1, await assign(h1));
+    nowMs += 5 * minute;
+    await giveBackBlock(h1, first(emptyOf(h1)));
+    expect(await blocks()).toEqual([]);
+    expect(await assign(h2)).toBe('10.77.0.1');
+    expect(await blocks()).toMatchObject([{ cidr: '10.77.0.0/26', owner: 'h2' }]);
+  });
+
+  it('stays when somebody was served from it meanwhile, whoever', async () => {
+    await release(h1, await assign(h1));
+    nowMs += 5 * minute;
+    const seen = first(emptyOf(h1));
+    await assign(h2, '10.77.0.9');
+    await giveBackBlock(h1, seen);
+    expect(await blocks()).toMatchObject([{ owner: 'h1' }]);
+  });
+
+  it('of another host stays while that one is heard of', async () => {
+    await release(h1, await assign(h1));
+    nowMs += 5 * minute;
+    const seen = first(emptyOf(h1));
+    await comeAlive(h1);
+    await giveBackBlock(h2, seen);
+    expect(await blocks()).toHaveLength(1);
+    await store.transact({ conditions: [], writes: [{ delete: h1.keys.alive('h1') }] });
+    await giveBackBlock(h2, seen);
+    expect(await blocks()).toEqual([]);
+  });
+
+  it('that comes back to a host that did not hear of it is claimed anew', async () => {
+    await release(h1, await assign(h1));
+    nowMs += 5 * minute;
+    await settled();
+    h1.watcher.mirror.apply({ type: 'lost', cause: new Error('away') });
+    const seen = first(emptyBlocks(h2, (owner) => owner === 'h1'));
+    await giveBackBlock(h2, seen);
+    await assign(h2, '10.77.0.7');
+    expect(await assign(h1)).toBe('10.77.0.64');
+  });
+});
+
+describe('of a host that is gone', () => {
+  beforeEach(async () => {
+    await write(
+      h1.keys.pool(subnet),
+      records.pool.render({ v: 1, cidr: subnet, network: 'blue', reserved: [] }),
+    );
+  });
+
+  async function announce(id: string, address: string): Promise<void> {
+    const endpoint = { v: 1 as const, id, network: 'blue', host: 'h1', mac: '02:00:00:00:00:01' };
+    await write(h1.keys.endpoint('blue', id), records.endpoint.render({ ...endpoint, addresses: [address] }));
+  }
+
+  it('what no endpoint uses goes back; what one uses stays', async () => {
+    await announce('e1', await assign(h1));
+    await assign(h1);
+    await assign(h2);
+    await settled();
+    expect(hostsWithHoldings(h2).sort()).toEqual(['h1', 'h2']);
+    await reclaimAddresses(h2, first(abandonedBlocks(h2, 'h1')), 'h1');
+    expect(await held()).toEqual(['1', '0']);
+    expect(abandonedBlocks(h2, 'h1')).toEqual([]);
+  });
+
+  it('nothing goes back that it uses since it was looked at', async () => {
+    const address = await assign(h1);
+    await settled();
+    const seen = first(abandonedBlocks(h2, 'h1'));
+    h2.watcher.mirror.apply({ type: 'lost', cause: new Error('away') });
+    const endpoint = { v: 1 as const, id: 'e1', network: 'blue', host: 'h1', mac: '02:00:00:00:00:01' };
+    const value = records.endpoint.render({ ...endpoint, addresses: [address] });
+    store.writeElsewhere([{ put: h1.keys.endpoint('blue', 'e1'), value }]);
+    await reclaimAddresses(h2, seen, 'h1');
+    expect(await held()).toEqual(['1']);
+  });
+
+  it('nothing goes back while it is heard of', async () => {
+    await assign(h1);
+    await settled();
+    const seen = first(abandonedBlocks(h2, 'h1'));
+    await comeAlive(h1);
+    await reclaimAddresses(h2, seen, 'h1');
+    expect(await held()).toEqual(['1']);
+  });
+
+  it('nothing goes back while there is an endpoint that cannot be read', async () => {
+    await assign(h1);
+    await write(h1.keys.endpoint('blue', 'e1'), '{"v":99}');
+    expect(abandonedBlocks(h2, 'h1')).toEqual([]);
+  });
+
+  it('what went back is not confirmed when it returns', async () => {
+    const address = await assign(h1);
+    await settled();
+    await reclaimAddresses(h2, first(abandonedBlocks(h2, 'h1')), 'h1');
+    await settled();
+    const reading = new Reading(h1.store, h1.mirror);
+    expect(() => confirmation(h1, reading, [subnet], address)).toThrow(
+      'address 10.77.0.1 is not held by this host any more',
+    );
+  });
+});
+
+it('an address that was confirmed is not taken back by what was planned before', async () => {
+  const address = await assign(h1);
+  const { condition, write } = confirmation(h1, new Reading(h1.store, h1.mirror), [subnet], address);
+  const [found] = (await blocks()).map(({ assigned }) => assigned['1']);
+  const [before] = await store.list(h1.keys.allBlocks).then(({ entries }) => entries);
+  await store.transact({ conditions: [condition], writes: [write] });
+  const late = { key: before?.key ?? '', revision: before?.revision ?? 0n };
+  expect(await store.transact({ conditions: [late], writes: [] })).toEqual({ outcome: 'conflict' });
+  h1.endpoints.add(address);
+  await releaseHeld(h1, { cidr: subnet, address, operation: found?.operation ?? '', sinceMs: 0 });
+  expect(await held()).toEqual(['1']);
+});
