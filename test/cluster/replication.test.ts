@@ -65,12 +65,10 @@ async function networksOf(host: Host): Promise<string[]> {
   return (await host.docker(format)).split('\n').filter((name) => name !== '');
 }
 
-async function waitForNone(name: string, hosts: readonly Host[]): Promise<void> {
+async function waitForNone(name: string, hosts: readonly Host[], timeoutMs?: number): Promise<void> {
   for (const host of hosts) {
-    await waitFor(
-      `${host.name} has no network ${name}`,
-      async () => !(await networksOf(host)).includes(name),
-    );
+    const isGone = async () => !(await networksOf(host)).includes(name);
+    await waitFor(`${host.name} has no network ${name}`, isGone, timeoutMs);
   }
 }
 
