@@ -44,6 +44,8 @@ export interface Config {
   readonly addressByMac: boolean;
   readonly vxlanPort: number;
   readonly probePort: number;
+  /** Whether this host makes networks of the others, and they its. */
+  readonly replicate: boolean;
   /** Time between two full passes that repair drift. */
   readonly resyncMs: number;
   readonly logLevel: LogLevel;
@@ -117,6 +119,7 @@ export function readConfig(env: Environment = process.env): Config {
     addressByMac: read('WEFT_ADDRESS_BY_MAC'),
     vxlanPort: read('WEFT_VXLAN_PORT'),
     probePort: read('WEFT_PROBE_PORT'),
+    replicate: read('WEFT_REPLICATE'),
     resyncMs: read('WEFT_RESYNC_SECONDS') * 1000,
     logLevel: read('WEFT_LOG_LEVEL'),
   };

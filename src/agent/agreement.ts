@@ -28,11 +28,17 @@ export function newNetwork(
 ): Network {
   const name = options.fabric ?? defaultFabric;
   const fabric = fabrics.get(name);
-  const { mtu, encap, isolate, gateway, vni: wished } = options;
+  const { mtu, encap, isolate, gateway, broadcast, vni: wished } = options;
   if (fabric?.isolated !== true && wished !== undefined) {
     throw new WeftError(
       'invalid',
       `option weft.vni=${wished} means nothing to fabric ${name}; add -o weft.fabric=vxlan`,
+    );
+  }
+  if (fabric?.isolated !== true && broadcast === true) {
+    throw new WeftError(
+      'invalid',
+      `option weft.broadcast=on means nothing to fabric ${name}, whose containers share no segment; add -o weft.fabric=vxlan`,
     );
   }
   if (fabric?.isolated === true && isolate === false) {
@@ -86,6 +92,7 @@ export function newNetwork(
     ...(vni === undefined ? {} : { vni }),
     ...(isolate === undefined ? {} : { isolate }),
     ...(gateway === undefined ? {} : { gateway }),
+    ...(broadcast === undefined ? {} : { broadcast }),
   };
 }
 
@@ -97,6 +104,7 @@ export function agree(network: Network, { options, internal, pools, own }: JoinR
     ['weft.mtu', network.mtu, options.mtu],
     ['weft.isolate', onOrOff(network.isolate ?? true), onOrOff(options.isolate)],
     ['weft.gateway', onOrOff(network.gateway ?? false), onOrOff(options.gateway)],
+    ['weft.broadcast', onOrOff(network.broadcast ?? false), onOrOff(options.broadcast)],
     ['weft.encap', network.encap ?? 'auto', options.encap],
   ]
     .filter(([, has, asked]) => asked !== undefined && asked !== has)

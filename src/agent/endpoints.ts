@@ -5,7 +5,7 @@ import { fabrics } from '../fabric/registry.ts';
 import { sendersOf } from '../fabric/senders.ts';
 import type { Namespace } from '../kernel/namespace.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
-import { parseInterface, printAddress } from '../model/address.ts';
+import { contains, parseInterface, parsePrefix, printAddress } from '../model/address.ts';
 import { containerEnd, hostEnd, macOf } from '../model/names.ts';
 import { poolNamesOf } from '../model/pool-name.ts';
 import type { Attachment, CreateEndpoint, EndpointKey, Join, NetworkCalls } from './calls.ts';
@@ -25,7 +25,7 @@ export function endpointUseCases(
 
   async function createEndpoint(request: CreateEndpoint): Promise<{ readonly mac?: string }> {
     const network = knownNetwork(request.network);
-    const addresses = request.addresses.map((text) => printAddress(parseInterface(text).address));
+    const addresses = request.addresses.map((text) => addressIn(network, text));
     const [first] = addresses;
     if (first === undefined) {
       throw new WeftError(
@@ -46,8 +46,8 @@ export function endpointUseCases(
       );
     }
     const endpoint: LedgerEndpoint = { id: request.endpoint, network: network.id, mac, addresses, slot: 1 };
-    await ledger.endpoints.put(endpoint);
     try {
+      await ledger.endpoints.put(endpoint);
       await host.ready();
       const record = { v: 1 as const, id: endpoint.id, network: network.key, host: host.id, mac, addresses };
       await announcements.announce(record, poolNamesOf(network));
@@ -169,9 +169,9 @@ export function endpointUseCases(
   async function namespaceOf(network: LedgerNetwork): Promise<Namespace> {
     const scope = scopeOf(network);
     if (scope === 'host') return kernel.host;
-    // A reboot takes it. It is rebuilt at the first look or container, and complete before that container runs.
-    const isWhole = (await kernel.namespaces()).includes(scope) && reconciler.wasInLine(scope);
-    if (!isWhole) await reconciler.settle(scope);
+    // Its first container on this host finds no way to others there; and a reboot takes all of it.
+    const isThere = (await kernel.namespaces()).includes(scope) && reconciler.wasInLine(scope);
+    if (!isThere || !host.leadsToOthers(scope)) await reconciler.settle(scope);
     return kernel.namespace(scope);
   }
 
@@ -211,6 +211,16 @@ function knownFabric({ key, fabric: name }: LedgerNetwork): Fabric {
   throw new WeftError(
     'invalid',
     `network ${key} is of fabric ${name}, which this weft does not know; upgrade it`,
+  );
+}
+
+/** Canonical, without prefix length. Another address would be routed to this host all the same. */
+function addressIn({ key, pools }: LedgerNetwork, text: string): string {
+  const { address } = parseInterface(text);
+  if (pools.some((pool) => contains(parsePrefix(pool), address))) return printAddress(address);
+  throw new WeftError(
+    'invalid',
+    `address ${text} is in no subnet of network ${key}, which has ${pools.join(' and ')}; let weft-ipam choose it, or give --ip one of these`,
   );
 }
 

@@ -4,7 +4,7 @@
  */
 import { WeftError } from '../errors.ts';
 import { parsePoolName, poolNamesOf } from '../model/pool-name.ts';
-import { type Network, type Pool, records } from '../model/records.ts';
+import { type Network, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import { type Plan, transactUntilSettled } from '../store/settle.ts';
 import type { Condition, Entry, Store, Write } from '../store/store.ts';
@@ -52,7 +52,7 @@ export class Membership {
     const participant =
       participantEntry === undefined
         ? { v: 1 as const, host: this.#hostId, dockerNetworks: [] }
-        : records.participant.parse(participantEntry.value);
+        : readRecord(participantEntry, records.participant.parse);
     if (participant.dockerNetworks.length > 0 && request.options.network === undefined) {
       throw new WeftError(
         'conflict',
@@ -60,8 +60,15 @@ export class Membership {
       );
     }
 
-    const founding = recorded === undefined ? await this.#found(request) : undefined;
-    const network = founding?.network ?? agree(records.network.parse(recorded?.value ?? ''), request);
+    const decided =
+      recorded === undefined
+        ? await this.#found(request)
+        : {
+            network: agree(readRecord(recorded, records.network.parse), request),
+            conditions: [],
+            writes: [],
+          };
+    const { network } = decided;
     const pools = await this.#bindPools(network);
     const joined = { ...participant, dockerNetworks: [...participant.dockerNetworks, dockerNetwork] };
     return {
@@ -76,11 +83,11 @@ export class Membership {
         conditions: [
           { key: participantKey, revision: participantEntry?.revision ?? 0n },
           { key: networkKey, revision: recorded?.revision ?? 0n },
-          ...(founding?.conditions ?? []),
+          ...decided.conditions,
           ...pools.conditions,
         ],
         writes: [
-          ...(founding?.writes ?? []),
+          ...decided.writes,
           { put: participantKey, value: records.participant.render(joined) },
           ...pools.writes,
         ],
@@ -110,7 +117,7 @@ export class Membership {
       if (entry === undefined) {
         throw new WeftError('conflict', `subnet ${cidr} was given back meanwhile; create the network again`);
       }
-      const pool: Pool = records.pool.parse(entry.value);
+      const pool = readRecord(entry, records.pool.parse);
       if (pool.network === network.key) continue;
       if (pool.network !== undefined) throw foreignSubnet(cidr, pool.network, network.key);
       conditions.push({ key: entry.key, revision: entry.revision });
@@ -123,7 +130,7 @@ export class Membership {
     const participantKey = this.#keys.participant(key, this.#hostId);
     const entry = await this.#store.get(participantKey);
     if (entry === undefined) return { done: undefined };
-    const participant = records.participant.parse(entry.value);
+    const participant = readRecord(entry, records.participant.parse);
     const rest = participant.dockerNetworks.filter((id) => !dockerNetworks.includes(id));
     if (rest.length === participant.dockerNetworks.length) return { done: undefined };
     const unchanged: Condition = { key: participantKey, revision: entry.revision };
@@ -168,15 +175,37 @@ export class Membership {
     const recorded = await this.#store.get(this.#keys.network(key));
     const conditions: Condition[] = [];
     const writes: Write[] = [];
-    const names = recorded === undefined ? [] : poolNamesOf(records.network.parse(recorded.value));
-    for (const name of names) {
+    const network = readable(recorded, records.network.parse);
+    for (const name of network === undefined ? [] : poolNamesOf(network)) {
       const entry = await this.#store.get(this.#keys.pool(name));
-      if (entry === undefined) continue;
-      const { network, ...pool } = records.pool.parse(entry.value);
-      if (network !== key) continue;
+      const bound = readable(entry, records.pool.parse);
+      if (entry === undefined || bound?.network !== key) continue;
+      const { network: _, ...pool } = bound;
       conditions.push({ key: entry.key, revision: entry.revision });
       writes.push({ put: entry.key, value: records.pool.render(pool) });
     }
     return { conditions, writes };
+  }
+}
+
+/** @throws WeftError `conflict` that names the record */
+function readRecord<T>({ key, value }: Entry, parse: (json: string) => T): T {
+  try {
+    return parse(value);
+  } catch (cause) {
+    throw new WeftError(
+      'conflict',
+      `the record ${key} in the store is damaged or of a newer weft: run the same weft on all hosts, or delete it there`,
+      { cause },
+    );
+  }
+}
+
+/** What cannot be read does not stand in the way of what takes it away. */
+function readable<T>(entry: Entry | undefined, parse: (json: string) => T): T | undefined {
+  try {
+    return entry && parse(entry.value);
+  } catch {
+    return undefined;
   }
 }

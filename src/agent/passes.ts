@@ -1,6 +1,6 @@
 /** What a pass of the reconciler does, scope by scope. */
 
-import { containerMtu, merge, type NetworkView } from '../fabric/fabric.ts';
+import { containerMtu, merge, type NetworkView, type Peer } from '../fabric/fabric.ts';
 import { hostTable } from '../fabric/host-table.ts';
 import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
 import { fabrics } from '../fabric/registry.ts';
@@ -22,6 +22,8 @@ export interface Passes {
   scopes(): Promise<readonly Scope[]>;
   /** Endpoints whose link was not there at the last pass: not joined yet, or lost by Docker. */
   unlinked(): LedgerEndpoint[];
+  /** Whether the last pass over the segment saw a container of this host on it, and led it to all others. */
+  leadsToOthers(scope: Scope): boolean;
   /** Strikes it off the ledger, unless it has its link by now. */
   forgetUnlinked(endpoint: LedgerEndpoint): Promise<void>;
 }
@@ -33,11 +35,11 @@ export function passesOver(
   neighbourhood: Pick<Neighbourhood, 'peers' | 'look'>,
 ): Passes {
   const unlinked = new Map<Scope, readonly LedgerEndpoint[]>();
+  const leading = new Set<Scope>();
 
   /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
-  async function desiredIn(scope: Scope, actual: NamespaceState): Promise<NamespaceState> {
+  function desiredIn(scope: Scope, actual: NamespaceState, peers: ReadonlyMap<string, Peer>): NamespaceState {
     const links = new Set(actual.links.map(({ name }) => name));
-    const peers = await neighbourhood.peers();
     const viewOf = (network: Network): NetworkView =>
       views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
     const isHere = (network: Network) => scopeOf(network) === scope;
@@ -79,9 +81,14 @@ export function passesOver(
       scope,
       endpoints.filter((endpoint) => !hasLink(actual, endpoint)),
     );
-    const desired = await desiredIn(scope, actual);
+    const peers = await neighbourhood.peers();
+    // No container comes or goes between these three: the ledger does not change while nothing is awaited.
+    const desired = desiredIn(scope, actual, peers);
+    const isInhabited = views.networks().some((one) => scopeOf(one) === scope && views.isInhabited(one.key));
+    if (!isInhabited) leading.delete(scope);
     const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired);
     if (changes.length > 0) await namespace.apply(changes);
+    if (isInhabited) leading.add(scope);
     return changes.length;
   }
 
@@ -155,8 +162,11 @@ export function passesOver(
       if (members.length > 0) return await bringSegmentInLine(scope, members);
       await kernel.removeNamespace(scope);
       unlinked.delete(scope);
+      leading.delete(scope);
       return 1;
     },
+
+    leadsToOthers: (scope) => leading.has(scope),
 
     unlinked() {
       // One that has been joined, left or deleted since is another object, or none.

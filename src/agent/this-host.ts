@@ -5,6 +5,7 @@ import type { Announcements } from './announcements.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
 import type { Membership } from './membership.ts';
+import type { Passes } from './passes.ts';
 import type { Reconciler } from './reconciler.ts';
 import type { Views } from './views.ts';
 
@@ -19,6 +20,7 @@ export interface ThisHost {
   readonly membership: Membership;
   readonly announcements: Announcements;
   readonly reconciler: Reconciler;
+  readonly leadsToOthers: Passes['leadsToOthers'];
   readonly log: Log;
   /**
    * Resolves when what the cluster holds is known here.

@@ -38,7 +38,9 @@ export class Views {
       blocks: network.pools.flatMap((pool) => this.#cluster.blocks(pool)),
       beyond: [],
       ...this.#legOf(network.key),
-      remote: this.#cluster.endpoints(network.key).filter(({ host }) => host !== underlay.hostId),
+      remote: this.isInhabited(network.key)
+        ? this.#cluster.endpoints(network.key).filter(({ host }) => host !== underlay.hostId)
+        : [],
       local: this.#ledger.endpoints
         .all()
         .filter(
@@ -112,6 +114,13 @@ export class Views {
     return others.flatMap((network) => (network.isolate === false ? network.pools : []));
   }
 
+  /** Whether this host has an endpoint of the network, joined or about to be. */
+  isInhabited(key: string): boolean {
+    return this.dockerNetworks(key).some(({ id }) =>
+      this.#ledger.endpoints.all().some(({ network }) => network === id),
+    );
+  }
+
   /** Endpoints of the network that are in a container of this host. */
   attached(key: string): LedgerEndpoint[] {
     const docker = this.dockerNetworks(key);
@@ -133,7 +142,7 @@ function isShared({ fabric }: Network): boolean {
 
 /** The ledger's own copy: networks stay known while the store is away. */
 export function networkOf(network: LedgerNetwork): Network {
-  const { key, fabric, vni, mtu, encap, internal, isolate, gateway, pools } = network;
+  const { key, fabric, vni, mtu, encap, internal, isolate, gateway, broadcast, pools } = network;
   return {
     v: 1,
     key,
@@ -144,6 +153,7 @@ export function networkOf(network: LedgerNetwork): Network {
     ...(mtu === undefined ? {} : { mtu }),
     ...(isolate === undefined ? {} : { isolate }),
     ...(gateway === undefined ? {} : { gateway }),
+    ...(broadcast === undefined ? {} : { broadcast }),
     ...(encap === undefined ? {} : { encap }),
   };
 }

@@ -78,7 +78,7 @@ function readAddress({ PoolID, Address, Options }: Static<typeof schema.RequestA
     poolId: PoolID,
     ...(Address && { address: Address }),
     purpose: purposeOf(Options ?? {}),
-    ...(mac && { mac }),
+    ...(mac && { mac: mac.toLowerCase() }),
   };
 }
 

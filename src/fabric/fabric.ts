@@ -57,7 +57,7 @@ export interface NetworkView {
   readonly peers: ReadonlyMap<string, Peer>;
   /** The blocks of the network's pools, of all hosts. */
   readonly blocks: readonly Block[];
-  /** Endpoints on other hosts. */
+  /** Endpoints on other hosts, those announced last at the end; none where this host has no endpoint itself. */
   readonly remote: readonly Endpoint[];
   /** Subnets of other networks that its containers may reach, and have no way to yet. */
   readonly beyond: readonly string[];

@@ -3,7 +3,7 @@
  * endpoint and address, looked up at once; nothing is sent through a link that has none.
  */
 import type { NftChain, NftElements, NftSet, NftTable } from '../kernel/nft.ts';
-import { type Family, familyOf } from '../model/address.ts';
+import { type Family, familyOf, linkLocalOf } from '../model/address.ts';
 import { hostEnd } from '../model/names.ts';
 import type { Endpoint } from '../model/records.ts';
 import { nftFamilies, perFamily } from './nft-family.ts';
@@ -91,7 +91,8 @@ function senderSets(endpoints: readonly Sender[]): NftSet[] {
 }
 
 function elementsOf({ id, mac, addresses }: Sender, family: Family): string[] {
-  return addresses
-    .filter((address) => familyOf(address) === family)
-    .map((address) => `${hostEnd(id)} . ${mac} . ${address}`);
+  const own = addresses.filter((address) => familyOf(address) === family);
+  // Which it gives itself, and answers multicast from.
+  const all = family === 6 && own.length > 0 ? [...own, linkLocalOf(mac)] : own;
+  return all.map((address) => `${hostEnd(id)} . ${mac} . ${address}`);
 }

@@ -4,11 +4,12 @@
  *
  *   container eth0 -- veth -- br0 -- vxlan == UDP over the underlay == vxlan -- br0 -- veth -- eth0
  *
- * Nothing is learned or flooded: every remote endpoint has its entries. ARP and ND suppression need all three, or
- * stay mute: the VTEP behind the MAC (the device's own table), the port behind the MAC (the bridge's table), and
- * the neighbour on the bridge (net/bridge/br_arp_nd_proxy.c).
+ * Nothing is learned, nor sent to all hosts unless the network is to broadcast: every remote endpoint has its
+ * entries. ARP and ND suppression need all three, or stay mute: the VTEP behind the MAC (the device's own table),
+ * the port behind the MAC (the bridge's table), and the neighbour on the bridge (net/bridge/br_arp_nd_proxy.c).
  */
 import {
+  allOtherMacs,
   emptyState,
   type FdbEntry,
   type NamespaceState,
@@ -98,17 +99,35 @@ function narrowHosts([view]: readonly NetworkView[]): NamespaceState {
   return { ...emptyState, routes };
 }
 
-function remoteEntries({ remote, peers, underlay }: NetworkView): NamespaceState {
-  const fdb: FdbEntry[] = [];
-  const neighbours: Neighbour[] = [];
+/**
+ * A container that moves keeps its MAC and addresses, and the host that it was on may be late to say that it is gone:
+ * the last who announced one has it, and this host its own.
+ */
+function remoteEntries({ network, remote, peers, underlay, local }: NetworkView): NamespaceState {
+  const vteps = new Map<string, string>();
+  const all = new Set<string>();
+  const macs = new Map<string, string>();
   for (const { host, mac, addresses } of remote) {
     const vtep = peers.get(host)?.address;
     // The device has a socket of one family only.
     if (vtep === undefined || familyOf(vtep) !== familyOf(underlay.address)) continue;
-    fdb.push({ link: device, table: 'self', mac, vtep }, { link: device, table: 'master', mac });
-    neighbours.push(...addresses.map((address) => ({ link: bridge, address, mac })));
+    vteps.set(mac, vtep);
+    all.add(vtep);
+    for (const address of addresses) macs.set(address, mac);
   }
-  return { ...emptyState, fdb, neighbours };
+  for (const { mac, addresses } of local) {
+    vteps.delete(mac);
+    for (const address of addresses) macs.delete(address);
+  }
+  const flood = Array.from(network.broadcast ? all : [], (vtep): FdbEntry => {
+    return { link: device, table: 'self', mac: allOtherMacs, vtep };
+  });
+  const fdb = Array.from(vteps, ([mac, vtep]): FdbEntry[] => [
+    { link: device, table: 'self', mac, vtep },
+    { link: device, table: 'master', mac },
+  ]);
+  const neighbours = Array.from(macs, ([address, mac]): Neighbour => ({ link: bridge, address, mac }));
+  return { ...emptyState, fdb: [...flood, ...fdb.flat()], neighbours };
 }
 
 function endpointState({ network, underlay }: NetworkView, endpoint: LocalEndpoint): NamespaceState {

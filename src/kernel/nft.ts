@@ -107,7 +107,13 @@ function fingerprint(rule: string): string {
 }
 
 /**
- * The least text that makes the installed table the desired one; undefined when it is. A difference in
+ * Of sets with prefixes, nft goes through the whole set for each element that it takes out: 30 of 5,000 take it longer
+ * than the table anew, and a thousand ten seconds.
+ */
+const mostPrefixRemovals = 32;
+
+/**
+ * What makes the installed table the desired one, told as is quickest; undefined when it is. A difference in few
  * elements alone leaves the rules, and their counters, alone.
  */
 export function renderNftUpdate(
@@ -118,14 +124,17 @@ export function renderNftUpdate(
     return renderNftTable(table);
   }
   const before = new Map(installed.sets.map(({ name, elements }) => [name, elements]));
-  const lines = table.sets.flatMap((set) => {
+  const differences = table.sets.map((set) => {
     const present = before.get(set.name) ?? new Set<string>();
     const wanted = canonicalElements(set.elements);
-    return [
-      ...renderElements('delete', table, set, without(present, wanted)),
-      ...renderElements('add', table, set, without(wanted, present)),
-    ];
+    return { set, removed: without(present, wanted), added: without(wanted, present) };
   });
+  const prefixRemovals = differences.flatMap(({ set, removed }) => (set.interval ? removed : []));
+  if (prefixRemovals.length > mostPrefixRemovals) return renderNftTable(table);
+  const lines = differences.flatMap(({ set, removed, added }) => [
+    ...renderElements('delete', table, set, removed),
+    ...renderElements('add', table, set, added),
+  ]);
   return lines.length === 0 ? undefined : `${lines.join('\n')}\n`;
 }
 

@@ -68,8 +68,13 @@ export interface LinkAddress {
   readonly scope: 'global' | 'link';
 }
 
-/** Key: destination (of the main table). */
+/** Routing table of weft's own, beside the main one; only what a rule sends there is looked up in it. */
+export const ownTable = 1190;
+
+/** Key: table and destination. */
 export interface Route {
+  /** `ownTable`; absent: the main one. */
+  readonly table?: number;
   readonly destination: string;
   /** `unreachable` answers the sender at once and has neither link nor next hop. */
   readonly type: 'unicast' | 'unreachable';
@@ -98,6 +103,9 @@ export type FdbEntry =
   | { readonly link: string; readonly table: 'self'; readonly mac: string; readonly vtep: string }
   | { readonly link: string; readonly table: 'master'; readonly mac: string };
 
+/** Of a vxlan device: frames to all, and to MACs that have no entry, go to every VTEP that this one has. */
+export const allOtherMacs = '00:00:00:00:00:00';
+
 /** Policy rule. Key: all of it. */
 export interface Rule {
   readonly family: 4 | 6;
@@ -106,6 +114,8 @@ export interface Rule {
   readonly from?: string;
   readonly to?: string;
   readonly inputLink?: string;
+  /** Of packets: all of these bits are set. */
+  readonly mark?: number;
 }
 
 export interface NamespaceState {

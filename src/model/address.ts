@@ -69,6 +69,16 @@ export function parsePrefix(text: string): Prefix {
   return prefix;
 }
 
+/** Whether `parsePrefix` takes the text. */
+export function isPrefix(text: string): boolean {
+  try {
+    parsePrefix(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Parses an address with its prefix length, `10.77.0.5/16`.
  * @throws WeftError `invalid`
@@ -124,4 +134,11 @@ export function overlaps(a: Prefix, b: Prefix): boolean {
 /** The prefix length of a single address: 32 or 128. */
 export function singleLength(family: Family): number {
   return families[family].bits;
+}
+
+/** What a link with this MAC gives itself (RFC 4291, appendix A): the MAC, one bit of it turned, around `ff:fe`. */
+export function linkLocalOf(mac: string): string {
+  const bits = BigInt(`0x${mac.replaceAll(':', '')}`);
+  const identifier = ((bits >> 24n) << 40n) | 0xff_fe_00_00_00n | (bits & 0xff_ff_ffn);
+  return printAddress({ family: 6, value: (0xfe80n << 112n) | (identifier ^ (2n << 56n)) });
 }

@@ -14,9 +14,12 @@ export interface NetworkOptions {
   readonly mtu?: number;
   readonly isolate?: boolean;
   readonly gateway?: boolean;
+  readonly broadcast?: boolean;
   readonly encap?: Encap;
   /** Prefix of the interface's name in the container. */
   readonly interfacePrefix?: string;
+  /** False: the network stays on the hosts where the user makes it. */
+  readonly replicate?: boolean;
 }
 
 interface Option {
@@ -66,6 +69,11 @@ export const networkOptions: Readonly<Record<string, Option>> = {
     help: '`off`: other routed networks that say so too may be reached. Default: on.',
     parse: (text) => withSwitch(text, (isolate) => ({ isolate })),
   },
+  'weft.broadcast': {
+    expected: 'on or off',
+    help: 'Whether broadcast and multicast reach the containers of a vxlan network, on all hosts. Default: off.',
+    parse: (text) => withSwitch(text, (broadcast) => ({ broadcast })),
+  },
   'weft.encap': {
     expected: encaps.join(', '),
     help: 'Whether a routed network encapsulates between hosts: `auto` (only where packets do not pass as they are), `never` or `always`. Default: auto.',
@@ -79,6 +87,11 @@ export const networkOptions: Readonly<Record<string, Option>> = {
     expected: 'a name of at most 12 letters, digits, "-" and "_"',
     help: 'Prefix of the interface name in containers. Default: eth.',
     parse: (text) => (/^[A-Za-z][A-Za-z0-9_-]{0,11}$/.test(text) ? { interfacePrefix: text } : undefined),
+  },
+  'weft.replicate': {
+    expected: 'on or off',
+    help: '`off`: the network is not made on the other hosts by itself. Default: on.',
+    parse: (text) => withSwitch(text, (replicate) => ({ replicate })),
   },
 };
 

@@ -19,6 +19,14 @@ export function parsePoolName(name: string): PoolName {
   return { cidr, prefix: parsePrefix(cidr), network: name.slice(end + 1) };
 }
 
+export function isPoolName(text: string): boolean {
+  try {
+    return parsePoolName(text).network !== '';
+  } catch {
+    return false;
+  }
+}
+
 export function ownPoolName(cidr: string, network: string): string {
   return `${cidr}@${network}`;
 }

@@ -6,11 +6,16 @@
  *   alive/<host>                      pools/<pool>/references/<id>
  *   networks/<network>                blocks/<pool>/<cidr>
  *   networks/<network>/hosts/<host>   endpoints/<network>/<endpoint>
+ *   recipes/<Docker's name of a network>
  *
  * A pool is a CIDR, or `<cidr>@<network>` (`model/pool-name.ts`). A CIDR is written with `-` for `/`
  * (`10.77.0.0-16`); any other name is percent-encoded, so that a segment never holds a slash. Prefixes to list or
  * watch end in a slash, so that `net` never matches `net2`.
  */
+
+import { WeftError } from '../errors.ts';
+import { parsePrefix, printPrefix } from '../model/address.ts';
+import { ownPoolName, parsePoolName } from '../model/pool-name.ts';
 
 /** What a key names. */
 export type Place =
@@ -22,7 +27,8 @@ export type Place =
   | { readonly kind: 'pool'; readonly pool: string }
   | { readonly kind: 'reference'; readonly pool: string; readonly reference: string }
   | { readonly kind: 'block'; readonly pool: string; readonly block: string }
-  | { readonly kind: 'endpoint'; readonly network: string; readonly endpoint: string };
+  | { readonly kind: 'endpoint'; readonly network: string; readonly endpoint: string }
+  | { readonly kind: 'recipe'; readonly name: string };
 
 export type Keys = ReturnType<typeof keysBelow>;
 
@@ -42,6 +48,7 @@ export function keysBelow(root: string) {
     reference: (pool: string, reference: string) => key('pools', cidr(pool), 'references', name(reference)),
     block: (pool: string, block: string) => key('blocks', cidr(pool), cidr(block)),
     endpoint: (network: string, endpoint: string) => key('endpoints', name(network), name(endpoint)),
+    recipe: (network: string) => key('recipes', name(network)),
 
     hosts: prefix('hosts'),
     allAlive: prefix('alive'),
@@ -55,6 +62,7 @@ export function keysBelow(root: string) {
     blocks: (pool: string) => prefix('blocks', cidr(pool)),
     allEndpoints: prefix('endpoints'),
     endpoints: (network: string) => prefix('endpoints', name(network)),
+    recipes: prefix('recipes'),
 
     /** What the key names; undefined for a key that this version of weft does not know. */
     parse: (text: string) => (text.startsWith(root) ? parse(text.slice(root.length).split('/')) : undefined),
@@ -78,28 +86,40 @@ function parse(segments: readonly string[]): Place | undefined {
         if (second !== 'hosts') return undefined;
         return { kind: 'participant', network: decodeURIComponent(first), host: decodeURIComponent(third) };
       case 'pools, 2 segments':
-        return { kind: 'pool', pool: parseCidr(first) };
+        return { kind: 'pool', pool: parsePool(first) };
       case 'pools, 4 segments':
         if (second !== 'references') return undefined;
-        return { kind: 'reference', pool: parseCidr(first), reference: decodeURIComponent(third) };
+        return { kind: 'reference', pool: parsePool(first), reference: decodeURIComponent(third) };
       case 'blocks, 3 segments':
-        return { kind: 'block', pool: parseCidr(first), block: parseCidr(second) };
+        return { kind: 'block', pool: parsePool(first), block: parseCidr(second) };
       case 'endpoints, 3 segments':
         return {
           kind: 'endpoint',
           network: decodeURIComponent(first),
           endpoint: decodeURIComponent(second),
         };
+      case 'recipes, 2 segments':
+        return { kind: 'recipe', name: decodeURIComponent(first) };
       default:
         return undefined;
     }
   } catch (error) {
-    // Not percent-encoded by weft, so not a key of weft.
-    if (error instanceof URIError) return undefined;
+    // Not percent-encoded by weft, or no subnet: so not a key of weft.
+    if (error instanceof URIError || error instanceof WeftError) return undefined;
     throw error;
   }
 }
 
 const name = encodeURIComponent;
 const cidr = (text: string) => text.replace('/', '-');
-const parseCidr = (segment: string) => segment.replace('-', '/');
+
+/** @throws WeftError `invalid` */
+function parseCidr(segment: string): string {
+  return printPrefix(parsePrefix(segment.replace('-', '/')));
+}
+
+/** @throws WeftError `invalid` */
+function parsePool(segment: string): string {
+  const { prefix, network } = parsePoolName(segment.replace('-', '/'));
+  return network === undefined ? printPrefix(prefix) : ownPoolName(printPrefix(prefix), network);
+}

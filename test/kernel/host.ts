@@ -83,3 +83,14 @@ export function addContainer(host: Host, containerEnd: string, setUp: string): S
   container.run(`ip link set eth0 up\n${setUp}`);
   return container;
 }
+
+/** Echo requests that arrived at the container while something was done elsewhere. */
+export function echoes(container: Space, meanwhile: () => void): number {
+  const count = () => {
+    const [names = '', values = ''] = container.run('grep ^Icmp: /proc/net/snmp').split('\n');
+    return Number(values.split(' ')[names.split(' ').indexOf('InEchos')]);
+  };
+  const before = count();
+  meanwhile();
+  return count() - before;
+}

@@ -8,7 +8,7 @@ import { diff } from '../../src/kernel/diff.ts';
 import { emptyState } from '../../src/kernel/state.ts';
 import { containerEnd, macOf } from '../../src/model/names.ts';
 import type { Network } from '../../src/model/records.ts';
-import { addContainer, addSpace, type Host, openHost, type Space } from './host.ts';
+import { addContainer, addSpace, echoes, type Host, openHost, type Space } from './host.ts';
 
 const waiting = { timeout: 20_000, interval: 50 };
 
@@ -126,17 +126,6 @@ function bridged(): Space {
     ip link set eth1 up
     ip route add default via 172.18.0.1`);
   return container;
-}
-
-/** Echo requests that arrived at the container while something was done elsewhere. */
-function echoes(container: Space, meanwhile: () => void): number {
-  const count = () => {
-    const [names = '', values = ''] = container.run('grep ^Icmp: /proc/net/snmp').split('\n');
-    return Number(values.split(' ')[names.split(' ').indexOf('InEchos')]);
-  };
-  const before = count();
-  meanwhile();
-  return count() - before;
 }
 
 describe('a routed container', () => {

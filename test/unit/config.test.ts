@@ -29,6 +29,7 @@ describe('without any setting', () => {
       addressByMac: false,
       vxlanPort: 4789,
       probePort: 9338,
+      replicate: true,
       resyncMs: 30_000,
       logLevel: 'info',
     });

@@ -4,7 +4,7 @@
  * address.
  */
 import type { Family } from '../../model/address.ts';
-import type { FdbEntry, Neighbour } from '../state.ts';
+import { allOtherMacs, type FdbEntry, type Neighbour } from '../state.ts';
 import { type Attribute, decodeAttributes, encodeAttributes, mac, readMac } from './attribute.ts';
 import { addressFamily, familyOf, readAddress, wireAddress } from './ip.ts';
 import { NLM_F, type Request } from './message.ts';
@@ -20,9 +20,6 @@ const NTF_SELF = 2;
 const NTF_MASTER = 4;
 const NTF_EXT_LEARNED = 0x10;
 const headerBytes = 12;
-
-/** Frames for it go to every VTEP it has an entry for. */
-export const allOtherMacs = '00:00:00:00:00:00';
 
 type NameOf = (linkIndex: number) => string | undefined;
 

@@ -161,9 +161,15 @@ describe.each(['routed', 'vxlan'])('%s: restarted, weft', (fabric) => {
 });
 
 describe('two hosts', () => {
+  /** What the host's only segment holds, whenever it is asked. */
+  const segmentOf = async (host: WeftHost) => {
+    const [name = ''] = await host.kernel.namespaces();
+    return async () => (await host.kernel.namespace(name)).read();
+  };
   const routesOf = (host: WeftHost) =>
     host.kernel.host
       .routes()
+      .filter(({ table }) => table === undefined)
       .flatMap(({ destination, via }) => (via === undefined ? [] : [[destination, via]]));
 
   test('route each other’s blocks, from the first address to the last host’s leave', async () => {
@@ -195,9 +201,8 @@ describe('two hosts', () => {
     const [h1, h2] = [start(1), start(2)];
     const blue = { subnet, options: options('vxlan') };
     const there = await createNetwork(h2, { id: 'd2', ...blue });
-    await createNetwork(h1, { id: 'd1', ...blue });
-    const [name = ''] = await h1.kernel.namespaces();
-    const segment = async () => (await h1.kernel.namespace(name)).read();
+    await startContainer(h1, await createNetwork(h1, { id: 'd1', ...blue }), 'c1');
+    const segment = await segmentOf(h1);
 
     const container = await createContainer(h2, there, 'c2');
     await until(async () => (await segment()).neighbours.length > 0);
@@ -205,6 +210,48 @@ describe('two hosts', () => {
     expect((await segment()).fdb).toMatchObject([{ vtep: '10.9.0.2' }, { table: 'master' }]);
     await stopContainer(h2, container);
     await until(async () => (await segment()).neighbours.length === 0);
+  });
+
+  test('of a segment hold the way to others while they have a container on it, from its Join on', async () => {
+    const [h1, h2] = [start(1), start(2)];
+    const blue = { subnet, options: options('vxlan') };
+    const there = await createNetwork(h2, { id: 'd2', ...blue });
+    const here = await createNetwork(h1, { id: 'd1', ...blue });
+    const segment = await segmentOf(h1);
+    const far = await startContainer(h2, there, 'c2');
+    await letPass(2 * resyncMs);
+    expect(await segment()).toMatchObject({ neighbours: [], fdb: [] });
+
+    const [name = ''] = await h1.kernel.namespaces();
+    const namespace = await h1.kernel.namespace(name);
+    const read = namespace.read.bind(namespace);
+    const { promise: looked, resolve: look } = Promise.withResolvers<void>();
+    namespace.read = () => looked.then(read);
+    const join = async (name: string) => {
+      const container = await createContainer(h1, here, name);
+      await h1.network.join({ ...container, sandbox: name });
+      expect(await read()).toMatchObject({ neighbours: [{ address: far.address }] });
+      return container;
+    };
+    let joining = 0;
+    const namespaces = h1.kernel.namespaces.bind(h1.kernel);
+    h1.kernel.namespaces = () => {
+      joining += 1;
+      return namespaces();
+    };
+    const joined = Promise.all([join('c1'), join('c3')]);
+    await until(() => joining === 2);
+    await letPass(10);
+    expect((await read()).links.filter(({ kind }) => kind === 'veth')).toEqual([]);
+    look();
+    const [one, two] = await joined;
+
+    await stopContainer(h1, one);
+    await letPass(resyncMs);
+    expect((await segment()).fdb).toHaveLength(2);
+    await stopContainer(h1, two);
+    await until(async () => (await segment()).fdb.length === 0);
+    await join('c4');
   });
 
   test('follow one that moves to another address', async () => {

@@ -54,6 +54,12 @@ describe('joining', () => {
     expect(await h2.join(request())).toMatchObject({ fabric: 'vxlan', mtu: 1400 });
   });
 
+  test('keeps what was asked for of broadcast', async () => {
+    const options = { network: 'blue', fabric: 'vxlan', broadcast: true } as const;
+    expect(await h1.join(request({ options }))).toMatchObject({ broadcast: true });
+    expect(await h2.join(request())).toMatchObject({ broadcast: true });
+  });
+
   test('keeps what was asked for of encapsulation, and nothing where that is the default', async () => {
     const options = { network: 'blue', encap: 'never' } as const;
     expect(await h1.join(request({ options }))).toMatchObject({ encap: 'never' });
@@ -65,6 +71,7 @@ describe('joining', () => {
 
   test.each([
     [{ network: 'blue', fabric: 'vxlan', encap: 'never' }, 'weft.encap=never means nothing to fabric vxlan'],
+    [{ network: 'blue', broadcast: true }, 'weft.broadcast=on means nothing to fabric routed'],
     [{ network: 'blue', fabric: 'vxlan', vni: 0x56_ff_ff }, 'is what routed networks encapsulate with'],
   ] as const)('refuses %j', async (options, sentence) => {
     await expect(h1.join(request({ options }))).rejects.toThrow(sentence);
@@ -82,6 +89,7 @@ describe('joining', () => {
     [{ options: { network: 'blue', fabric: 'vxlan' } }, 'weft.fabric=routed, not vxlan'],
     [{ options: { network: 'blue', mtu: 1400 } }, 'weft.mtu=unset, not 1400'],
     [{ options: { network: 'blue', encap: 'always' as const } }, 'weft.encap=auto, not always'],
+    [{ options: { network: 'blue', broadcast: true } }, 'weft.broadcast=off, not on'],
     [{ pools: ['10.78.0.0/16'] }, 'subnet 10.77.0.0/16, not 10.78.0.0/16'],
     [{ internal: true }, 'no --internal'],
   ])('with %j is refused by what the network has', async (changes, sentence) => {

@@ -22,6 +22,7 @@ const blue: LedgerNetwork = {
   fabric: 'vxlan',
   vni: 77,
   mtu: 1400,
+  broadcast: true,
   internal: false,
   pools: ['10.77.0.0/16'],
   interfacePrefix: 'eth',
@@ -39,10 +40,11 @@ let folder: string;
 let ledger: Ledger;
 let cluster: Cluster;
 let views: Views;
+let mirror: Mirror;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'weft-views-'));
   ledger = openLedger(folder, () => {});
-  const mirror = new Mirror(keys.root);
+  mirror = new Mirror(keys.root);
   const host = (id: string, address: string) => ({
     put: keys.host(id),
     value: records.host.render({ v: 1, id, name: id, address }),
@@ -64,11 +66,35 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-test('a network is seen with all blocks, and with the containers of others as the store has them', () => {
+test('a network is seen with all blocks, and with the containers of others as the store has them', async () => {
+  await ledger.networks.put(blue);
+  await ledger.endpoints.put(here);
   const view = views.network(networkOf(blue), new Map(), () => true);
   expect(view.blocks).toEqual([block('h2', '10.77.0.64/26')]);
   expect(view.remote).toEqual([endpoint('h2', '10.77.0.66')]);
   expect(view.underlay).toEqual(underlay);
+});
+
+test('containers of others are seen by hosts that have an endpoint of the network themselves', async () => {
+  const remote = () => views.network(networkOf(blue), new Map(), () => true).remote;
+  await ledger.networks.put(blue);
+  await ledger.networks.put({ ...blue, id: 'd2', key: 'red' });
+  await ledger.endpoints.put({ ...here, network: 'd2' });
+  expect(remote()).toEqual([]);
+  await ledger.endpoints.put({ ...here, id: 'e2' });
+  expect(remote()).toHaveLength(1);
+  await ledger.endpoints.delete('e2');
+  expect(remote()).toEqual([]);
+});
+
+test('what was announced last is seen last, whatever it is called', async () => {
+  await ledger.networks.put(blue);
+  await ledger.endpoints.put(here);
+  const moved = { ...endpoint('h3', '10.77.0.66'), id: 'a'.repeat(64) };
+  const value = records.endpoint.render(moved);
+  mirror.commit([{ put: keys.endpoint('blue', moved.id), value }], 2n);
+  const hosts = views.network(networkOf(blue), new Map(), () => true).remote.map(({ host }) => host);
+  expect(hosts).toEqual(['h2', 'h3']);
 });
 
 test('its own containers are those of the ledger, of every Docker network that is this network', async () => {

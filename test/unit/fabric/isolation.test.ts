@@ -44,7 +44,17 @@ describe('a sender', () => {
     expect(sendersOf(sender).map(({ set, elements }) => [set.name, elements])).toEqual([
       ['ports', [`${link} . 02:57:0a:4d:00:02`]],
       ['senders4', [`${link} . 02:57:0a:4d:00:02 . 10.77.0.2`]],
-      ['senders6', [`${link} . 02:57:0a:4d:00:02 . fd77::2`]],
+      [
+        'senders6',
+        [`${link} . 02:57:0a:4d:00:02 . fd77::2`, `${link} . 02:57:0a:4d:00:02 . fe80::57:aff:fe4d:2`],
+      ],
+    ]);
+  });
+
+  test('has no address of its own making where it has none of that family', () => {
+    expect(sendersOf({ ...sender, addresses: ['10.77.0.2'] }).map(({ set }) => set.name)).toEqual([
+      'ports',
+      'senders4',
     ]);
   });
 

@@ -25,6 +25,34 @@ test('answers for all addresses of a remote container, and sends to it over eith
   ]);
 });
 
+test('leads to the last host that announced a MAC or an address, and nowhere else what is here', () => {
+  const left = endpoint('h2', '10.77.0.66');
+  const moved = { ...left, host: 'h3', id: '3'.repeat(64) };
+  const { mac } = left;
+  expect(vxlan.desired(view({ remote: [left, moved] }))).toMatchObject({
+    fdb: [
+      { vtep: '10.9.0.3', mac },
+      { table: 'master', mac },
+    ],
+    neighbours: [{ address: '10.77.0.66', mac }],
+  });
+  const back = { ...left, host: 'h1', slot: 1 };
+  expect(vxlan.desired(view({ remote: [left], local: [back] }))).toMatchObject({ fdb: [], neighbours: [] });
+});
+
+test('sends what is for all once to each host that has a container, if the network is to broadcast', () => {
+  const more = [...view().remote, endpoint('h2', '10.77.0.67')];
+  const floods = (broadcast: boolean) =>
+    vxlan
+      .desired(view({ network: { ...network, broadcast }, remote: more }))
+      .fdb.filter(({ mac }) => mac === '00:00:00:00:00:00');
+  expect(floods(true)).toMatchObject([
+    { link: 'weft-vx', table: 'self', vtep: '10.9.0.2' },
+    { link: 'weft-vx', table: 'self', vtep: '10.9.0.3' },
+  ]);
+  expect(floods(false)).toEqual([]);
+});
+
 test('leaves out a host that is known by an address of the other family', () => {
   const peers = new Map([['h2', peer('h2', 'fd09::2')]]);
   expect(vxlan.desired(view({ peers })).fdb).toEqual([]);

@@ -201,6 +201,16 @@ describe('a difference', () => {
     );
   });
 
+  test('in many prefixes that are to go replaces the table, in many others not', () => {
+    const many = Array.from({ length: 100 }, (_, n) => `10.80.${n}.1`);
+    const prefixes = many.map((address) => `${address}/32`);
+    const update = (from: NftTable) => renderNftUpdate(asInstalled(from), table);
+    expect(update(withElements('pools', [...prefixes, '10.77.0.0/16']))).toBe(renderNftTable(table));
+    expect(update(withElements('none', many))).toBe(`delete element inet weft none { ${many.join(', ')} }\n`);
+    const wanted = withElements('pools', [...prefixes, '10.77.0.0/16', '10.78.0.1/32']);
+    expect(renderNftUpdate(parsed(), wanted)).toMatch(/^add element inet weft pools/);
+  });
+
   test.each<[string, NftTable]>([
     ['a rule changed', { ...table, chains: table.chains.map((chain) => ({ ...chain, rules: ['accept'] })) }],
     [

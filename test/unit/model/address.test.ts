@@ -6,6 +6,7 @@ import {
   type Family,
   families,
   lastOf,
+  linkLocalOf,
   overlaps,
   parseAddress,
   parseInterface,
@@ -156,4 +157,11 @@ it.each([
   [6, 128],
 ] as const)('a single IPv%d address is a prefix of length %d', (of, length) => {
   expect(singleLength(of)).toBe(length);
+});
+
+it.each([
+  ['02:57:0a:4d:00:02', 'fe80::57:aff:fe4d:2'],
+  ['52:54:00:ff:ff:ff', 'fe80::5054:ff:feff:ffff'],
+])('a link with MAC %s gives itself %s', (mac, address) => {
+  expect(linkLocalOf(mac)).toBe(address);
 });
