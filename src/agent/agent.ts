@@ -11,7 +11,6 @@ import { explain, WeftError } from '../errors.ts';
 import type { Underlay } from '../fabric/fabric.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
-import { releasePool } from '../ipam/pools.ts';
 import type { AutomaticSubnets } from '../ipam/range.ts';
 import type { ForeignRoute } from '../ipam/subnet.ts';
 import type { HostChange, Kernel, MainRoute } from '../kernel/kernel.ts';
@@ -30,7 +29,7 @@ import { Cluster } from './cluster.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { hostIdIn } from './host-id.ts';
 import { keepAlive, publishHost } from './host-record.ts';
-import { openLedger } from './ledger.ts';
+import { type Ledger, openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { neighbourhoodOf, type Standing } from './neighbourhood.ts';
 import { networkUseCases } from './networks.ts';
@@ -38,6 +37,7 @@ import { newsRouter } from './news.ts';
 import { passesOver } from './passes.ts';
 import { publicationUseCases } from './publications.ts';
 import { Readiness } from './readiness.ts';
+import { type Recipes, recipesOf } from './recipes.ts';
 import { Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
 import type { ThisHost } from './this-host.ts';
@@ -67,6 +67,9 @@ export interface AgentOptions {
 export interface Agent {
   readonly network: NetworkCalls;
   readonly addresses: AddressCalls;
+  readonly hostId: string;
+  readonly ledger: Ledger;
+  readonly recipes: Recipes;
   readonly status: () => Promise<AgentStatus>;
   /** Lets go of everything and leaves the kernel as it is. */
   close(): Promise<void>;
@@ -104,7 +107,10 @@ export function startAgent(options: AgentOptions): Agent {
   const passes = passesOver(kernel, ledger, views, neighbourhood);
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
-  const readiness = new Readiness(() => established && mirror.connected);
+  const connected = () => established && mirror.connected;
+  const readiness = new Readiness(connected);
+
+  const recipes = recipesOf({ store, keys, cluster, hostId, connected });
 
   let uplink: Uplink | undefined;
   /** The cluster's state is known here, and this host known to the cluster. */
@@ -148,6 +154,8 @@ export function startAgent(options: AgentOptions): Agent {
   };
   const publications = publicationUseCases(host);
   const networks = networkUseCases(host);
+  const endpoints = endpointUseCases(host, publications);
+  const addresses = addressUseCases(host, ipam);
   const settle = settlement({
     hostId,
     cluster,
@@ -157,11 +165,12 @@ export function startAgent(options: AgentOptions): Agent {
     unlinkedEndpoints: passes.unlinked,
     forgetUnlinked: passes.forgetUnlinked,
     deleteNetwork: networks.deleteNetwork,
+    deleteEndpoint: endpoints.deleteEndpoint,
     heldAddresses: () => assignmentsOf(ipam, hostId),
     releaseAddress: (held) => releaseHeld(ipam, held),
+    releasePool: addresses.releasePool,
     now: ipam.now,
     unneeded: unneededIn(ipam, cluster),
-    releasePool: (poolId) => releasePool(ipam, poolId),
     log,
   });
 
@@ -178,6 +187,7 @@ export function startAgent(options: AgentOptions): Agent {
     if (scopes === 'all') reconciler.markAll();
     else for (const scope of scopes) reconciler.mark(scope);
     readiness.check();
+    recipes.hear(changed);
   }
 
   async function follow(): Promise<void> {
@@ -206,6 +216,7 @@ export function startAgent(options: AgentOptions): Agent {
       reconciler.open();
       void neighbourhood.probe(stopping.signal);
       readiness.check();
+      recipes.hear([]);
       log.info({ host: hostId, ...uplink }, 'this host takes part');
     } catch (error) {
       readiness.report(explain(error));
@@ -286,8 +297,9 @@ export function startAgent(options: AgentOptions): Agent {
   const timer = setInterval(() => void resync(), resyncMs);
 
   return {
-    network: { ...networks, ...endpointUseCases(host, publications), ...publications },
-    addresses: addressUseCases(host, ipam),
+    network: { ...networks, ...endpoints, ...publications },
+    addresses,
+    ...{ hostId, ledger, recipes },
     status: async () => ({ host: hostId, uplink, peers: await neighbourhood.standing() }),
     async close() {
       clearInterval(timer);

@@ -11,6 +11,8 @@ import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { explain, WeftError } from '../errors.ts';
+import { keyedQueue } from '../model/queue.ts';
 import { Encap } from '../model/records.ts';
 
 const text = Type.String({ minLength: 1 });
@@ -43,6 +45,8 @@ const LedgerPool = Type.Object({
   cidr: text,
   /** NetworkID, once the network is made: until then its addresses are set aside, not a container's. */
   network: Type.Optional(text),
+  /** Chosen by weft; absent: asked for. */
+  automatic: Type.Optional(Type.Boolean()),
 });
 export type LedgerPool = Static<typeof LedgerPool>;
 
@@ -71,11 +75,25 @@ const LedgerEndpoint = Type.Object({
 });
 export type LedgerEndpoint = Static<typeof LedgerEndpoint>;
 
+/** A network that is on all hosts, as it came to be on this one. */
+const LedgerReplica = Type.Object({
+  /** Docker's name of it. */
+  id: text,
+  /** Id of the recipe that it follows. */
+  recipe: text,
+  /** Key of the weft network. */
+  network: text,
+  /** Docker's NetworkID here; absent: about to be made. */
+  docker: Type.Optional(text),
+});
+export type LedgerReplica = Static<typeof LedgerReplica>;
+
 /** Objects of one kind, in memory and below one folder. */
 export class Shelf<T extends { readonly id: string }> {
   readonly #folder: string;
   readonly #durable: boolean;
   readonly #items = new Map<string, T>();
+  readonly #inTurn = keyedQueue();
   #writes = 0;
 
   /** `damaged` is told of every file that cannot be used; it is left where it is. */
@@ -110,25 +128,51 @@ export class Shelf<T extends { readonly id: string }> {
     return [...this.#items.values()];
   }
 
-  /** Resolves when the object is on disk; it is visible at once. */
+  /**
+   * Resolves when the object is on disk; it is visible at once, and stays so.
+   * @throws WeftError `internal` when the disk does not take it
+   */
   async put(item: T): Promise<void> {
     this.#items.set(item.id, item);
+    await this.#onDisk(item.id, () => this.#write(item));
+  }
+
+  /** @throws WeftError `internal` when the disk does not let go of it */
+  async delete(id: string): Promise<void> {
+    this.#items.delete(id);
+    await this.#onDisk(id, () => rm(this.#path(id), { force: true }));
+  }
+
+  /** What is asked for last is what is there in the end. */
+  async #onDisk(id: string, change: () => Promise<void>): Promise<void> {
+    try {
+      await this.#inTurn(id, change);
+    } catch (cause) {
+      throw new WeftError(
+        'internal',
+        `weft cannot keep its records in ${this.#folder} (${explain(cause)}); make sure that its disk has room and may be written to`,
+        { cause },
+      );
+    }
+  }
+
+  async #write(item: T): Promise<void> {
     this.#writes += 1;
     const path = this.#path(item.id);
     const draft = `${path}.${this.#writes}`;
-    const file = await open(draft, 'w', 0o600);
     try {
-      await file.writeFile(JSON.stringify(item));
-      if (this.#durable) await file.datasync();
-    } finally {
-      await file.close();
+      const file = await open(draft, 'w', 0o600);
+      try {
+        await file.writeFile(JSON.stringify(item));
+        if (this.#durable) await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await rename(draft, path);
+    } catch (error) {
+      await rm(draft, { force: true }).catch(() => undefined);
+      throw error;
     }
-    await rename(draft, path);
-  }
-
-  async delete(id: string): Promise<void> {
-    this.#items.delete(id);
-    await rm(this.#path(id), { force: true });
   }
 
   #path(id: string): string {
@@ -140,11 +184,13 @@ export interface Ledger {
   readonly networks: Shelf<LedgerNetwork>;
   readonly pools: Shelf<LedgerPool>;
   readonly endpoints: Shelf<LedgerEndpoint>;
+  readonly replicas: Shelf<LedgerReplica>;
 }
 
 const networkChecker = Compile(LedgerNetwork);
 const poolChecker = Compile(LedgerPool);
 const endpointChecker = Compile(LedgerEndpoint);
+const replicaChecker = Compile(LedgerReplica);
 
 export function openLedger(stateDir: string, damaged: (file: string) => void): Ledger {
   const folder = (name: string) => join(stateDir, 'ledger', name);
@@ -161,6 +207,11 @@ export function openLedger(stateDir: string, damaged: (file: string) => void): L
     }),
     endpoints: new Shelf(folder('endpoints'), {
       isItem: (item): item is LedgerEndpoint => endpointChecker.Check(item),
+      durable: false,
+      damaged,
+    }),
+    replicas: new Shelf(folder('replicas'), {
+      isItem: (item): item is LedgerReplica => replicaChecker.Check(item),
       durable: false,
       damaged,
     }),
