@@ -23,6 +23,11 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
     return `${address}/${fabric?.addressLength(family, length) ?? length}`;
   }
 
+  async function giveBackPool(poolId: string): Promise<void> {
+    await ledger.pools.delete(poolId);
+    await host.giveBack(`pool ${poolId}`, () => releasePool(ipam, poolId));
+  }
+
   /**
    * The pool, and after it the others of its family that its network has here: Docker asks the first one for the
    * address of an endpoint, and takes its word that there is none.
@@ -55,14 +60,16 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
       await host.ready();
       const granted = await requestPool(ipam, request);
       const automatic = request.pool === undefined && request.options['weft.network'] === undefined;
-      await ledger.pools.put({ id: granted.poolId, cidr: granted.cidr, ...(automatic && { automatic }) });
+      try {
+        await ledger.pools.put({ id: granted.poolId, cidr: granted.cidr, ...(automatic && { automatic }) });
+      } catch (error) {
+        await giveBackPool(granted.poolId);
+        throw error;
+      }
       return granted;
     },
 
-    async releasePool(poolId) {
-      await ledger.pools.delete(poolId);
-      await host.giveBack(`pool ${poolId}`, () => releasePool(ipam, poolId));
-    },
+    releasePool: giveBackPool,
 
     async requestAddress({ poolId, address, purpose }: RequestAddress) {
       await host.ready();

@@ -11,7 +11,6 @@ import { explain, WeftError } from '../errors.ts';
 import type { Underlay } from '../fabric/fabric.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
-import { releasePool } from '../ipam/pools.ts';
 import type { AutomaticSubnets } from '../ipam/range.ts';
 import type { ForeignRoute } from '../ipam/subnet.ts';
 import type { HostChange, Kernel, MainRoute } from '../kernel/kernel.ts';
@@ -155,6 +154,8 @@ export function startAgent(options: AgentOptions): Agent {
   };
   const publications = publicationUseCases(host);
   const networks = networkUseCases(host);
+  const endpoints = endpointUseCases(host, publications);
+  const addresses = addressUseCases(host, ipam);
   const settle = settlement({
     hostId,
     cluster,
@@ -164,11 +165,12 @@ export function startAgent(options: AgentOptions): Agent {
     unlinkedEndpoints: passes.unlinked,
     forgetUnlinked: passes.forgetUnlinked,
     deleteNetwork: networks.deleteNetwork,
+    deleteEndpoint: endpoints.deleteEndpoint,
     heldAddresses: () => assignmentsOf(ipam, hostId),
     releaseAddress: (held) => releaseHeld(ipam, held),
+    releasePool: addresses.releasePool,
     now: ipam.now,
     unneeded: unneededIn(ipam, cluster),
-    releasePool: (poolId) => releasePool(ipam, poolId),
     log,
   });
 
@@ -295,8 +297,8 @@ export function startAgent(options: AgentOptions): Agent {
   const timer = setInterval(() => void resync(), resyncMs);
 
   return {
-    network: { ...networks, ...endpointUseCases(host, publications), ...publications },
-    addresses: addressUseCases(host, ipam),
+    network: { ...networks, ...endpoints, ...publications },
+    addresses,
     ...{ hostId, ledger, recipes },
     status: async () => ({ host: hostId, uplink, peers: await neighbourhood.standing() }),
     async close() {

@@ -2,7 +2,7 @@
  * What the cluster holds, typed: the mirror of the store read as records. A record that is damaged, or newer
  * than this weft, is left out and named once; the rest goes on.
  */
-import { explain } from '../errors.ts';
+import { explain, WeftError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import {
   type Block,
@@ -20,6 +20,19 @@ import type { Keys } from '../store/keys.ts';
 import type { Mirror } from '../store/mirror.ts';
 import type { Entry } from '../store/store.ts';
 
+/** Reads the entry of a record. @throws WeftError `invalid` */
+type Kind<T> = (entry: Entry) => T;
+
+/** @param keyOf where such a record belongs: at another key it would speak for somebody else */
+function kind<T>(parse: (json: string) => T, keyOf?: (record: T) => string): Kind<T> {
+  return ({ key, value }) => {
+    const record = parse(value);
+    const place = keyOf?.(record) ?? key;
+    if (place !== key) throw new WeftError('invalid', `it says that it belongs to ${place}`);
+    return record;
+  };
+}
+
 export class Cluster {
   readonly #mirror: Mirror;
   readonly #keys: Keys;
@@ -27,22 +40,35 @@ export class Cluster {
   /** An entry is a fresh object with every write, so its parsed record can hang on it. */
   readonly #parsed = new WeakMap<Entry, { readonly record: unknown }>();
 
+  readonly #kinds;
+
   constructor(mirror: Mirror, keys: Keys, log: Log) {
     this.#mirror = mirror;
     this.#keys = keys;
     this.#log = log;
+    this.#kinds = {
+      config: kind(records.config.parse),
+      host: kind(records.host.parse, ({ id }) => keys.host(id)),
+      network: kind(records.network.parse, ({ key }) => keys.network(key)),
+      participant: kind(records.participant.parse),
+      pool: kind(records.pool.parse, ({ cidr }) => keys.pool(cidr)),
+      poolReference: kind(records.poolReference.parse),
+      block: kind(records.block.parse, ({ pool, cidr }) => keys.block(pool, cidr)),
+      endpoint: kind(records.endpoint.parse, ({ network, id }) => keys.endpoint(network, id)),
+      recipe: kind(records.recipe.parse, ({ name }) => keys.recipe(name)),
+    };
   }
 
   hosts(): Host[] {
-    return this.#all(this.#keys.hosts, records.host.parse);
+    return this.#all(this.#keys.hosts, this.#kinds.host);
   }
 
   host(id: string): Host | undefined {
-    return this.#one(this.#keys.host(id), records.host.parse);
+    return this.#one(this.#keys.host(id), this.#kinds.host);
   }
 
   config(): ClusterConfig | undefined {
-    return this.#one(this.#keys.config, records.config.parse);
+    return this.#one(this.#keys.config, this.#kinds.config);
   }
 
   /** Hosts that are heard of. */
@@ -54,19 +80,19 @@ export class Cluster {
   }
 
   network(key: string): Network | undefined {
-    return this.#one(this.#keys.network(key), records.network.parse);
+    return this.#one(this.#keys.network(key), this.#kinds.network);
   }
 
   networks(): Network[] {
     return Array.from(this.#mirror.entries(this.#keys.networks)).flatMap((entry) => {
       if (this.#keys.parse(entry.key)?.kind !== 'network') return [];
-      const network = this.#read(entry, records.network.parse);
+      const network = this.#read(entry, this.#kinds.network);
       return network === undefined ? [] : [network];
     });
   }
 
   participant(network: string, host: string): Participant | undefined {
-    return this.#one(this.#keys.participant(network, host), records.participant.parse);
+    return this.#one(this.#keys.participant(network, host), this.#kinds.participant);
   }
 
   /** Every network in which this host takes part, as the store has it. */
@@ -74,13 +100,13 @@ export class Cluster {
     return Array.from(this.#mirror.entries(this.#keys.networks)).flatMap((entry) => {
       const place = this.#keys.parse(entry.key);
       if (place?.kind !== 'participant' || place.host !== host) return [];
-      const participant = this.#read(entry, records.participant.parse);
+      const participant = this.#read(entry, this.#kinds.participant);
       return participant === undefined ? [] : [{ network: place.network, participant }];
     });
   }
 
   pool(cidr: string): Pool | undefined {
-    return this.#one(this.#keys.pool(cidr), records.pool.parse);
+    return this.#one(this.#keys.pool(cidr), this.#kinds.pool);
   }
 
   /** Every RequestPool of this host that is not released, as the store has it. */
@@ -90,56 +116,56 @@ export class Cluster {
     return Array.from(this.#mirror.entries(this.#keys.pools)).flatMap((entry) => {
       const place = this.#keys.parse(entry.key);
       if (place?.kind !== 'reference') return [];
-      const reference = this.#read(entry, records.poolReference.parse);
+      const reference = this.#read(entry, this.#kinds.poolReference);
       return reference?.host === host ? [{ pool: place.pool, id: place.reference, reference }] : [];
     });
   }
 
   block(pool: string, cidr: string): Block | undefined {
-    return this.#one(this.#keys.block(pool, cidr), records.block.parse);
+    return this.#one(this.#keys.block(pool, cidr), this.#kinds.block);
   }
 
   blocks(pool: string): Block[] {
-    return this.#all(this.#keys.blocks(pool), records.block.parse);
+    return this.#all(this.#keys.blocks(pool), this.#kinds.block);
   }
 
   endpoint(network: string, id: string): Endpoint | undefined {
-    return this.#one(this.#keys.endpoint(network, id), records.endpoint.parse);
+    return this.#one(this.#keys.endpoint(network, id), this.#kinds.endpoint);
   }
 
   /** Those announced last at the end. */
   endpoints(network: string): Endpoint[] {
     const entries = Array.from(this.#mirror.entries(this.#keys.endpoints(network)));
     const inOrder = entries.sort((a, b) => Number(a.revision - b.revision));
-    return inOrder.flatMap((entry) => this.#read(entry, records.endpoint.parse) ?? []);
+    return inOrder.flatMap((entry) => this.#read(entry, this.#kinds.endpoint) ?? []);
   }
 
   allEndpoints(): Endpoint[] {
-    return this.#all(this.#keys.allEndpoints, records.endpoint.parse);
+    return this.#all(this.#keys.allEndpoints, this.#kinds.endpoint);
   }
 
   recipes(): Recipe[] {
-    return this.#all(this.#keys.recipes, records.recipe.parse);
+    return this.#all(this.#keys.recipes, this.#kinds.recipe);
   }
 
-  #one<T>(key: string, parse: (json: string) => T): T | undefined {
+  #one<T>(key: string, kind: Kind<T>): T | undefined {
     const entry = this.#mirror.get(key);
-    return entry === undefined ? undefined : this.#read(entry, parse);
+    return entry === undefined ? undefined : this.#read(entry, kind);
   }
 
-  #all<T>(prefix: string, parse: (json: string) => T): T[] {
+  #all<T>(prefix: string, kind: Kind<T>): T[] {
     return Array.from(this.#mirror.entries(prefix)).flatMap((entry) => {
-      const record = this.#read(entry, parse);
+      const record = this.#read(entry, kind);
       return record === undefined ? [] : [record];
     });
   }
 
-  #read<T>(entry: Entry, parse: (json: string) => T): T | undefined {
+  #read<T>(entry: Entry, kind: Kind<T>): T | undefined {
     const known = this.#parsed.get(entry);
     if (known !== undefined) return known.record as T | undefined;
     let record: T | undefined;
     try {
-      record = parse(entry.value);
+      record = kind(entry);
     } catch (error) {
       this.#log.warn({ key: entry.key, reason: explain(error) }, 'left out a record of the store');
     }

@@ -5,7 +5,7 @@ import { fabrics } from '../fabric/registry.ts';
 import { sendersOf } from '../fabric/senders.ts';
 import type { Namespace } from '../kernel/namespace.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
-import { parseInterface, printAddress } from '../model/address.ts';
+import { contains, parseInterface, parsePrefix, printAddress } from '../model/address.ts';
 import { containerEnd, hostEnd, macOf } from '../model/names.ts';
 import type { Attachment, CreateEndpoint, EndpointKey, Join, NetworkCalls } from './calls.ts';
 import type { LedgerEndpoint, LedgerNetwork } from './ledger.ts';
@@ -24,7 +24,7 @@ export function endpointUseCases(
 
   async function createEndpoint(request: CreateEndpoint): Promise<{ readonly mac?: string }> {
     const network = knownNetwork(request.network);
-    const addresses = request.addresses.map((text) => printAddress(parseInterface(text).address));
+    const addresses = request.addresses.map((text) => addressIn(network, text));
     const [first] = addresses;
     if (first === undefined) {
       throw new WeftError(
@@ -45,8 +45,8 @@ export function endpointUseCases(
       );
     }
     const endpoint: LedgerEndpoint = { id: request.endpoint, network: network.id, mac, addresses, slot: 1 };
-    await ledger.endpoints.put(endpoint);
     try {
+      await ledger.endpoints.put(endpoint);
       await host.ready();
       const { id, key, pools } = { ...network, id: endpoint.id };
       await announcements.announce({ v: 1, id, network: key, host: host.id, mac, addresses }, pools);
@@ -210,6 +210,16 @@ function knownFabric({ key, fabric: name }: LedgerNetwork): Fabric {
   throw new WeftError(
     'invalid',
     `network ${key} is of fabric ${name}, which this weft does not know; upgrade it`,
+  );
+}
+
+/** Canonical, without prefix length. Another address would be routed to this host all the same. */
+function addressIn({ key, pools }: LedgerNetwork, text: string): string {
+  const { address } = parseInterface(text);
+  if (pools.some((pool) => contains(parsePrefix(pool), address))) return printAddress(address);
+  throw new WeftError(
+    'invalid',
+    `address ${text} is in no subnet of network ${key}, which has ${pools.join(' and ')}; let weft-ipam choose it, or give --ip one of these`,
   );
 }
 

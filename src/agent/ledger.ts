@@ -11,6 +11,8 @@ import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { explain, WeftError } from '../errors.ts';
+import { keyedQueue } from '../model/queue.ts';
 import { Encap } from '../model/records.ts';
 
 const text = Type.String({ minLength: 1 });
@@ -91,6 +93,7 @@ export class Shelf<T extends { readonly id: string }> {
   readonly #folder: string;
   readonly #durable: boolean;
   readonly #items = new Map<string, T>();
+  readonly #inTurn = keyedQueue();
   #writes = 0;
 
   /** `damaged` is told of every file that cannot be used; it is left where it is. */
@@ -125,25 +128,51 @@ export class Shelf<T extends { readonly id: string }> {
     return [...this.#items.values()];
   }
 
-  /** Resolves when the object is on disk; it is visible at once. */
+  /**
+   * Resolves when the object is on disk; it is visible at once, and stays so.
+   * @throws WeftError `internal` when the disk does not take it
+   */
   async put(item: T): Promise<void> {
     this.#items.set(item.id, item);
+    await this.#onDisk(item.id, () => this.#write(item));
+  }
+
+  /** @throws WeftError `internal` when the disk does not let go of it */
+  async delete(id: string): Promise<void> {
+    this.#items.delete(id);
+    await this.#onDisk(id, () => rm(this.#path(id), { force: true }));
+  }
+
+  /** What is asked for last is what is there in the end. */
+  async #onDisk(id: string, change: () => Promise<void>): Promise<void> {
+    try {
+      await this.#inTurn(id, change);
+    } catch (cause) {
+      throw new WeftError(
+        'internal',
+        `weft cannot keep its records in ${this.#folder} (${explain(cause)}); make sure that its disk has room and may be written to`,
+        { cause },
+      );
+    }
+  }
+
+  async #write(item: T): Promise<void> {
     this.#writes += 1;
     const path = this.#path(item.id);
     const draft = `${path}.${this.#writes}`;
-    const file = await open(draft, 'w', 0o600);
     try {
-      await file.writeFile(JSON.stringify(item));
-      if (this.#durable) await file.datasync();
-    } finally {
-      await file.close();
+      const file = await open(draft, 'w', 0o600);
+      try {
+        await file.writeFile(JSON.stringify(item));
+        if (this.#durable) await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await rename(draft, path);
+    } catch (error) {
+      await rm(draft, { force: true }).catch(() => undefined);
+      throw error;
     }
-    await rename(draft, path);
-  }
-
-  async delete(id: string): Promise<void> {
-    this.#items.delete(id);
-    await rm(this.#path(id), { force: true });
   }
 
   #path(id: string): string {

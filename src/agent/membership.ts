@@ -3,7 +3,7 @@
  * last one to leave takes it away; everybody in between must agree with it.
  */
 import { WeftError } from '../errors.ts';
-import { type Network, type Pool, records } from '../model/records.ts';
+import { type Network, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import { type Plan, transactUntilSettled } from '../store/settle.ts';
 import type { Condition, Entry, Store, Write } from '../store/store.ts';
@@ -51,7 +51,7 @@ export class Membership {
     const participant =
       participantEntry === undefined
         ? { v: 1 as const, host: this.#hostId, dockerNetworks: [] }
-        : records.participant.parse(participantEntry.value);
+        : readRecord(participantEntry, records.participant.parse);
     if (participant.dockerNetworks.length > 0 && request.options.network === undefined) {
       throw new WeftError(
         'conflict',
@@ -59,8 +59,15 @@ export class Membership {
       );
     }
 
-    const founding = recorded === undefined ? await this.#found(request) : undefined;
-    const network = founding?.network ?? agree(records.network.parse(recorded?.value ?? ''), request);
+    const decided =
+      recorded === undefined
+        ? await this.#found(request)
+        : {
+            network: agree(readRecord(recorded, records.network.parse), request),
+            conditions: [],
+            writes: [],
+          };
+    const { network } = decided;
     const pools = await this.#bindPools(network);
     const joined = { ...participant, dockerNetworks: [...participant.dockerNetworks, dockerNetwork] };
     return {
@@ -75,11 +82,11 @@ export class Membership {
         conditions: [
           { key: participantKey, revision: participantEntry?.revision ?? 0n },
           { key: networkKey, revision: recorded?.revision ?? 0n },
-          ...(founding?.conditions ?? []),
+          ...decided.conditions,
           ...pools.conditions,
         ],
         writes: [
-          ...(founding?.writes ?? []),
+          ...decided.writes,
           { put: participantKey, value: records.participant.render(joined) },
           ...pools.writes,
         ],
@@ -108,7 +115,7 @@ export class Membership {
       if (entry === undefined) {
         throw new WeftError('conflict', `subnet ${cidr} was given back meanwhile; create the network again`);
       }
-      const pool: Pool = records.pool.parse(entry.value);
+      const pool = readRecord(entry, records.pool.parse);
       if (pool.network === network.key) continue;
       if (pool.network !== undefined) throw foreignSubnet(cidr, pool.network, network.key);
       conditions.push({ key: entry.key, revision: entry.revision });
@@ -121,7 +128,7 @@ export class Membership {
     const participantKey = this.#keys.participant(key, this.#hostId);
     const entry = await this.#store.get(participantKey);
     if (entry === undefined) return { done: undefined };
-    const participant = records.participant.parse(entry.value);
+    const participant = readRecord(entry, records.participant.parse);
     const rest = participant.dockerNetworks.filter((id) => !dockerNetworks.includes(id));
     if (rest.length === participant.dockerNetworks.length) return { done: undefined };
     const unchanged: Condition = { key: participantKey, revision: entry.revision };
@@ -166,14 +173,36 @@ export class Membership {
     const recorded = await this.#store.get(this.#keys.network(key));
     const conditions: Condition[] = [];
     const writes: Write[] = [];
-    for (const cidr of recorded === undefined ? [] : records.network.parse(recorded.value).pools) {
+    for (const cidr of readable(recorded, records.network.parse)?.pools ?? []) {
       const entry = await this.#store.get(this.#keys.pool(cidr));
-      if (entry === undefined) continue;
-      const { network, ...pool } = records.pool.parse(entry.value);
-      if (network !== key) continue;
+      const bound = readable(entry, records.pool.parse);
+      if (entry === undefined || bound?.network !== key) continue;
+      const { network: _, ...pool } = bound;
       conditions.push({ key: entry.key, revision: entry.revision });
       writes.push({ put: entry.key, value: records.pool.render(pool) });
     }
     return { conditions, writes };
+  }
+}
+
+/** @throws WeftError `conflict` that names the record */
+function readRecord<T>({ key, value }: Entry, parse: (json: string) => T): T {
+  try {
+    return parse(value);
+  } catch (cause) {
+    throw new WeftError(
+      'conflict',
+      `the record ${key} in the store is damaged or of a newer weft: run the same weft on all hosts, or delete it there`,
+      { cause },
+    );
+  }
+}
+
+/** What cannot be read does not stand in the way of what takes it away. */
+function readable<T>(entry: Entry | undefined, parse: (json: string) => T): T | undefined {
+  try {
+    return entry && parse(entry.value);
+  } catch {
+    return undefined;
   }
 }

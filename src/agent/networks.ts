@@ -47,6 +47,7 @@ export function networkUseCases(
     if (first === undefined) {
       throw new WeftError('invalid', 'a weft network needs a subnet; leave --ipv4=false out, or add --ipv6');
     }
+    refuseRepetition(request.pools);
     const held = request.pools.map(heldPool);
     await host.ready();
     const cidrs = request.pools.map(({ cidr }) => cidr);
@@ -192,6 +193,13 @@ function refuseIpv6(cidrs: readonly string[]): void {
     'invalid',
     `subnet ${subnet} cannot be routed, because IPv6 is switched off on this host; set net.ipv6.conf.default.disable_ipv6=0 and the uplink's too, or use -o weft.fabric=vxlan`,
   );
+}
+
+function refuseRepetition(pools: readonly NetworkPool[]): void {
+  const cidrs = pools.map(({ cidr }) => cidr);
+  const again = cidrs.find((cidr, index) => cidrs.indexOf(cidr) !== index);
+  if (again === undefined) return;
+  throw new WeftError('invalid', `subnet ${again} is given twice; a network has each of its subnets once`);
 }
 
 function refuseMtu(

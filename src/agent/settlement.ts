@@ -2,14 +2,15 @@
  * Makes the store agree with the ledger, and the ledger with what Docker can still have: what is held in this
  * host's name for nobody is given back. That is how a removal is finished whose RPC found the store away, was
  * cut off by a crash, or never came: Docker forgets some endpoints in a power cut or a crash of its daemon,
- * and any network or endpoint in whose creation weft itself was killed. Two looks: something that is just
- * being made shows at first like that, so only what was left over at the last look too is taken away.
+ * and any network, endpoint or pool in whose creation or removal weft itself was killed. Two looks: something
+ * that is just being made shows at first like that, so only what was left over at the last look too is taken away.
  */
 import { explain } from '../errors.ts';
 import type { HeldAddress } from '../ipam/addresses.ts';
 import { longAgo } from '../ipam/block.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from './announcements.ts';
+import type { EndpointKey } from './calls.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import type { Membership } from './membership.ts';
@@ -31,6 +32,7 @@ export interface SettlementParts {
   readonly unlinkedEndpoints: () => readonly LedgerEndpoint[];
   readonly forgetUnlinked: (endpoint: LedgerEndpoint) => Promise<void>;
   readonly deleteNetwork: (id: string) => Promise<void>;
+  readonly deleteEndpoint: (key: EndpointKey) => Promise<void>;
   readonly log: Log;
 }
 
@@ -43,6 +45,8 @@ export interface Leftover {
 
 /** Between asking for an address and making its endpoint Docker takes far less. Two looks may be a second apart. */
 const leastAddressAgeMs = 60_000;
+/** Between asking for a pool and making its network there may be other pools, and a store that is slow. */
+const leastPoolAgeMs = 600_000;
 
 /** @returns one look; to be called again and again while the store answers */
 export function settlement(parts: SettlementParts): () => Promise<void> {
@@ -76,17 +80,27 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
         giveBack: () => parts.releaseAddress(held),
       }));
 
+    const isOldPool = longAgo(parts.now(), leastPoolAgeMs);
     const pools = cluster
       .references(hostId)
-      .map(({ pool, id }) => `${id}@${pool}`)
-      .filter((id) => ledger.pools.get(id) === undefined)
-      .map((id) => ({ name: `pool ${id}`, giveBack: () => parts.releasePool(id) }));
+      .map(({ pool, id, reference }) => ({ id: `${id}@${pool}`, isOld: isOldPool(reference.sinceMs) }))
+      .filter(({ id, isOld }) => !isPoolWanted(id, isOld))
+      .map(({ id }) => ({ name: `pool ${id}`, giveBack: () => parts.releasePool(id) }));
 
     // A link goes with its container's namespace, and only a Join makes it.
     const lostEndpoints = parts.unlinkedEndpoints().map((endpoint) => ({
       name: `endpoint ${endpoint.id} without a link, sandbox ${endpoint.sandbox}`,
       giveBack: () => parts.forgetUnlinked(endpoint),
     }));
+
+    // Docker joins an endpoint as soon as it is made, and deletes it as soon as it has left.
+    const leftEndpoints = ledger.endpoints
+      .all()
+      .filter(({ sandbox }) => sandbox === undefined)
+      .map(({ id: endpoint, network }) => ({
+        name: `endpoint ${endpoint} that no container has`,
+        giveBack: () => parts.deleteEndpoint({ network, endpoint }),
+      }));
 
     // Docker releases the pools of a network when it removes it, or was refused it.
     const withPools = new Set(ledger.pools.all().map(({ network }) => network));
@@ -96,9 +110,16 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
       .map(({ id }) => ({ name: `network ${id} without a pool`, giveBack: () => parts.deleteNetwork(id) }));
 
     return [
-      ...[...endpoints, ...addresses, ...participations, ...pools, ...lostEndpoints, ...lostNetworks],
+      ...[...endpoints, ...addresses, ...participations, ...pools],
+      ...[...leftEndpoints, ...lostEndpoints, ...lostNetworks],
       ...parts.unneeded(),
     ];
+  }
+
+  function isPoolWanted(id: string, isOld: boolean): boolean {
+    const pool = ledger.pools.get(id);
+    if (pool === undefined) return false;
+    return pool.network === undefined ? !isOld : ledger.networks.get(pool.network) !== undefined;
   }
 
   return async () => {

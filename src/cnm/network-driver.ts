@@ -146,7 +146,7 @@ function readEndpoint(body: Static<typeof schema.CreateEndpoint>): CreateEndpoin
   return {
     ...readKey(body),
     addresses: [Address, AddressIPv6].flatMap((address) => address || []),
-    ...(MacAddress && { mac: MacAddress }),
+    ...(MacAddress && { mac: MacAddress.toLowerCase() }),
   };
 }
 

@@ -8,14 +8,18 @@ import { Refusal } from './refusal.ts';
 
 const orNull = <S extends TSchema>(schema: S) => Type.Optional(Type.Union([schema, Type.Null()]));
 
+const mac = Type.String({ pattern: '^$|^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}$' });
+
 /** Docker's own IDs: 64 hex digits, or 25 letters and digits from swarm. They end up in file names. */
 const id = Type.String({ pattern: '^[0-9A-Za-z_-]{1,128}$' });
-const poolId = Type.String({ minLength: 1 });
-const text = orNull(Type.String());
+/** weft's own are shorter. They end up in file names, percent-encoded. */
+const poolId = Type.String({ pattern: '^[!-~]{1,80}$' });
+/** Of an address or a subnet: what it is worth is found out later, and then told to the user. */
+const address = Type.String({ pattern: '^[!-~]{0,64}$' });
 const texts = orNull(Type.Record(Type.String(), Type.String()));
 const flag = orNull(Type.Boolean());
 
-const Pools = orNull(Type.Array(Type.Object({ Pool: Type.String({ minLength: 1 }), Gateway: text })));
+const Pools = orNull(Type.Array(Type.Object({ Pool: address, Gateway: orNull(address) })));
 
 export const Endpoint = Type.Object({ NetworkID: id, EndpointID: id });
 
@@ -44,13 +48,15 @@ export const CreateNetwork = Type.Object({
 export const CreateEndpoint = Type.Object({
   NetworkID: id,
   EndpointID: id,
-  Interface: orNull(Type.Object({ Address: text, AddressIPv6: text, MacAddress: text })),
+  Interface: orNull(
+    Type.Object({ Address: orNull(address), AddressIPv6: orNull(address), MacAddress: orNull(mac) }),
+  ),
 });
 
 export const Join = Type.Object({
   NetworkID: id,
   EndpointID: id,
-  SandboxKey: Type.String({ minLength: 1 }),
+  SandboxKey: Type.String({ minLength: 1, maxLength: 4_096 }),
 });
 
 const port = Type.Integer({ minimum: 0, maximum: 65535 });
@@ -66,7 +72,7 @@ export const ProgramExternalConnectivity = Type.Object({
           Type.Object({
             Proto: Type.Integer({ minimum: 0, maximum: 255 }),
             Port: port,
-            HostIP: text,
+            HostIP: orNull(address),
             HostPort: Type.Optional(port),
             HostPortEnd: Type.Optional(port),
           }),
@@ -78,23 +84,28 @@ export const ProgramExternalConnectivity = Type.Object({
 
 export const Discovery = Type.Object({});
 
-export const RequestPool = Type.Object({ Pool: text, SubPool: text, Options: texts, V6: flag });
+export const RequestPool = Type.Object({
+  Pool: orNull(address),
+  SubPool: orNull(address),
+  Options: texts,
+  V6: flag,
+});
 
 export const ReleasePool = Type.Object({ PoolID: poolId });
 
 export const RequestAddress = Type.Object({
   PoolID: poolId,
-  Address: text,
+  Address: orNull(address),
   Options: orNull(
     Type.Object({
-      RequestAddressType: text,
+      RequestAddressType: orNull(Type.String()),
       /** "true" from swarm's manager, for tasks and virtual addresses of services. */
-      'com.docker.network.ipam.serial': text,
+      'com.docker.network.ipam.serial': orNull(Type.String()),
     }),
   ),
 });
 
-export const ReleaseAddress = Type.Object({ PoolID: poolId, Address: Type.String({ minLength: 1 }) });
+export const ReleaseAddress = Type.Object({ PoolID: poolId, Address: address });
 
 /** Reads one method's bodies. Bodies are never quoted in an error: options may hold secrets. */
 export function parser<S extends TSchema>(method: string, schema: S): (body: string) => Static<S> {

@@ -36,6 +36,9 @@ export interface ServerOptions {
 
 const mediaType = 'application/vnd.docker.plugins.v1.2+json';
 const bodyLimitBytes = 1024 * 1024;
+const longestSentence = 1_000;
+/** Connections that wait to be taken; to one more the kernel says EAGAIN. It takes no more than this itself. */
+const backlog = 4_096;
 
 /**
  * A socket that cannot be opened is logged and left out. `close` ends when the running calls have answered.
@@ -85,7 +88,7 @@ async function listen(path: string, onRequest: RequestListener): Promise<Server>
   // Docker keeps idle connections for ever. Were one closed just as a request comes in, Docker would repeat
   // that request with an empty body: so they are never closed from this side.
   const server = createServer({ keepAliveTimeout: 0 }, onRequest);
-  server.listen(path);
+  server.listen({ path, backlog });
   await once(server, 'listening');
   await chmod(path, 0o600);
   return server;
@@ -135,7 +138,7 @@ function createApp({ network, addresses, scope, log, deadlineMs = 8_000 }: Serve
       'refused',
     );
     // NetworkDriver's clients read `Err` and IpamDriver's `Error`; with a status other than 200, all `Err`.
-    const sentence = sentenceFor(error, status, describe(method, request.subject ?? {}));
+    const sentence = inOneLine(sentenceFor(error, status, describe(method, request.subject ?? {})));
     return reply
       .status(status)
       .type(mediaType)
@@ -158,4 +161,10 @@ function sentenceFor(error: unknown, status: number, call: string): string {
   if (status === 413) return `${call} was refused: its body is larger than ${bodyLimitBytes} bytes`;
   if (status < 500) return `${call} was refused: ${explain(error)}`;
   return `${call} failed by a defect of weft, please report it with the log: ${explain(error)}`;
+}
+
+/** What the user wrote may be quoted in it, whatever that was. */
+function inOneLine(sentence: string): string {
+  const line = sentence.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ');
+  return line.length <= longestSentence ? line : `${line.slice(0, longestSentence)}…`;
 }

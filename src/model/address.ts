@@ -69,6 +69,16 @@ export function parsePrefix(text: string): Prefix {
   return prefix;
 }
 
+/** Whether `parsePrefix` takes the text. */
+export function isPrefix(text: string): boolean {
+  try {
+    parsePrefix(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * Parses an address with its prefix length, `10.77.0.5/16`.
  * @throws WeftError `invalid`

@@ -2,14 +2,24 @@
  * The records that hosts share through the store: one JSON text each, with a version. A record that is
  * damaged or newer than this weft is refused here, by name, and the caller goes on without it.
  */
+import { isIP } from 'node:net';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { WeftError } from '../errors.ts';
+import { isPrefix } from './address.ts';
 
 const version = Type.Literal(1);
 const text = Type.String({ minLength: 1 });
+/** Checked here, because one that is none would stop whatever is computed with it, for all networks. */
+const address = Type.Refine(
+  Type.String({ pattern: '^[0-9a-f.:]+$' }),
+  (value) => isIP(value) !== 0,
+  () => 'must be an IP address',
+);
+const cidr = Type.Refine(Type.String(), isPrefix, () => 'must be a subnet');
+const mac = Type.String({ pattern: '^[0-9a-f]{2}(:[0-9a-f]{2}){5}$' });
 /** From the block's first address, as JSON has its keys. */
-const offset = Type.String({ pattern: '^[0-9]+$' });
+const offset = Type.String({ pattern: '^([0-9]|[1-5][0-9]|6[0-3])$' });
 
 /** `hosts/<id>`: a machine that runs weft. Outlives its absence; removed only by reclaiming the host. */
 const Host = Type.Object({
@@ -17,13 +27,13 @@ const Host = Type.Object({
   id: text,
   name: text,
   /** Underlay address at which the other hosts reach it: next hop and VTEP. */
-  address: text,
+  address,
   /** IPv6 link-local address of its uplink: next hop of IPv6 routes where `address` is an IPv4 one. */
-  linkLocal: Type.Optional(text),
+  linkLocal: Type.Optional(address),
   /** Bytes that fit through its uplink. Absent: written by a weft that did not tell. */
   mtu: Type.Optional(Type.Integer({ minimum: 68 })),
   /** CIDRs in the ranges of automatic subnets that it reaches by routes that are not weft's. */
-  routes: Type.Optional(Type.Array(text)),
+  routes: Type.Optional(Type.Array(cidr)),
 });
 export type Host = Static<typeof Host>;
 
@@ -35,7 +45,7 @@ export type Encap = Static<typeof Encap>;
 const Config = Type.Object({
   v: version,
   /** Range of automatic IPv6 subnets, a CIDR. */
-  range6: text,
+  range6: cidr,
 });
 export type ClusterConfig = Static<typeof Config>;
 
@@ -57,8 +67,8 @@ const Network = Type.Object({
   gateway: Type.Optional(Type.Boolean()),
   /** Whether what one container sends to all reaches those on other hosts. Absent: false. */
   broadcast: Type.Optional(Type.Boolean()),
-  /** CIDRs, in Docker's order. */
-  pools: Type.Array(text),
+  /** In Docker's order. */
+  pools: Type.Array(cidr),
 });
 export type Network = Static<typeof Network>;
 
@@ -69,12 +79,12 @@ export type Participant = Static<typeof Participant>;
 /** `pools/<cidr>`: a subnet in use somewhere in the cluster. */
 const Pool = Type.Object({
   v: version,
-  cidr: text,
+  cidr,
   /** Key of the network it belongs to, once a network is made with it. */
   network: Type.Optional(text),
-  gateway: Type.Optional(text),
+  gateway: Type.Optional(address),
   /** Addresses the user set aside (`--aux-address`); never handed out by themselves. */
-  reserved: Type.Array(text),
+  reserved: Type.Array(address),
 });
 export type Pool = Static<typeof Pool>;
 
@@ -83,7 +93,7 @@ const PoolReference = Type.Object({
   v: version,
   host: text,
   /** `--ip-range`: automatic addresses of this reference come from here only. */
-  range: Type.Optional(text),
+  range: Type.Optional(cidr),
   /** Milliseconds since 1970, of the host's clock. */
   sinceMs: Type.Number(),
 });
@@ -110,14 +120,14 @@ export type Reservation = Static<typeof Reservation>;
 /** `blocks/<pool>/<cidr>`: the slice of a pool from which one host serves its containers. */
 const Block = Type.Object({
   v: version,
-  cidr: text,
-  pool: text,
+  cidr,
+  pool: cidr,
   /** Host that serves automatic addresses from it, and to which all others route it. */
   owner: text,
   /** Grows with every write; a writer that saw an older one is refused. */
   sequence: Type.Integer(),
   /** Offsets given back, longest-free first. What is neither here nor in `assigned` was never used. */
-  freed: Type.Array(Type.Integer()),
+  freed: Type.Array(Type.Integer({ minimum: 0, maximum: 63 })),
   /** When each of these was, by offset; milliseconds since 1970. Absent of one: longer ago than matters. */
   freedMs: Type.Optional(Type.Record(offset, Type.Number())),
   /** By offset from the block's first address. */
@@ -133,9 +143,9 @@ const Endpoint = Type.Object({
   id: text,
   network: text,
   host: text,
-  mac: text,
+  mac,
   /** Without prefix length; at most one of each family. */
-  addresses: Type.Array(text),
+  addresses: Type.Array(address),
 });
 export type Endpoint = Static<typeof Endpoint>;
 

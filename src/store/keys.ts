@@ -12,6 +12,9 @@
  * never holds a slash. Prefixes to list or watch end in a slash, so that `net` never matches `net2`.
  */
 
+import { WeftError } from '../errors.ts';
+import { parsePrefix, printPrefix } from '../model/address.ts';
+
 /** What a key names. */
 export type Place =
   | { readonly kind: 'config' }
@@ -99,12 +102,16 @@ function parse(segments: readonly string[]): Place | undefined {
         return undefined;
     }
   } catch (error) {
-    // Not percent-encoded by weft, so not a key of weft.
-    if (error instanceof URIError) return undefined;
+    // Not percent-encoded by weft, or no subnet: so not a key of weft.
+    if (error instanceof URIError || error instanceof WeftError) return undefined;
     throw error;
   }
 }
 
 const name = encodeURIComponent;
 const cidr = (text: string) => text.replace('/', '-');
-const parseCidr = (segment: string) => segment.replace('-', '/');
+
+/** @throws WeftError `invalid` */
+function parseCidr(segment: string): string {
+  return printPrefix(parsePrefix(segment.replace('-', '/')));
+}

@@ -128,6 +128,7 @@ async function traces(host: Host): Promise<string[]> {
     host.exec(['sh', '-c', "ip -o link | grep -o ' weft[^:@ ]*' || true"]),
     host.exec(['ip', 'route', 'show', 'table', 'all', 'proto', '119']),
     host.exec(['ip', '-6', 'route', 'show', 'table', 'all', 'proto', '119']),
+    host.exec(['sh', '-c', '(ip rule; ip -6 rule) | grep 1190 || true']),
     host.exec(['sh', '-c', 'ls /run/netns 2>/dev/null | grep ^weft- || true']),
     host.exec(['sh', '-c', 'nft list tables | grep weft || true']),
     host.exec(['sh', '-c', '(iptables-legacy-save; iptables-nft-save) 2>/dev/null | grep weft || true']),

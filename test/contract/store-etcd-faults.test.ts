@@ -170,6 +170,17 @@ describe('a watch', () => {
     }
   });
 
+  test('tells of keys and values that are no text, and of what follows', async () => {
+    const watcher = await liveWatch();
+    const notText = Buffer.from([0xff, 0xfe, 0x00, 0x80]);
+    await admin.put(Buffer.concat([Buffer.from(at), notText])).value(notText);
+    await admin.put(`${at}damaged`).value(notText);
+    await elsewhere.transact({ conditions: [], writes: [put('after')] });
+    await watcher.until(({ seen }) => seen.after === '');
+    expect(watcher.seen.damaged).toBe(notText.toString());
+    expect((await store.list(at)).entries).toHaveLength(4);
+  });
+
   test('begins before the server does', async () => {
     await etcd.stop();
     const watcher = watch();

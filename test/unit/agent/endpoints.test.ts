@@ -54,6 +54,15 @@ describe.each([
     return links.filter(({ kind }) => kind === 'veth').map(({ name }) => name);
   };
 
+  test('one whose address is in no subnet of the network is refused, and nothing is left', async () => {
+    const before = await keysIn(store);
+    const request = { network: network.id, endpoint: 'e'.repeat(64), addresses: ['10.99.0.2/16'] };
+    await expect(host.network.createEndpoint(request)).rejects.toThrow(
+      'address 10.99.0.2/16 is in no subnet of network blue, which has 10.77.0.0/16',
+    );
+    expect(await keysIn(store)).toEqual(before);
+  });
+
   test('a container that comes and goes leaves nothing behind', async () => {
     const before = await keysIn(store);
     const container = await startContainer(host, network, 'c1');

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -52,4 +52,36 @@ test('the host keeps its id', () => {
   expect(id).toMatch(/^[0-9a-f]{12}$/);
   expect(hostIdIn(folder)).toBe(id);
   expect(hostIdIn(join(folder, 'another'))).not.toBe(id);
+});
+
+test('of a put and a deletion at the same time the last one counts, on disk as well', async () => {
+  const { networks } = open();
+  const network = {
+    id: 'd1',
+    key: 'blue',
+    fabric: 'routed',
+    internal: false,
+    pools: [],
+    interfacePrefix: 'eth',
+  };
+  await Promise.all([networks.put(network), networks.delete('d1')]);
+  expect(open().networks.all()).toEqual([]);
+  await Promise.all([networks.delete('d1'), networks.put(network), networks.put({ ...network, mtu: 1400 })]);
+  expect(open().networks.all()).toEqual([{ ...network, mtu: 1400 }]);
+});
+
+test('a disk that takes nothing is told by a sentence that names the folder', async () => {
+  const { endpoints } = open();
+  rmSync(join(folder, 'ledger/endpoints'), { recursive: true });
+  await expect(endpoints.put(endpoint)).rejects.toMatchObject({
+    code: 'internal',
+    message: expect.stringMatching(/^weft cannot keep its records in .*endpoints \(ENOENT.* has room/),
+  });
+});
+
+test.each(['', '0123', 'nonsense\n'])('a damaged id (%j) is not replaced by another, but named', (text) => {
+  const path = join(folder, 'host-id');
+  writeFileSync(path, text);
+  expect(() => hostIdIn(folder)).toThrow(`the file ${path} is damaged`);
+  expect(readFileSync(path, 'utf8')).toBe(text);
 });

@@ -45,6 +45,21 @@ test.each(fabrics)('$fabric: what is created and removed leaves nothing behind',
   expect(await host.kernel.host.filters.inet.read()).toBeUndefined();
 });
 
+test('a subnet that is given twice is refused, and nothing is left', async () => {
+  const { poolId, cidr } = await host.addresses.requestPool({ pool: subnet, options: {}, family: 4 });
+  const before = await keysIn(store);
+  const request = {
+    id: 'd1',
+    options: { 'weft.network': 'blue' },
+    internal: false,
+    pools: [{ cidr }, { cidr }],
+  };
+  await expect(host.network.createNetwork(request)).rejects.toThrow('subnet 10.77.0.0/16 is given twice');
+  expect(await keysIn(store)).toEqual(before);
+  await host.addresses.releasePool(poolId);
+  expect(await keysIn(store)).toEqual([]);
+});
+
 describe('an address of the subnet for a gateway', () => {
   const asWayOut = { 'weft.fabric': 'vxlan', 'weft.gateway': 'on' };
 

@@ -53,6 +53,7 @@ beforeEach(async () => {
     unlinkedEndpoints: () => [],
     forgetUnlinked: async () => {},
     deleteNetwork: async () => {},
+    deleteEndpoint: async ({ endpoint }) => void released.push(endpoint),
     log,
   });
 });
@@ -85,7 +86,7 @@ test('what came into the ledger between two looks stays', async () => {
   await announce(mine);
   await look();
   const { id, mac, addresses } = mine;
-  await ledger.endpoints.put({ id, mac, addresses: [...addresses], network: 'd1', slot: 1 });
+  await ledger.endpoints.put({ id, mac, addresses: [...addresses], network: 'd1', slot: 1, sandbox: 's1' });
   await look();
   await look();
   expect(await announced()).toHaveLength(1);
@@ -123,7 +124,7 @@ test('what nobody in the cluster needs is given back at the second look', async 
 
 test('an address that an endpoint has stays', async () => {
   const { id, mac, addresses } = mine;
-  await ledger.endpoints.put({ id, mac, addresses: [...addresses], network: 'd1', slot: 1 });
+  await ledger.endpoints.put({ id, mac, addresses: [...addresses], network: 'd1', slot: 1, sandbox: 's1' });
   heldAddresses = () => [held];
   await look();
   await look();
@@ -159,4 +160,35 @@ test('of a network that is here more than once, only what is gone is left', asyn
   await look();
   const entry = await store.get(keys.participant('blue', 'h1'));
   expect(records.participant.parse(entry?.value ?? '').dockerNetworks).toEqual(['d1']);
+});
+
+test('an endpoint that was never joined, or was left, is deleted at the second look', async () => {
+  const { id, mac, addresses } = mine;
+  const endpoint = { id, mac, addresses: [...addresses], network: 'd1', slot: 1 };
+  await ledger.endpoints.put(endpoint);
+  await look();
+  await ledger.endpoints.put({ ...endpoint, sandbox: 's1' });
+  await look();
+  await ledger.endpoints.put(endpoint);
+  await look();
+  expect(released).toEqual([]);
+  await look();
+  expect(released).toEqual([id]);
+});
+
+test('a pool is released when its network is gone, or none was made with it for long', async () => {
+  const cidr = '10.77.0.0/16';
+  const held = { r1: { network: 'gone' }, r2: {}, r3: {}, r4: { network: 'd1' } };
+  for (const [id, made] of Object.entries(held)) {
+    const sinceMs = id === 'r2' ? nowMs - 599_000 : 0;
+    await put(keys.reference(cidr, id), records.poolReference.render({ v: 1, host: 'h1', sinceMs }));
+    await ledger.pools.put({ id: `${id}@${cidr}`, cidr, ...made });
+  }
+  await ledger.networks.put({
+    ...{ id: 'd1', key: 'blue', fabric: 'routed', internal: false, pools: [cidr], interfacePrefix: 'eth' },
+  });
+  await look();
+  expect(released).toEqual([]);
+  await look();
+  expect(released.toSorted()).toEqual([`r1@${cidr}`, `r3@${cidr}`]);
 });

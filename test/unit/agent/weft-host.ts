@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, vi } from 'vitest';
 import { type Agent, startAgent } from '../../../src/agent/agent.ts';
+import type { Kernel } from '../../../src/kernel/kernel.ts';
+import type { Log } from '../../../src/log.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
 import { type Keys, keysBelow } from '../../../src/store/keys.ts';
 import { mirroring } from '../../../src/store/mirror.ts';
@@ -38,29 +40,45 @@ export function freshKernel(number = 1): FakeKernel {
   return new FakeKernel([{ name: 'eth0', mtu: 1500, addresses: [`10.9.0.${number}/24`] }]);
 }
 
+/** The process alone: a kernel and a disk that are there already, and outlive it. */
+export function startWeft(on: {
+  readonly store: Store;
+  readonly kernel: Kernel;
+  readonly stateDir: string;
+  readonly number: number;
+  readonly log?: Log;
+}): Agent {
+  return startAgent({
+    // Of its own, so that one host's end is not the end of all.
+    store: { ...mirroring(on.store, () => []), close: async () => {} },
+    kernel: on.kernel,
+    storePrefix: keys.root,
+    storeEndpoints: ['http://10.9.0.100:2379'],
+    hostName: `h${on.number}`,
+    stateDir: on.stateDir,
+    automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+    excludedRanges: [],
+    addressRestMs: 60_000,
+    vxlanPort: 4789,
+    probePort: 9338,
+    resyncMs,
+    log: on.log ?? pino({ level: 'silent' }),
+  });
+}
+
 /** Host `h<number>`. Its id tells it too. */
-export function startHost(store: Store, number = 1, kernel = freshKernel(number)): WeftHost {
+export function startHost(
+  store: Store,
+  number = 1,
+  kernel = freshKernel(number),
+  log: Log = pino({ level: 'silent' }),
+): WeftHost {
   const stateDir = mkdtempSync(join(tmpdir(), 'weft-agent-'));
   const id = String(number).padStart(12, '0');
   writeFileSync(join(stateDir, 'host-id'), `${id}\n`);
 
   function start(kernel: FakeKernel): WeftHost {
-    const agent = startAgent({
-      // Of its own, so that one host's end is not the end of all.
-      store: { ...mirroring(store, () => []), close: async () => {} },
-      kernel,
-      storePrefix: keys.root,
-      storeEndpoints: ['http://10.9.0.100:2379'],
-      hostName: `h${number}`,
-      stateDir,
-      automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
-      excludedRanges: [],
-      addressRestMs: 60_000,
-      vxlanPort: 4789,
-      probePort: 9338,
-      resyncMs,
-      log: pino({ level: 'silent' }),
-    });
+    const agent = startWeft({ store, kernel, stateDir, number, log });
     return {
       ...agent,
       id,
@@ -107,9 +125,12 @@ export interface MadeNetwork {
   readonly gateway: string;
 }
 
+/** What Docker sees of a weft. */
+type Weft = Pick<Agent, 'network' | 'addresses'>;
+
 /** As Docker does for `docker network create --subnet`. */
 export async function createNetwork(
-  host: WeftHost,
+  host: Weft,
   of: { readonly id: string; readonly subnet: string; readonly options?: Readonly<Record<string, string>> },
 ): Promise<MadeNetwork> {
   const { id, subnet, options = {} } = of;
@@ -120,7 +141,7 @@ export async function createNetwork(
 }
 
 /** As Docker does for `docker network rm`. */
-export async function removeNetwork(host: WeftHost, { id, poolId, gateway }: MadeNetwork): Promise<void> {
+export async function removeNetwork(host: Weft, { id, poolId, gateway }: MadeNetwork): Promise<void> {
   await host.addresses.releaseAddress(poolId, withoutLength(gateway));
   await host.addresses.releasePool(poolId);
   await host.network.deleteNetwork(id);
@@ -136,7 +157,7 @@ export interface Container {
 
 /** As Docker does for `docker run`. */
 export async function startContainer(
-  host: WeftHost,
+  host: Weft,
   { id: network, poolId }: MadeNetwork,
   name: string,
 ): Promise<Container> {
@@ -147,7 +168,7 @@ export async function startContainer(
 
 /** As `startContainer`, up to Join. */
 export async function createContainer(
-  host: WeftHost,
+  host: Weft,
   { id: network, poolId }: Pick<MadeNetwork, 'id' | 'poolId'>,
   name: string,
 ): Promise<Container> {
@@ -158,7 +179,7 @@ export async function createContainer(
 }
 
 /** As Docker does for `docker stop`. */
-export async function stopContainer(host: WeftHost, container: Container): Promise<void> {
+export async function stopContainer(host: Weft, container: Container): Promise<void> {
   await host.network.leave(container);
   await host.network.deleteEndpoint(container);
   await host.addresses.releaseAddress(container.poolId, container.address);

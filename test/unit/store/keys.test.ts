@@ -82,6 +82,9 @@ test.each([
   '/weft/v1/endpoints/n/e/more',
   '/weft/v1/hosts/%E0%A4%A',
   '/weft/v1/future/thing',
+  '/weft/v1/pools/nonsense',
+  '/weft/v1/pools/10.77.0.5-16',
+  '/weft/v1/blocks/10.77.0.0-16/x',
 ])('%s names nothing that this version knows', (text) => {
   expect(keys.parse(text)).toBeUndefined();
 });
