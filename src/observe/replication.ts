@@ -78,7 +78,8 @@ export function nextStep({ host, networks, recipe, replica, exists }: Sight): St
     return { do: 'note', replica: { id: own.name, recipe: recipe.id, network: own.key, docker: own.id } };
   }
   // Not removed, but forgotten: by a store that has lost everything, say.
-  if (!exists(own.key)) return { do: 'nothing', because: 'the store does not have it' };
+  if (!exists(own.key))
+    return { do: 'nothing', because: 'the store has lost it; remove it, and make it again' };
   if (replica !== undefined) {
     return { do: 'remove', network: own, else: 'it was removed on another host, and containers use it here' };
   }
