@@ -42,6 +42,8 @@ export interface Config {
   readonly addressRestMs: number;
   readonly vxlanPort: number;
   readonly probePort: number;
+  /** Whether this host makes networks of the others, and they its. */
+  readonly replicate: boolean;
   /** Time between two full passes that repair drift. */
   readonly resyncMs: number;
   readonly logLevel: LogLevel;
@@ -109,6 +111,7 @@ export function readConfig(env: Environment = process.env): Config {
     addressRestMs: read('WEFT_ADDRESS_REST_SECONDS') * 1000,
     vxlanPort: read('WEFT_VXLAN_PORT'),
     probePort: read('WEFT_PROBE_PORT'),
+    replicate: read('WEFT_REPLICATE'),
     resyncMs: read('WEFT_RESYNC_SECONDS') * 1000,
     logLevel: read('WEFT_LOG_LEVEL'),
   };

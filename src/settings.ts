@@ -45,6 +45,7 @@ export interface SettingValues {
   WEFT_ADDRESS_REST_SECONDS: number;
   WEFT_VXLAN_PORT: number;
   WEFT_PROBE_PORT: number;
+  WEFT_REPLICATE: boolean;
   WEFT_RESYNC_SECONDS: number;
   WEFT_LOG_LEVEL: LogLevel;
   WEFT_RUN_DIR: string;
@@ -150,6 +151,12 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     default: '9338',
     parse: integer(1, 65_535),
   },
+  WEFT_REPLICATE: {
+    help: 'Whether networks made on one host are made on the others too, through the Docker API: `on`, or `off` for this host.',
+    expected: 'on or off',
+    default: 'on',
+    parse: parseSwitch,
+  },
   WEFT_RESYNC_SECONDS: {
     help: 'Time between two full comparisons of the kernel with what should be there.',
     expected: 'a whole number from 1 to 86400',
@@ -198,6 +205,10 @@ function integer(from: number, to: number): (text: string) => number {
     const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
     return value >= from && value <= to ? value : malformed();
   };
+}
+
+function parseSwitch(text: string): boolean {
+  return text === 'on' || text === 'off' ? text === 'on' : malformed();
 }
 
 function parsePath(text: string): string {

@@ -1,22 +1,35 @@
 /** Builds each thing with an effect once, and puts them together. Loaded after the sockets are open. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Agent, startAgent } from './agent/agent.ts';
+import { type Agent, type AgentStatus, startAgent } from './agent/agent.ts';
 import type { Config, StoreAccess } from './config.ts';
 import { WeftError } from './errors.ts';
 import { openKernel } from './kernel/kernel.ts';
 import type { Log } from './log.ts';
 import { printAddress } from './model/address.ts';
+import { dockerAt } from './observe/docker.ts';
+import { startReplication } from './observe/replicator.ts';
 import { startBundledEtcd } from './store/bundled-etcd.ts';
+import { systemClock } from './store/clock.ts';
 import { openEtcdStore } from './store/etcd.ts';
 import type { Store } from './store/store.ts';
 
+/** How this host stands, for people. */
+export interface HostStatus extends AgentStatus {
+  /** Networks that are not here as on the other hosts, by name, and why. */
+  readonly troubles?: ReadonlyMap<string, string>;
+}
+
 /** @throws WeftError when this host cannot be served at all: a certificate that is not there, no netlink */
-export async function start(config: Config, log: Log, signal: AbortSignal): Promise<Agent> {
+export async function start(
+  config: Config,
+  log: Log,
+  signal: AbortSignal,
+): Promise<Agent & { status(): Promise<HostStatus> }> {
   const kernel = await openKernel({ runDir: config.runDir });
   kernel.makeSysctlsWritable();
   const { store, endpoints } = openStore(config, log, signal);
-  return startAgent({
+  const agent = startAgent({
     store,
     kernel,
     storePrefix: config.storePrefix,
@@ -32,6 +45,17 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     resyncMs: config.resyncMs,
     log,
   });
+  if (!config.replicate) return agent;
+  const { troubles } = startReplication({
+    agent,
+    docker: dockerAt(join(config.runDir, 'docker.sock')),
+    resyncMs: config.resyncMs,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    signal,
+  });
+  return { ...agent, status: async () => ({ ...(await agent.status()), troubles: troubles() }) };
 }
 
 function openStore(

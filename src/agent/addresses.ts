@@ -59,8 +59,9 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
     async requestPool(request) {
       await host.ready();
       const granted = await requestPool(ipam, request);
+      const automatic = request.pool === undefined && request.options['weft.network'] === undefined;
       try {
-        await ledger.pools.put({ id: granted.poolId, cidr: granted.cidr });
+        await ledger.pools.put({ id: granted.poolId, cidr: granted.cidr, ...(automatic && { automatic }) });
       } catch (error) {
         await giveBackPool(granted.poolId);
         throw error;

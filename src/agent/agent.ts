@@ -29,7 +29,7 @@ import { Cluster } from './cluster.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { hostIdIn } from './host-id.ts';
 import { keepAlive, publishHost } from './host-record.ts';
-import { openLedger } from './ledger.ts';
+import { type Ledger, openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
 import { neighbourhoodOf, type Standing } from './neighbourhood.ts';
@@ -38,6 +38,7 @@ import { newsRouter } from './news.ts';
 import { passesOver } from './passes.ts';
 import { publicationUseCases } from './publications.ts';
 import { Readiness } from './readiness.ts';
+import { type Recipes, recipesOf } from './recipes.ts';
 import { Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
 import type { ThisHost } from './this-host.ts';
@@ -67,6 +68,9 @@ export interface AgentOptions {
 export interface Agent {
   readonly network: NetworkCalls;
   readonly addresses: AddressCalls;
+  readonly hostId: string;
+  readonly ledger: Ledger;
+  readonly recipes: Recipes;
   readonly status: () => Promise<AgentStatus>;
   /** Lets go of everything and leaves the kernel as it is. */
   close(): Promise<void>;
@@ -104,7 +108,10 @@ export function startAgent(options: AgentOptions): Agent {
   const passes = passesOver(kernel, ledger, views, neighbourhood, () => memory.keepsAll());
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
-  const readiness = new Readiness(() => established && mirror.connected);
+  const connected = () => established && mirror.connected;
+  const readiness = new Readiness(connected);
+
+  const recipes = recipesOf({ store, keys, cluster, hostId, connected });
 
   let uplink: Uplink | undefined;
   /** The cluster's state is known here, and this host known to the cluster. */
@@ -185,6 +192,7 @@ export function startAgent(options: AgentOptions): Agent {
     if (scopes === 'all') reconciler.markAll();
     else for (const scope of scopes) reconciler.mark(scope);
     readiness.check();
+    recipes.hear(changed);
   }
 
   async function follow(): Promise<void> {
@@ -216,6 +224,7 @@ export function startAgent(options: AgentOptions): Agent {
       reconciler.open();
       void neighbourhood.probe(stopping.signal);
       readiness.check();
+      recipes.hear([]);
       log.info({ host: hostId, ...uplink }, 'this host takes part');
       await memory.tellAgain();
     } catch (error) {
@@ -300,6 +309,7 @@ export function startAgent(options: AgentOptions): Agent {
   return {
     network: { ...networks, ...endpoints, ...publications },
     addresses,
+    ...{ hostId, ledger, recipes },
     status: async () => ({ host: hostId, uplink, peers: await neighbourhood.standing() }),
     async close() {
       clearInterval(timer);

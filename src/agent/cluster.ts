@@ -13,6 +13,7 @@ import {
   type Participant,
   type Pool,
   type PoolReference,
+  type Recipe,
   records,
 } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
@@ -54,6 +55,7 @@ export class Cluster {
       poolReference: kind(records.poolReference.parse),
       block: kind(records.block.parse, ({ pool, cidr }) => keys.block(pool, cidr)),
       endpoint: kind(records.endpoint.parse, ({ network, id }) => keys.endpoint(network, id)),
+      recipe: kind(records.recipe.parse, ({ name }) => keys.recipe(name)),
     };
   }
 
@@ -140,6 +142,10 @@ export class Cluster {
 
   allEndpoints(): Endpoint[] {
     return this.#all(this.#keys.allEndpoints, this.#kinds.endpoint);
+  }
+
+  recipes(): Recipe[] {
+    return this.#all(this.#keys.recipes, this.#kinds.recipe);
   }
 
   #one<T>(key: string, kind: Kind<T>): T | undefined {

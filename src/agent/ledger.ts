@@ -45,6 +45,8 @@ const LedgerPool = Type.Object({
   cidr: text,
   /** NetworkID, once the network is made: until then its addresses are set aside, not a container's. */
   network: Type.Optional(text),
+  /** Chosen by weft; absent: asked for. */
+  automatic: Type.Optional(Type.Boolean()),
 });
 export type LedgerPool = Static<typeof LedgerPool>;
 
@@ -72,6 +74,19 @@ const LedgerEndpoint = Type.Object({
   mtu: Type.Optional(Type.Integer()),
 });
 export type LedgerEndpoint = Static<typeof LedgerEndpoint>;
+
+/** A network that is on all hosts, as it came to be on this one. */
+const LedgerReplica = Type.Object({
+  /** Docker's name of it. */
+  id: text,
+  /** Id of the recipe that it follows. */
+  recipe: text,
+  /** Key of the weft network. */
+  network: text,
+  /** Docker's NetworkID here; absent: about to be made. */
+  docker: Type.Optional(text),
+});
+export type LedgerReplica = Static<typeof LedgerReplica>;
 
 /** Objects of one kind, in memory and below one folder. */
 export class Shelf<T extends { readonly id: string }> {
@@ -169,11 +184,13 @@ export interface Ledger {
   readonly networks: Shelf<LedgerNetwork>;
   readonly pools: Shelf<LedgerPool>;
   readonly endpoints: Shelf<LedgerEndpoint>;
+  readonly replicas: Shelf<LedgerReplica>;
 }
 
 const networkChecker = Compile(LedgerNetwork);
 const poolChecker = Compile(LedgerPool);
 const endpointChecker = Compile(LedgerEndpoint);
+const replicaChecker = Compile(LedgerReplica);
 
 export function openLedger(stateDir: string, damaged: (file: string) => void): Ledger {
   const folder = (name: string) => join(stateDir, 'ledger', name);
@@ -190,6 +207,11 @@ export function openLedger(stateDir: string, damaged: (file: string) => void): L
     }),
     endpoints: new Shelf(folder('endpoints'), {
       isItem: (item): item is LedgerEndpoint => endpointChecker.Check(item),
+      durable: false,
+      damaged,
+    }),
+    replicas: new Shelf(folder('replicas'), {
+      isItem: (item): item is LedgerReplica => replicaChecker.Check(item),
       durable: false,
       damaged,
     }),

@@ -58,6 +58,8 @@ export function memoryOf(parts: MemoryParts): Memory {
       log.error('the store has lost data (it was wiped, or restored from a backup), and is told again');
     }
     isLacking = true;
+    // Their recipes are gone because the store lost them, not because somebody removed the networks.
+    for (const { id } of ledger.replicas.all()) void tell(`replica ${id}`, () => ledger.replicas.delete(id));
     keeping ??= setTimeout(() => {
       keeping = undefined;
       parts.over();

@@ -3,6 +3,7 @@ import type { NftTable } from '../kernel/nft.ts';
 import { type IsolationView, isolation } from './isolation.ts';
 import { type PublicationView, waysInAndOut } from './publication.ts';
 import { routedSenders } from './senders.ts';
+import { tunnelAnswers } from './tunnel.ts';
 
 export interface HostTableView extends IsolationView {
   readonly ways: PublicationView;
@@ -18,6 +19,6 @@ export function hostTable(view: HostTableView): NftTable {
     family: 'inet',
     name: 'weft',
     sets: [...senders.sets, ...apart.sets, ...ways.sets],
-    chains: [senders.chain, apart.chain, ...ways.chains],
+    chains: [senders.chain, ...tunnelAnswers, apart.chain, ...ways.chains],
   };
 }

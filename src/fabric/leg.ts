@@ -8,9 +8,16 @@
  */
 
 import type { NftTable } from '../kernel/nft.ts';
-import { emptyState, type NamespaceState } from '../kernel/state.ts';
-import { type Family, parseAddress, parseInterface, printAddress, singleLength } from '../model/address.ts';
-import { legEnd, nextHopMac, portMacOf } from '../model/names.ts';
+import { emptyState, type LinkAddress, type NamespaceState } from '../kernel/state.ts';
+import {
+  type Family,
+  linkLocalOf,
+  parseAddress,
+  parseInterface,
+  printAddress,
+  singleLength,
+} from '../model/address.ts';
+import { bridgeMac, legEnd, nextHopMac, portMacOf } from '../model/names.ts';
 import { type Publication, redirection } from './publication.ts';
 
 export interface Leg {
@@ -60,6 +67,8 @@ export function legInSegment(leg: Leg, bridge: string, mtu: number): NamespaceSt
         address: single(legAddress(leg, family)),
         scope: 'global' as const,
       })),
+      ...asking(families, bridge, bridgeMac),
+      ...asking(families, inner, portMacOf(name)),
     ],
     routes: families.map((family) => ({
       destination: anywhere[family],
@@ -79,11 +88,14 @@ export function legOnHost(leg: Leg, mtu: number): NamespaceState {
     links: [
       { kind: 'veth', name: link, mtu, mac: nextHopMac, up: true, strictSource: true, routesLoopback: true },
     ],
-    addresses: families.map((family) => ({
-      link,
-      address: single(hostAddresses[family]),
-      scope: 'link' as const,
-    })),
+    addresses: [
+      ...families.map((family) => ({
+        link,
+        address: single(hostAddresses[family]),
+        scope: 'link' as const,
+      })),
+      ...asking(families, link, nextHopMac),
+    ],
     routes: families.map((family) => ({
       destination: single(legAddress(leg, family)),
       type: 'unicast' as const,
@@ -125,6 +137,14 @@ export function onLeg(leg: Leg, publication: Publication): Publication {
 /** As the segment publishes it: whatever address of the host it came to. */
 export function inSegment({ hostAddress: _, ...publication }: Publication): Publication {
   return publication;
+}
+
+/**
+ * What a link needs besides to ask for IPv6 neighbours: on behalf of packets that it passes on, the kernel asks only
+ * from a link-local address (net/ipv6/ndisc.c, ndisc_send_ns).
+ */
+function asking(families: readonly Family[], link: string, mac: string): LinkAddress[] {
+  return families.includes(6) ? [{ link, address: single(linkLocalOf(mac)), scope: 'link' }] : [];
 }
 
 function familiesOf({ gateways }: Leg): Family[] {

@@ -4,9 +4,14 @@
  * host costs two entries and a block one route.
  *
  *   10.77.0.64/26 via 10.9.1.2 on weft-l3 -- neighbour 10.9.1.2 at 02:5d:0a:09:01:02 -- VTEP 10.9.1.2
+ *
+ * What another host itself sends to a container has that host's address. The answers must come back as it was sent, for
+ * they bear the container's address: connections that begin in the tunnel are marked, and a table that only their
+ * answers are looked up in leads to the hosts through it.
  */
-import { emptyState, type NamespaceState, type Route } from '../kernel/state.ts';
-import { type Family, parseAddress, parsePrefix, printAddress } from '../model/address.ts';
+import type { NftChain } from '../kernel/nft.ts';
+import { emptyState, type NamespaceState, ownTable, type Route } from '../kernel/state.ts';
+import { type Family, parseAddress, parsePrefix, printAddress, singleLength } from '../model/address.ts';
 import { tunnelMacOf, tunnelName, tunnelVni } from '../model/names.ts';
 import type { Peer, Underlay } from './fabric.ts';
 
@@ -49,6 +54,18 @@ export function tunnelState(
       },
     ],
     addresses: [{ link, address: anyAddress, scope: 'link' }],
+    routes: peers.map((peer) => {
+      const destination = `${peer.address}/${singleLength(parseAddress(peer.address).family)}`;
+      return { ...tunnelRoute(destination, peer, underlay), table: ownTable };
+    }),
+    rules: [
+      {
+        family: parseAddress(underlay.address).family,
+        priority: ownTable,
+        table: ownTable,
+        mark: answerMark,
+      },
+    ],
     fdb: peers.map(({ address }) => ({ link, table: 'self', mac: tunnelMacOf(address), vtep: address })),
     neighbours: peers.flatMap(({ address: host }) => {
       const hops = new Set(Array.from(families, (family) => hop(host, family)));
@@ -56,6 +73,27 @@ export function tunnelState(
     }),
   };
 }
+
+/** A bit of connections' and packets' marks; other bits are left to others. */
+const answerMark = 0x57_00_00;
+
+export const tunnelAnswers: readonly NftChain[] = [
+  {
+    name: 'answers',
+    base: { type: 'filter', hook: 'prerouting', priority: -150, policy: 'accept' },
+    rules: [
+      `iifname "${tunnelName}" ct state new ct mark set ct mark or ${answerMark}`,
+      // By whatever link: the container's default route may be Docker's own.
+      `ct direction reply ct mark and ${answerMark} == ${answerMark} meta mark set meta mark or ${answerMark}`,
+    ],
+  },
+  {
+    name: 'answersInTunnel',
+    base: { type: 'filter', hook: 'postrouting', priority: -150, policy: 'accept' },
+    // The packet around it has the same mark, and would be led into the tunnel too (drivers/net/vxlan).
+    rules: [`oifname "${tunnelName}" meta mark set meta mark and ${0xffff_ffff - answerMark}`],
+  },
+];
 
 export function tunnelRoute(destination: string, peer: Peer, underlay: Underlay): Route {
   return {

@@ -10,10 +10,10 @@ export function keyOf(change: Change): string {
     case 'neighbour':
       return `${change.kind} ${change.object.link} ${change.object.address}`;
     case 'route':
-      return `route ${change.object.destination}`;
+      return `route ${change.object.table ?? 'main'} ${change.object.destination}`;
     case 'rule': {
-      const { family, priority, table, from, to, inputLink } = change.object;
-      return `rule ${family} ${priority} ${table} ${from} ${to} ${inputLink}`;
+      const { family, priority, table, from, to, inputLink, mark } = change.object;
+      return `rule ${family} ${priority} ${table} ${from} ${to} ${inputLink} ${mark}`;
     }
     case 'fdb': {
       const entry = change.object;
@@ -33,16 +33,17 @@ export function describe(change: Change): string {
     case 'address':
       return `address ${change.object.address} of ${change.object.link}`;
     case 'route': {
-      const { type, destination, via, link, mtu } = change.object;
+      const { type, destination, via, link, mtu, table } = change.object;
       const how = type === 'unreachable' ? 'unreachable ' : '';
-      return `${how}route ${destination}${via ? ` via ${via}` : ''}${link ? ` on ${link}` : ''}${mtu ? ` of MTU ${mtu}` : ''}`;
+      return `${how}route ${destination}${via ? ` via ${via}` : ''}${link ? ` on ${link}` : ''}${mtu ? ` of MTU ${mtu}` : ''}${table ? ` in table ${table}` : ''}`;
     }
     case 'rule': {
-      const { priority, table, from, to, inputLink } = change.object;
+      const { priority, table, from, to, inputLink, mark } = change.object;
       const selectors = [
         from ? ` from ${from}` : '',
         to ? ` to ${to}` : '',
         inputLink ? ` entering by ${inputLink}` : '',
+        mark ? ` marked ${mark}` : '',
       ];
       return `rule ${priority}${selectors.join('')} to table ${table}`;
     }

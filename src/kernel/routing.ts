@@ -73,7 +73,7 @@ export async function mainRoutes(sockets: SocketPool, families: readonly Family[
     sockets.dump(dumpRoutes(family, anyone), (body): MainRoute | undefined => {
       const decoded = decodeRoute(body);
       const route = decoded && asRoute(decoded, (index) => names.get(index));
-      if (decoded === undefined || route?.link === undefined) return undefined;
+      if (decoded === undefined || route?.link === undefined || route.table !== undefined) return undefined;
       const { destination, link, via } = route;
       const own = decoded.protocol === protocol;
       return { destination, link, own, ...(via === undefined ? {} : { via }) };

@@ -68,8 +68,13 @@ export interface LinkAddress {
   readonly scope: 'global' | 'link';
 }
 
-/** Key: destination (of the main table). */
+/** Routing table of weft's own, beside the main one; only what a rule sends there is looked up in it. */
+export const ownTable = 1190;
+
+/** Key: table and destination. */
 export interface Route {
+  /** `ownTable`; absent: the main one. */
+  readonly table?: number;
   readonly destination: string;
   /** `unreachable` answers the sender at once and has neither link nor next hop. */
   readonly type: 'unicast' | 'unreachable';
@@ -109,6 +114,8 @@ export interface Rule {
   readonly from?: string;
   readonly to?: string;
   readonly inputLink?: string;
+  /** Of packets: all of these bits are set. */
+  readonly mark?: number;
 }
 
 export interface NamespaceState {

@@ -18,6 +18,8 @@ export interface NetworkOptions {
   readonly encap?: Encap;
   /** Prefix of the interface's name in the container. */
   readonly interfacePrefix?: string;
+  /** False: the network stays on the hosts where the user makes it. */
+  readonly replicate?: boolean;
 }
 
 interface Option {
@@ -85,6 +87,11 @@ export const networkOptions: Readonly<Record<string, Option>> = {
     expected: 'a name of at most 12 letters, digits, "-" and "_"',
     help: 'Prefix of the interface name in containers. Default: eth.',
     parse: (text) => (/^[A-Za-z][A-Za-z0-9_-]{0,11}$/.test(text) ? { interfacePrefix: text } : undefined),
+  },
+  'weft.replicate': {
+    expected: 'on or off',
+    help: '`off`: the network is not made on the other hosts by itself. Default: on.',
+    parse: (text) => withSwitch(text, (replicate) => ({ replicate })),
   },
 };
 

@@ -149,6 +149,44 @@ const Endpoint = Type.Object({
 });
 export type Endpoint = Static<typeof Endpoint>;
 
+const texts = Type.Record(Type.String(), Type.String());
+
+/** `recipes/<name>`: what to make a Docker network with, so that it is there under its name on every host. */
+const Recipe = Type.Object({
+  v: version,
+  /** Docker's NetworkID on the host that made it first: tells it from a later one of the same name. */
+  id: text,
+  /** That host, as long as it has it. */
+  host: Type.Optional(text),
+  /** The network's name in Docker. */
+  name: text,
+  /** Key of the weft network that it is. */
+  network: text,
+  driver: text,
+  internal: Type.Boolean(),
+  attachable: Type.Boolean(),
+  ipv4: Type.Boolean(),
+  ipv6: Type.Boolean(),
+  options: texts,
+  labels: texts,
+  ipam: Type.Object({
+    driver: text,
+    options: texts,
+    subnets: Type.Array(
+      Type.Object({
+        subnet: text,
+        range: Type.Optional(text),
+        gateway: Type.Optional(text),
+        /** Addresses set aside, by the name that the user gave each. */
+        reserved: Type.Optional(texts),
+      }),
+    ),
+  }),
+  /** Hosts that removed it while others used it: they are left without. */
+  without: Type.Array(text),
+});
+export type Recipe = Static<typeof Recipe>;
+
 function record<S extends TSchema>(name: string, schema: S) {
   const checker = Compile(schema);
   return {
@@ -180,4 +218,5 @@ export const records = {
   poolReference: record('pool reference', PoolReference),
   block: record('block', Block),
   endpoint: record('endpoint', Endpoint),
+  recipe: record('recipe', Recipe),
 };

@@ -7,6 +7,11 @@ export function median(values: readonly (number | undefined)[]): number | undefi
   return low === undefined || high === undefined ? undefined : (low + high) / 2;
 }
 
+/** The least value at or below which that share of them lies; undefined where there is none. */
+export function quantile(values: readonly number[], share: number): number | undefined {
+  return values.toSorted((a, b) => a - b)[Math.max(0, Math.ceil(values.length * share) - 1)];
+}
+
 /**
  * The median of the quotients of one round each: what slows a whole round down (others on the machine, its
  * temperature) cancels out, as it would not in the quotient of two medians. Values stand in the order of

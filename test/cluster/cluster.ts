@@ -24,13 +24,15 @@ export interface ClusterSpec {
 export async function clusterUp(spec: ClusterSpec, options: { readonly keep?: boolean } = {}): Promise<Lab> {
   const folder = await buildPlugin();
   const { name, hosts, members = 1, segments = 1, mtu = 1500 } = spec;
+  // Most tests make each network on each host, as without Docker's API.
+  const settings = { WEFT_REPLICATE: 'off', ...spec.settings };
   const lab = await Lab.up({ name, hosts, etcd: { members }, segments, mtu }, options);
   const endpoints = spec.underlay === 'IPv6' ? lab.etcd.endpoints6 : lab.etcd.endpoints;
   try {
     await Promise.all(
       lab.hosts.map(async (host) => {
         if (spec.underlay === 'IPv6') await host.exec(['ip', '-4', 'address', 'flush', 'dev', 'eth0']);
-        await host.installPlugin(folder, pluginName, { WEFT_ETCD_ENDPOINTS: endpoints, ...spec.settings });
+        await host.installPlugin(folder, pluginName, { ...settings, WEFT_ETCD_ENDPOINTS: endpoints });
       }),
     );
     return lab;
@@ -43,6 +45,14 @@ export async function clusterUp(spec: ClusterSpec, options: { readonly keep?: bo
 /** `docker network create` with weft's two drivers; answers the id. */
 export function createNetwork(host: Host, name: string, args: readonly string[] = []): Promise<string> {
   return host.docker(['network', 'create', '--driver', 'weft', '--ipam-driver', 'weft-ipam', ...args, name]);
+}
+
+/** Waits until the host has the network, made on another. */
+export async function waitForNetwork(host: Host, name: string): Promise<void> {
+  await waitFor(`${host.name} has network ${name}`, async () => {
+    await host.docker(['network', 'inspect', name]);
+    return true;
+  });
 }
 
 /** Starts a container that does nothing and answers its address on the network. */
@@ -118,6 +128,7 @@ async function traces(host: Host): Promise<string[]> {
     host.exec(['sh', '-c', "ip -o link | grep -o ' weft[^:@ ]*' || true"]),
     host.exec(['ip', 'route', 'show', 'table', 'all', 'proto', '119']),
     host.exec(['ip', '-6', 'route', 'show', 'table', 'all', 'proto', '119']),
+    host.exec(['sh', '-c', '(ip rule; ip -6 rule) | grep 1190 || true']),
     host.exec(['sh', '-c', 'ls /run/netns 2>/dev/null | grep ^weft- || true']),
     host.exec(['sh', '-c', 'nft list tables | grep weft || true']),
     host.exec(['sh', '-c', '(iptables-legacy-save; iptables-nft-save) 2>/dev/null | grep weft || true']),

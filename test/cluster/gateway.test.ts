@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { toolsImage } from '../lab/tools-image.ts';
-import { waitFor } from '../lab/wait.ts';
 import {
+  addressesOf,
   addressOf,
   clusterUp,
   complaint,
@@ -14,6 +14,7 @@ import {
   startContainer,
   storeKeys,
 } from './cluster.ts';
+import { askUdp, fetchFrom, fetchIn, hears, serve, serveUdp } from './servers.ts';
 
 let lab: Lab;
 let h1: Host;
@@ -35,40 +36,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => lab?.down());
-
-/** A web server that tells its name, and whom it hears. */
-const server = `mkdir -p /www/cgi-bin
-printf '#!/bin/sh\\necho; echo "$(hostname) hears $REMOTE_ADDR"\\n' > /www/cgi-bin/who
-chmod +x /www/cgi-bin/who
-exec busybox httpd -f -h /www -p 80`;
-
-async function serve(host: Host, network: string, name: string, args: readonly string[]): Promise<string> {
-  const command = [toolsImage, 'sh', '-c', server];
-  const options = ['--detach', '--net', network, '--name', name, '--hostname', name, '--stop-signal', 'KILL'];
-  await host.docker(['run', ...options, ...args, ...command]);
-  return addressOf(host, network, name);
-}
-
-/** A host has no program for this but bash. */
-const fetchFrom = (host: Host, address: string, port: number) =>
-  host.exec([
-    ...['timeout', '3', 'bash', '-c'],
-    `exec 3<> /dev/tcp/${address}/${port}; printf 'GET /cgi-bin/who HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`,
-  ]);
-const fetchIn = (host: Host, container: string, address: string, port: number) => {
-  const url = `http://${address}:${port}/cgi-bin/who`;
-  return host.docker(['exec', container, 'busybox', 'wget', '-q', '-T', '2', '-O', '-', url]);
-};
-
-/** The server may take a moment to listen. */
-async function hears(what: string, ask: () => Promise<string>, answer: string): Promise<void> {
-  await waitFor(`${what} hears "${answer}"`, async () => {
-    // The server listens for IPv6, and writes IPv4 in its words.
-    const heard = (await ask()).replace(/\[::ffff:(.*)\]/, '$1');
-    if (heard.includes(answer)) return true;
-    throw new Error(`heard "${heard}"`);
-  });
-}
 
 describe.each([
   { fabric: 'routed', name: 'gr', subnet: '10.77.0.0/24' },
@@ -237,6 +204,69 @@ describe.each([
       expect(await wayOut()).toBe(before);
     }
     await h3.docker(['network', 'rm', 'second']);
+  });
+
+  test('leaves nothing behind', async () => {
+    for (const host of lab.hosts) {
+      await host.docker(['rm', '--force', 'web', `${name}1`]);
+      await host.docker(['network', 'rm', name]);
+    }
+    for (const host of lab.hosts) await leavesNoTrace(host);
+    expect(await storeKeys(lab)).toEqual([]);
+  });
+});
+
+describe.each([
+  { fabric: 'routed', name: 'gr6', subnets: ['10.77.0.0/24', 'fd77::/64'] },
+  { fabric: 'vxlan', name: 'gv6', subnets: ['10.78.0.0/24', 'fd78::/64'] },
+])('a $fabric network of both families', ({ fabric, name, subnets }) => {
+  const options = ['--ipv6', ...subnets.flatMap((subnet) => ['--subnet', subnet])];
+  const terms = ['-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`, '-o', 'weft.gateway=on'];
+
+  test('has the way out in both', async () => {
+    for (const host of lab.hosts) {
+      await createNetwork(host, name, [...options, ...terms]);
+      await startContainer(host, name, `${name}1`);
+    }
+    for (const host of lab.hosts) {
+      for (const other of lab.hosts) {
+        await pings(host, `${name}1`, other.address6);
+        for (const address of await addressesOf(other, name, `${name}1`))
+          await pings(host, `${name}1`, address);
+      }
+    }
+  });
+
+  test('publishes TCP and UDP ports in both, with the source kept', async () => {
+    for (const host of lab.hosts) {
+      await serve(host, name, 'web', ['-p', '8080:80', '-p', '8080:90/udp']);
+      const udp = await serveUdp(host, 'web', 90);
+      for (const own of ['address', 'address6'] as const) {
+        const at = host[own];
+        for (const other of lab.hosts.filter(({ name }) => name !== host.name)) {
+          await hears(other.name, () => fetchFrom(other, at, 8080), `web hears ${other[own]}`);
+          await hears(other.name, () => askUdp(other, at, 8080), `web hears ${other[own]}`);
+        }
+        await hears(host.name, () => fetchFrom(host, at, 8080), 'web hears');
+        await hears(host.name, () => askUdp(host, at, 8080), 'web hears');
+        await hears('itself', () => fetchIn(host, 'web', at, 8080), 'web hears');
+        await hears('a neighbour', () => fetchIn(host, `${name}1`, at, 8080), 'web hears');
+        const other = host === h1 ? h2 : h1;
+        await hears('another host’s', () => fetchIn(other, `${name}1`, at, 8080), `web hears ${other[own]}`);
+      }
+      await udp.signal('KILL');
+    }
+  });
+
+  test('publishes at one IPv6 address where that is asked for', async () => {
+    for (const host of lab.hosts) {
+      const other = host === h1 ? h2 : h1;
+      await serve(host, name, 'one', ['-p', `[${host.address6}]:8090:80`]);
+      await hears(other.name, () => fetchFrom(other, host.address6, 8090), `one hears ${other.address6}`);
+      expect(await complaint(fetchFrom(other, host.address, 8090))).toContain('exit code');
+      await host.docker(['rm', '--force', 'one']);
+      expect(await complaint(fetchFrom(other, host.address6, 8090))).toContain('exit code');
+    }
   });
 
   test('leaves nothing behind', async () => {

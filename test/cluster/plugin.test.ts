@@ -36,7 +36,11 @@ afterAll(() => lab?.down());
 
 async function create(host: Host): Promise<void> {
   await host.docker(['plugin', 'create', pluginName, folder], { timeoutMs: 240_000 });
-  const settings = [`WEFT_ETCD_ENDPOINTS=${lab.etcd.endpoints}`, 'WEFT_RESYNC_SECONDS=3'];
+  const settings = [
+    `WEFT_ETCD_ENDPOINTS=${lab.etcd.endpoints}`,
+    'WEFT_RESYNC_SECONDS=3',
+    'WEFT_REPLICATE=off',
+  ];
   await host.docker(['plugin', 'set', pluginName, ...settings]);
 }
 

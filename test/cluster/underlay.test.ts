@@ -4,6 +4,7 @@ import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
 import { addressOf, clusterUp, createNetwork, pings, startContainer } from './cluster.ts';
+import { fetchFrom, hears, serve } from './servers.ts';
 
 /** By now everything must reach everything again, whatever the underlay has begun to drop. */
 const recoveryMs = 10_000;
@@ -113,6 +114,26 @@ describe('where the underlay drops addresses of containers, from the start', () 
     await everythingReachesEverything();
     await nearHostsSend('encapsulated');
     expect(await sent(near[0], 'blue', near[1])).toMatchObject({ encapsulated: 10, foreign: 0 });
+  });
+
+  test('hosts reach containers of others by their own address, and are answered', async () => {
+    for (const host of lab.hosts) {
+      for (const { name } of networks.filter(({ name }) => name !== 'red')) {
+        for (const other of lab.hosts.filter((each) => each !== host)) {
+          const address = await addressOf(other, name, `${name}1`);
+          await host.exec(['ping', '-c', '1', '-W', '2', address]);
+        }
+      }
+    }
+    const [h1, h3] = near;
+    const address = await serve(h1, 'blue', 'web', []);
+    for (const other of [h3, far]) {
+      await hears(other.name, () => fetchFrom(other, address, 80), `web hears ${other.address}`);
+    }
+    await h1.docker(['rm', '--force', 'web']);
+    await lab.tally(h1.name);
+    await h3.exec(['ping', '-c', '10', '-i', '0.1', await addressOf(h1, 'blue', 'blue1')]);
+    expect(await lab.tallied(h1.name)).toMatchObject({ encapsulated: 10, foreign: 0 });
   });
 
   test('packets go as they are when it no longer does', async () => {

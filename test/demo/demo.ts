@@ -3,7 +3,7 @@
  * other. `--keep` leaves the hosts up. The last line is `demo: ok`, or `demo: failed: ...` with exit code 1.
  */
 import { explain } from '../../src/errors.ts';
-import { clusterUp, createNetwork, pings, startContainer } from '../cluster/cluster.ts';
+import { clusterUp, createNetwork, pings, startContainer, waitForNetwork } from '../cluster/cluster.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { toolsImage } from '../lab/tools-image.ts';
@@ -40,6 +40,7 @@ async function demonstrate(): Promise<void> {
         { name: 'h1', docker: '28.5' },
         { name: 'h2', docker: '28.5' },
       ],
+      settings: { WEFT_REPLICATE: 'on' },
     },
     { keep },
   );
@@ -62,9 +63,10 @@ async function connect(lab: Lab): Promise<void> {
 
   const places: Place[] = [];
   for (const { fabric, name, subnet } of networks) {
-    const options = ['--subnet', subnet, '-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`];
-    say(`docker network create --driver weft --ipam-driver weft-ipam ${options.join(' ')} ${name}`);
-    for (const host of [h1, h2]) await createNetwork(host, name, options);
+    const options = ['--subnet', subnet, '-o', `weft.fabric=${fabric}`];
+    say(`h1# docker network create --driver weft --ipam-driver weft-ipam ${options.join(' ')} ${name}`);
+    await createNetwork(h1, name, options);
+    await waitForNetwork(h2, name);
     const [web, db] = [
       await startContainer(h1, name, `web-${name}`),
       await startContainer(h2, name, `db-${name}`),

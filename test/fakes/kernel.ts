@@ -113,7 +113,7 @@ export class FakeKernel implements Kernel {
 
   #pathTo(destination: string): PathTo | undefined {
     const address = parseAddress(destination);
-    const routes = this.host.routes().filter((route) => contains(parsePrefix(route.destination), address));
+    const routes = this.#mainRoutes().filter((route) => contains(parsePrefix(route.destination), address));
     const longest = (route: Route) => parsePrefix(route.destination).length;
     const [best] = routes.toSorted((a, b) => longest(b) - longest(a));
     if (best?.type === 'unreachable') return undefined;
@@ -139,12 +139,14 @@ export class FakeKernel implements Kernel {
     const connected = this.#uplinks.flatMap(({ name, addresses }) =>
       addresses.map((own) => ({ destination: printPrefix(subnetOf(own)), link: name, own: false })),
     );
-    const own = this.host
-      .routes()
-      .flatMap(({ destination, link, via }) =>
-        link === undefined ? [] : [{ destination, link, own: true, ...(via === undefined ? {} : { via }) }],
-      );
+    const own = this.#mainRoutes().flatMap(({ destination, link, via }) =>
+      link === undefined ? [] : [{ destination, link, own: true, ...(via === undefined ? {} : { via }) }],
+    );
     return [...connected, ...own];
+  }
+
+  #mainRoutes(): readonly Route[] {
+    return this.host.routes().filter(({ table }) => table === undefined);
   }
 
   async addresses(): Promise<readonly HostAddress[]> {

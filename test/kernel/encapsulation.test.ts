@@ -1,6 +1,7 @@
 /** What the routed fabric wants of two hosts, as their kernels do it: on one link, and with a router between. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { merge, type NetworkView } from '../../src/fabric/fabric.ts';
+import { hostTable } from '../../src/fabric/host-table.ts';
 import { routed } from '../../src/fabric/routed.ts';
 import { diff } from '../../src/kernel/diff.ts';
 import { containerEnd } from '../../src/model/names.ts';
@@ -183,13 +184,28 @@ test('hosts with a strict filter of sources need only go the same way, whichever
   }
 });
 
-test('a host reaches the containers of another through the tunnel', async () => {
-  await overRouter();
+test('a host reaches the containers of another through the tunnel, and is answered through it', async () => {
+  const router = await overRouter();
   const container = await wire({ passes: false });
   await vi.waitUntil(() => container.pings(two.container), waiting);
-  // The way back to the host itself is the container's own business.
+  const { vni: _, ...shared } = network;
+  const endpoints = [endpoint('h2', two.container)];
+  const ways = { sources: [], publications: [] };
+  const table = {
+    networks: [{ ...shared, fabric: 'routed' }],
+    segments: [],
+    uplinks: ['eth0'],
+    endpoints,
+    ways,
+  };
+  await two.host.kernel.host.filters.inet.write(() => hostTable(table));
   spaces.at(-1)?.run('ip route add default via 169.254.1.1');
+  const captured = capture(router, 'to-2');
   await vi.waitUntil(() => one.host.pings(two.container), waiting);
+  expect(captured()).toEqual({ direct: 0, encapsulated: 1 });
+  // What the container begins itself, and what comes as it is, goes as ever.
+  spaces.at(-1)?.run(`ping -q -c 1 -W 1 ${one.address} || true`);
+  expect(captured()).toEqual({ direct: 1, encapsulated: 1 });
 });
 
 test('a probe gets through a strict filter of sources before anything else does', async () => {

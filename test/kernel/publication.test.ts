@@ -1,6 +1,4 @@
 /** Published ports and the way out, with packets. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { hostTable } from '../../src/fabric/host-table.ts';
 import { type Publication, publicationElements } from '../../src/fabric/publication.ts';
@@ -8,10 +6,9 @@ import { fabrics } from '../../src/fabric/registry.ts';
 import { containerEnd, macOf } from '../../src/model/names.ts';
 import type { Network } from '../../src/model/records.ts';
 import { addContainer, type Host, openHost, type Space } from './host.ts';
+import { ask, endServers, serve, tcp, udp } from './servers.ts';
 
 const waiting = { timeout: 20_000, interval: 50 };
-const tcp = 6;
-const udp = 17;
 const network: Network = {
   v: 1,
   key: 'blue',
@@ -24,20 +21,15 @@ const network: Network = {
 let host: Host;
 let outside: Host;
 let spaces: Space[];
-let servers: ChildProcess[];
 beforeEach(async () => {
   host = await openHost(1);
   outside = await openHost(2, host);
   spaces = [];
-  servers = [];
   host.kernel.enableForwarding([4]);
   await vi.waitUntil(() => outside.pings('10.9.0.1'), waiting);
 });
 afterEach(async () => {
-  for (const server of servers) {
-    server.kill('SIGKILL');
-    await once(server, 'exit');
-  }
+  await endServers();
   await host.close();
   await outside.close();
   for (const space of spaces) space.remove();
@@ -85,25 +77,6 @@ async function publish(addresses: readonly string[], publications: readonly Publ
     spaces.push(space);
     return space;
   });
-}
-
-/** Answers whoever asks with its own name and their address. */
-async function serve(space: Space, protocol: number, port: number, name: string): Promise<void> {
-  const script =
-    protocol === tcp
-      ? `require('net').createServer((s) => s.end('${name} hears ' + s.remoteAddress)).listen(${port}, '0.0.0.0', () => console.log('up'))`
-      : `const s = require('dgram').createSocket('udp4'); s.on('message', (m, r) => s.send('${name} hears ' + r.address, r.port, r.address)); s.bind(${port}, () => console.log('up'))`;
-  const server = spawn('ip', ['netns', 'exec', space.name, process.execPath, '-e', script]);
-  servers.push(server);
-  await once(server.stdout, 'data');
-}
-
-function ask(space: Space, protocol: number, address: string, port: number, from = 0): string {
-  const script =
-    protocol === tcp
-      ? `const s = require('net').connect(${port}, '${address}'); s.on('data', (d) => console.log(String(d))); s.on('error', (e) => console.log(e.code)); setTimeout(() => process.exit(), 1500).unref()`
-      : `const s = require('dgram').createSocket('udp4'); s.on('message', (d) => { console.log(String(d)); s.close(); }); s.bind(${from}, () => s.send('?', ${port}, '${address}')); setTimeout(() => process.exit(), 1500).unref()`;
-  return space.run(`timeout 5 ${process.execPath} -e "${script}" || true`).trim();
 }
 
 const web: Publication = { protocol: tcp, hostPort: 8080, address: '10.77.0.2', port: 80 };

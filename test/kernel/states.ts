@@ -1,5 +1,5 @@
 /** What hosts hold, for tests. */
-import { emptyState, type NamespaceState, type Veth, type Vxlan } from '../../src/kernel/state.ts';
+import { emptyState, type NamespaceState, ownTable, type Veth, type Vxlan } from '../../src/kernel/state.ts';
 
 export const veth: Veth = {
   kind: 'veth',
@@ -31,6 +31,7 @@ export const routed: NamespaceState = {
   rules: [
     { family: 4, priority: 1190, table: 1190, from: '10.77.0.0/16', inputLink: veth.name },
     { family: 6, priority: 1190, table: 1190, to: 'fd77::/64' },
+    { family: 4, priority: 1191, table: 1190, mark: 0x57_00_00 },
   ],
 };
 
@@ -73,6 +74,8 @@ export const tunnel: NamespaceState = {
   routes: [
     { destination: '10.77.0.192/26', type: 'unicast', link: 'weft-l3', via: '10.9.1.2', mtu: 1350 },
     { destination: 'fd77::c0/122', type: 'unicast', link: 'weft-l3', via: 'fe80::a09:102', mtu: 1350 },
+    { destination: '10.9.1.2/32', type: 'unicast', link: 'weft-l3', via: '10.9.1.2', table: ownTable },
+    { destination: 'fd09::2/128', type: 'unicast', link: 'weft-l3', via: 'fe80::a09:102', table: ownTable },
   ],
 };
 

@@ -15,6 +15,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   // Pure: knows the kernel only as the words in which it says what should be.
   fabric: ['model', 'kernel/state.ts', 'kernel/nft.ts'],
   agent: ['model', 'kernel', 'store', 'ipam', 'fabric', 'log.ts'],
+  // Docker's API; what it learns and tells is for all hosts through the agent.
+  observe: ['model', 'agent', 'store/back-off.ts', 'store/clock.ts', 'log.ts'],
   cnm: ['model', 'agent/calls.ts', 'log.ts'],
 };
 

@@ -28,6 +28,7 @@ describe('without any setting', () => {
       addressRestMs: 60_000,
       vxlanPort: 4789,
       probePort: 9338,
+      replicate: true,
       resyncMs: 30_000,
       logLevel: 'info',
     });

@@ -1,6 +1,6 @@
-/** Routes of the main table (struct rtmsg, RTA_* attributes). */
+/** Routes of the main table and of weft's own (struct rtmsg, RTA_* attributes). */
 import type { Family } from '../../model/address.ts';
-import type { Route } from '../state.ts';
+import { ownTable, type Route } from '../state.ts';
 import { type Attribute, aligned, decodeAttributes, encodeAttributes, nested, u32 } from './attribute.ts';
 import { addressFamily, familyOf, readAddress, readPrefix, wireAddress, wirePrefix } from './ip.ts';
 import { NLM_F, type Request } from './message.ts';
@@ -9,6 +9,7 @@ const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RTM_GETROUTE = 26;
 const RT_TABLE_MAIN = 254;
+const anyTable = 0;
 const RTNH_F_ONLINK = 4;
 const RTA = {
   DST: 1,
@@ -54,13 +55,15 @@ export function putRoute(route: Route, linkIndex: number, origin: RouteOrigin): 
 }
 
 export function deleteRoute(route: Route, origin: RouteOrigin): Request {
-  const { destination, type } = route;
-  return change(RTM_DELROUTE, 0, { destination, type }, 0, origin);
+  const { destination, type, table } = route;
+  const named = { destination, type, ...(table === undefined ? {} : { table }) };
+  return change(RTM_DELROUTE, 0, named, 0, origin);
 }
 
 function change(type: number, flags: number, route: Route, linkIndex: number, origin: RouteOrigin): Request {
   const { family, bytes, length } = wirePrefix(route.destination);
   const attributes: Attribute[] = [[RTA.DST, bytes]];
+  if (route.table !== undefined) attributes.push([RTA.TABLE, u32(route.table)]);
   if (origin.metric !== 0) attributes.push([RTA.PRIORITY, u32(origin.metric)]);
   if (linkIndex !== 0) attributes.push([RTA.OIF, u32(linkIndex)]);
   if (route.via !== undefined) attributes.push(nextHop(family, route.via));
@@ -96,7 +99,7 @@ function nextHop(family: Family, via: string): Attribute {
 }
 
 export function dumpRoutes(family: Family, protocol: number): Request {
-  const fixed = header({ family, length: 0, protocol, scope: 0, type: 0, flags: 0 });
+  const fixed = header({ family, length: 0, table: anyTable, protocol, scope: 0, type: 0, flags: 0 });
   return { type: RTM_GETROUTE, flags: NLM_F.DUMP, body: fixed };
 }
 
@@ -147,14 +150,16 @@ export function asRoute(
   nameOf: (linkIndex: number) => string | undefined,
 ): Route | undefined {
   const { destination, via, source, mtu } = route;
-  if (route.table !== RT_TABLE_MAIN) return undefined;
-  if (route.type === types.unreachable) return { destination, type: 'unreachable' };
+  if (route.table !== RT_TABLE_MAIN && route.table !== ownTable) return undefined;
+  const table = route.table === ownTable ? { table: ownTable } : {};
+  if (route.type === types.unreachable) return { destination, type: 'unreachable', ...table };
   const link = nameOf(route.linkIndex);
   if (route.type !== types.unicast || link === undefined) return undefined;
   return {
     destination,
     type: 'unicast',
     link,
+    ...table,
     ...(via === undefined ? {} : { via }),
     ...(source === undefined ? {} : { source }),
     ...(mtu === undefined ? {} : { mtu }),
@@ -164,15 +169,17 @@ export function asRoute(
 interface Header {
   readonly family: Family;
   readonly length: number;
+  /** Main, if absent; where an attribute names one too, that counts. */
+  readonly table?: number;
   readonly protocol: number;
   readonly scope: number;
   readonly type: number;
   readonly flags: number;
 }
 
-function header({ family, length, protocol, scope, type, flags }: Header): Buffer {
+function header({ family, length, table = RT_TABLE_MAIN, protocol, scope, type, flags }: Header): Buffer {
   const bytes = Buffer.alloc(headerBytes);
-  bytes.set([addressFamily[family], length, 0, 0, RT_TABLE_MAIN, protocol, scope, type]);
+  bytes.set([addressFamily[family], length, 0, 0, table, protocol, scope, type]);
   bytes.writeUInt32LE(flags, 8);
   return bytes;
 }

@@ -9,7 +9,7 @@ const RTM_NEWRULE = 32;
 const RTM_DELRULE = 33;
 const RTM_GETRULE = 34;
 const FR_ACT_TO_TBL = 1;
-const FRA = { DST: 1, SRC: 2, IIFNAME: 3, PRIORITY: 6, TABLE: 15, PROTOCOL: 21 } as const;
+const FRA = { DST: 1, SRC: 2, IIFNAME: 3, PRIORITY: 6, MARK: 10, TABLE: 15, MASK: 16, PROTOCOL: 21 } as const;
 const headerBytes = 12;
 
 /** Refused with EEXIST where there is one already: without that flag the kernel would add it once more. */
@@ -33,6 +33,7 @@ function change(type: number, flags: number, rule: Rule, protocol: number): Requ
   if (from !== undefined) attributes.push([FRA.SRC, from.bytes]);
   if (to !== undefined) attributes.push([FRA.DST, to.bytes]);
   if (rule.inputLink !== undefined) attributes.push([FRA.IIFNAME, text(rule.inputLink)]);
+  if (rule.mark !== undefined) attributes.push([FRA.MARK, u32(rule.mark)], [FRA.MASK, u32(rule.mark)]);
   const fixed = header(rule.family, to?.length ?? 0, from?.length ?? 0);
   return { type, flags: flags | NLM_F.ACK, body: Buffer.concat([fixed, encodeAttributes(attributes)]) };
 }
@@ -51,6 +52,7 @@ export function decodeRule(body: Buffer): { readonly rule: Rule; readonly protoc
   const from = attributes.get(FRA.SRC);
   const to = attributes.get(FRA.DST);
   const inputLink = attributes.get(FRA.IIFNAME);
+  const mark = attributes.get(FRA.MARK)?.readUInt32LE();
   const rule: Rule = {
     family,
     priority: attributes.get(FRA.PRIORITY)?.readUInt32LE() ?? 0,
@@ -58,6 +60,7 @@ export function decodeRule(body: Buffer): { readonly rule: Rule; readonly protoc
     ...(from === undefined ? {} : { from: readPrefix(family, from, body.readUInt8(2)) }),
     ...(to === undefined ? {} : { to: readPrefix(family, to, body.readUInt8(1)) }),
     ...(inputLink === undefined ? {} : { inputLink: readText(inputLink) }),
+    ...(mark === undefined ? {} : { mark }),
   };
   return { rule, protocol: attributes.get(FRA.PROTOCOL)?.readUInt8() ?? 0 };
 }

@@ -55,7 +55,11 @@ async function bareMachine(lab: Lab, { mtu }: Condition, index: number) {
 
 /** Without its periodic pass, which would take away what is added to its filter sets for a while. */
 async function installWeft(lab: Lab, host: Host, folder: string): Promise<void> {
-  const settings = { WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints, WEFT_RESYNC_SECONDS: '86400' };
+  const settings = {
+    WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints,
+    WEFT_RESYNC_SECONDS: '86400',
+    WEFT_REPLICATE: 'off',
+  };
   await host.installPlugin(folder, pluginName, settings);
 }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { median, medianRatio, shuffled } from '../../bench/statistics.ts';
+import { median, medianRatio, quantile, shuffled } from '../../bench/statistics.ts';
 
 describe('the median', () => {
   test.each([
@@ -25,6 +25,16 @@ describe('the median', () => {
       { examples: [[[1, 2, 3]], [[0, -1, 0]]] },
     );
   });
+});
+
+test.each([
+  [[4, 1, 3, 2], 0.5, 2],
+  [[4, 1, 3, 2], 0.51, 3],
+  [[4, 1, 3, 2], 1, 4],
+  [[4, 1, 3, 2], 0, 1],
+  [[], 0.5, undefined],
+])('of %j, the share %d lies at or below %j', (values, share, expected) => {
+  expect(quantile(values, share)).toBe(expected);
 });
 
 describe('the ratio', () => {

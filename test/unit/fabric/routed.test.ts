@@ -150,6 +150,22 @@ describe('the tunnel', () => {
     expect(state.fdb.map((entry) => entry.table === 'self' && entry.vtep)).toEqual(['10.9.0.2', '10.9.0.3']);
   });
 
+  test('leads answers of containers to the hosts behind it, and nothing else', () => {
+    const { routes, rules } = shared(undefined);
+    const table = 1190;
+    expect(routes).toEqual([
+      {
+        ...{ destination: '10.9.0.2/32', type: 'unicast', link: 'weft-l3', via: '10.9.0.2' },
+        ...{ mtu: 1450, table },
+      },
+      {
+        ...{ destination: '10.9.0.3/32', type: 'unicast', link: 'weft-l3', via: '10.9.0.3' },
+        ...{ mtu: 1450, table },
+      },
+    ]);
+    expect(rules).toEqual([{ family: 4, priority: table, table, mark: 0x57_00_00 }]);
+  });
+
   test('is not there when nothing may go through it', () => {
     expect(shared('never')).toEqual(emptyState);
     expect(shared()).toEqual(emptyState);

@@ -30,7 +30,7 @@ import {
 } from '../../../src/kernel/netlink/neighbour.ts';
 import { asRoute, decodeRoute, putRoute } from '../../../src/kernel/netlink/route.ts';
 import { decodeRule, putRule } from '../../../src/kernel/netlink/rule.ts';
-import type { Route, Rule, Veth } from '../../../src/kernel/state.ts';
+import { ownTable, type Route, type Rule, type Veth } from '../../../src/kernel/state.ts';
 
 const dumps: Record<string, string[]> = JSON.parse(
   readFileSync(new URL('fixtures/dumps.json', import.meta.url), 'utf8'),
@@ -179,6 +179,11 @@ describe('what is sent', () => {
       { destination: '10.77.0.0/26', type: 'unicast', link: 'eth0', via: 'fd09::2' },
       30,
     ],
+    [
+      'in weft’s own table',
+      { destination: '10.9.0.2/32', type: 'unicast', link: 'eth0', via: '10.9.0.2', table: ownTable },
+      30,
+    ],
     ['nowhere', { destination: 'fd77::/64', type: 'unreachable' }, 0],
     ['everywhere', { destination: '0.0.0.0/0', type: 'unicast', link: 'eth0', via: '10.9.0.254' }, 30],
   ])('reads back as it was meant: a route %s', (_what, route, linkIndex) => {
@@ -191,6 +196,7 @@ describe('what is sent', () => {
     { family: 4, priority: 1190, table: 1190, from: '10.77.0.0/16', inputLink: 'weft0h' },
     { family: 6, priority: 1, table: 254, to: 'fd77::/64' },
     { family: 4, priority: 7, table: 7 },
+    { family: 4, priority: 1190, table: 1190, mark: 0x57_00_00 },
   ])('reads back as it was meant: a rule of priority $priority', (rule) => {
     expect(decodeRule(putRule(rule, 119).body)).toEqual({ rule, protocol: 119 });
   });

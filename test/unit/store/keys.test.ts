@@ -31,6 +31,7 @@ const rows: [string, string, Place][] = [
     '/weft/v1/endpoints/blue/ab12',
     { kind: 'endpoint', network: 'blue', endpoint: 'ab12' },
   ],
+  [keys.recipe('my net'), '/weft/v1/recipes/my%20net', { kind: 'recipe', name: 'my net' }],
 ];
 
 test.each(rows)('%s', (built, text, place) => {

@@ -1,0 +1,137 @@
+/**
+ * What the hosts tell each other about networks as Docker knows them: under which name, and what they were made
+ * with. The first host to publish a name has it; from then on the name means that network on every host.
+ */
+import { type Recipe, records } from '../model/records.ts';
+import type { Keys } from '../store/keys.ts';
+import { type Plan, transactUntilSettled } from '../store/settle.ts';
+import type { Entry, Store, Transaction } from '../store/store.ts';
+import type { Cluster } from './cluster.ts';
+
+export interface Recipes {
+  /** Undefined while the store is away: what it holds by then is not known. */
+  all(): readonly Recipe[] | undefined;
+  /** Calls back whenever the answer of `all` may be another. */
+  onChange(listener: () => void): void;
+  /** Puts it there if its network exists and the name is not taken. @throws WeftError when the store is away */
+  publish(recipe: Recipe): Promise<void>;
+  /**
+   * This host's user removed the network. Takes the recipe away, and with it the network from all hosts, if no
+   * container is on it; else only this host is left without. @throws as `publish`
+   */
+  renounce(recipe: Recipe): Promise<void>;
+  /** This host has it again. @throws as `publish` */
+  resume(recipe: Recipe): Promise<void>;
+  /** Whether the store has the weft network of this key. */
+  hasNetwork(key: string): boolean;
+  /** Takes away the recipe of a network that the store does not have. @throws as `publish` */
+  discard(recipe: Recipe): Promise<void>;
+}
+
+export interface RecipeParts {
+  readonly store: Store;
+  readonly keys: Keys;
+  readonly cluster: Cluster;
+  readonly hostId: string;
+  /** The store's state is here. */
+  readonly connected: () => boolean;
+}
+
+export function recipesOf({ store, keys, cluster, hostId, connected }: RecipeParts): Recipes & {
+  /** Takes the keys that changed; none: the store has come or gone. */
+  hear(changed: readonly string[]): void;
+} {
+  const listeners = new Set<() => void>();
+
+  /** Changes the recipe as long as it is this one, and not a later one of the same name. */
+  function change(
+    verb: string,
+    recipe: Recipe,
+    plan: (now: Recipe, entry: Entry) => Promise<Plan<void>>,
+  ): Promise<void> {
+    return transactUntilSettled(store, {
+      subject: `${verb} network ${recipe.name}`,
+      attempt: async () => {
+        const entry = await store.get(keys.recipe(recipe.name));
+        const now = entry && records.recipe.parse(entry.value);
+        return entry === undefined || now?.id !== recipe.id ? { done: undefined } : plan(now, entry);
+      },
+    });
+  }
+
+  function removal({ key, revision }: Entry, condition: Transaction['conditions'][number]): Plan<void> {
+    return {
+      result: undefined,
+      proof: { key, holds: (found) => found === undefined },
+      transaction: { conditions: [{ key, revision }, condition], writes: [{ delete: key }] },
+    };
+  }
+
+  function replacement({ key, revision }: Entry, recipe: Recipe): Plan<void> {
+    const value = records.recipe.render(recipe);
+    return {
+      result: undefined,
+      proof: { key, holds: (found) => found?.value === value },
+      transaction: { conditions: [{ key, revision }], writes: [{ put: key, value }] },
+    };
+  }
+
+  return {
+    all: () => (connected() ? cluster.recipes() : undefined),
+
+    onChange: (listener) => listeners.add(listener),
+
+    hear(changed) {
+      if (changed.length > 0 && !changed.some((key) => key.startsWith(keys.recipes))) return;
+      for (const listener of listeners) listener();
+    },
+
+    publish(recipe) {
+      const key = keys.recipe(recipe.name);
+      const network = keys.network(recipe.network);
+      return transactUntilSettled<void>(store, {
+        subject: `publish network ${recipe.name}`,
+        attempt: async () => {
+          const [taken, exists] = await Promise.all([store.get(key), store.get(network)]);
+          if (taken !== undefined || exists === undefined) return { done: undefined };
+          const value = records.recipe.render(recipe);
+          return {
+            result: undefined,
+            proof: { key, holds: (found) => found?.value === value },
+            transaction: {
+              conditions: [
+                { key, revision: 0n },
+                { key: network, exists: true },
+              ],
+              writes: [{ put: key, value }],
+            },
+          };
+        },
+      });
+    },
+
+    renounce: (recipe) =>
+      change('remove', recipe, async (now, entry) => {
+        const prefix = keys.endpoints(now.network);
+        const { entries } = await store.list(prefix);
+        if (entries.length === 0) return removal(entry, { prefix });
+        if (now.without.includes(hostId)) return { done: undefined };
+        const { host, ...rest } = now;
+        const others = host === undefined || host === hostId ? rest : now;
+        return replacement(entry, { ...others, without: [...now.without, hostId] });
+      }),
+
+    resume: (recipe) =>
+      change('take back', recipe, async (now, entry) => {
+        if (!now.without.includes(hostId)) return { done: undefined };
+        return replacement(entry, { ...now, without: now.without.filter((host) => host !== hostId) });
+      }),
+
+    hasNetwork: (key) => cluster.network(key) !== undefined,
+
+    discard: (recipe) =>
+      change('discard', recipe, async (now, entry) =>
+        removal(entry, { key: keys.network(now.network), revision: 0n }),
+      ),
+  };
+}

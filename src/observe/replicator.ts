@@ -1,0 +1,220 @@
+/**
+ * Has each network of weft's on every host, under the same name in Docker: a pass looks at what Docker has here
+ * and what the hosts share, and takes one step after the other (`replication.ts`) until there is none. Events
+ * of Docker, news of the store, a failure and the clock do nothing but start a pass.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Agent } from '../agent/agent.ts';
+import { coalesce } from '../agent/coalesce.ts';
+import { explain } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Recipe } from '../model/records.ts';
+import { backOff } from '../store/back-off.ts';
+import type { Clock } from '../store/clock.ts';
+import type { Docker, DockerEvent } from './docker.ts';
+import type { DockerNetwork } from './docker-network.ts';
+import { followDocker } from './follow.ts';
+import { type LocalNetwork, nextStep, type Step } from './replication.ts';
+
+export interface ReplicationParts {
+  readonly docker: Docker;
+  readonly agent: Pick<Agent, 'hostId' | 'ledger' | 'recipes' | 'network' | 'addresses'>;
+  readonly resyncMs: number;
+  readonly clock: Clock;
+  /** A number in [0, 1). */
+  readonly random: () => number;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+}
+
+export interface Replication {
+  /** Networks that are not here as on the other hosts, by name, and why. */
+  readonly troubles: () => ReadonlyMap<string, string>;
+}
+
+/** Names that are worked on at once: dockerd makes networks one after the other, but waits for weft between. */
+const atOnce = 4;
+
+export function startReplication(parts: ReplicationParts): Replication {
+  const { docker, agent, clock, random, log, signal } = parts;
+  const { hostId, ledger, recipes } = agent;
+  const troubles = new Map<string, string>();
+  const pause = backOff(500, 60_000, random);
+  let connected = false;
+  /** A network is to go as soon as containers let it. */
+  let waits = false;
+  let retrying = false;
+
+  /** @returns whether all went well */
+  async function look(): Promise<boolean> {
+    const all = recipes.all();
+    if (all === undefined || !connected || signal.aborted) return true;
+    const networks = await docker.networks();
+    const names = new Set([
+      ...all.map(({ name }) => name),
+      ...ledger.replicas.all().map(({ id }) => id),
+      ...networks.filter(({ id }) => ledger.networks.get(id) !== undefined).map(({ name }) => name),
+    ]);
+    for (const name of troubles.keys()) if (!names.has(name)) troubles.delete(name);
+    const queue = names.values();
+    let wentWell = true;
+    const work = async () => {
+      for (const name of queue) {
+        await settle(name, networks).catch((error: unknown) => {
+          report(name, explain(error));
+          wentWell = false;
+        });
+      }
+    };
+    await Promise.all(Array.from({ length: atOnce }, work));
+    return wentWell;
+  }
+
+  /** One name, from what Docker had when the pass began, and what is done meanwhile. */
+  async function settle(name: string, listed: readonly DockerNetwork[]): Promise<void> {
+    let networks = listed.filter((network) => network.name === name);
+    let last: Step | undefined;
+    for (;;) {
+      const step = nextStep({
+        host: hostId,
+        networks: networks.map(localOf),
+        recipe: recipes.all()?.find((recipe) => recipe.name === name),
+        replica: ledger.replicas.get(name),
+        exists: recipes.hasNetwork,
+      });
+      if (step.do === 'nothing') return report(name, step.because);
+      // Another host was faster, and its news are on their way here; they start a pass.
+      if (isDeepStrictEqual(step, last)) return;
+      last = step;
+      const left = await take(step, networks);
+      if (left === undefined) return;
+      networks = left;
+    }
+  }
+
+  /** @returns the networks of the name that there are now; undefined: nothing more can be done */
+  async function take(
+    step: Exclude<Step, { do: 'nothing' }>,
+    networks: DockerNetwork[],
+  ): Promise<DockerNetwork[] | undefined> {
+    switch (step.do) {
+      case 'publish':
+        await recipes.publish(step.recipe);
+        log.info({ network: step.recipe.name }, 'network is offered to all hosts');
+        return networks;
+      case 'note':
+        await ledger.replicas.put(step.replica);
+        return networks;
+      case 'renounce':
+        await renounce(step.recipe);
+        return networks;
+      case 'resume':
+        await recipes.resume(step.recipe);
+        return networks;
+      case 'forget':
+        if (step.renounced !== undefined) await renounce(step.renounced);
+        await forget(step.replica);
+        return networks;
+      case 'discard':
+        await recipes.discard(step.recipe);
+        return networks;
+      case 'create':
+        return [...networks, await create(step.recipe)];
+      case 'remove': {
+        const { network } = step;
+        if (await docker.isUsed(network)) {
+          waits = true;
+          report(network.name, step.else);
+          return undefined;
+        }
+        await docker.removeNetwork(network.id);
+        log.info({ network: network.name, docker: network.id }, 'network was removed, as on the other hosts');
+        return networks.filter(({ id }) => id !== network.id);
+      }
+    }
+  }
+
+  async function create(recipe: Recipe): Promise<DockerNetwork> {
+    const { v: _, host: __, network, without: ___, ...wanted } = recipe;
+    const replica = { id: recipe.name, recipe: recipe.id, network };
+    await ledger.replicas.put(replica);
+    const id = await docker.createNetwork(wanted);
+    await ledger.replicas.put({ ...replica, docker: id });
+    log.info({ network: recipe.name, docker: id }, 'network is here, as on the other hosts');
+    return { ...wanted, id };
+  }
+
+  async function renounce(recipe: Recipe): Promise<void> {
+    await recipes.renounce(recipe);
+    log.info({ network: recipe.name }, 'network was removed here');
+  }
+
+  /** Docker repeats no removal that weft was not there for. */
+  async function forget({ id, docker: gone }: { id: string; docker?: string }): Promise<void> {
+    if (gone !== undefined && ledger.networks.get(gone) !== undefined) {
+      const pools = ledger.pools.all().filter(({ network }) => network === gone);
+      await Promise.all(pools.map((pool) => agent.addresses.releasePool(pool.id)));
+      await agent.network.deleteNetwork(gone);
+    }
+    await ledger.replicas.delete(id);
+  }
+
+  function localOf(network: DockerNetwork): LocalNetwork {
+    const key = ledger.networks.get(network.id)?.key;
+    const pools = ledger.pools.all().filter((pool) => pool.network === network.id);
+    const automatic = pools.length > 0 && pools.every((pool) => pool.automatic === true);
+    return { ...network, ...(key !== undefined && { key }), automatic };
+  }
+
+  function report(name: string, trouble: string | undefined): void {
+    if (troubles.get(name) === trouble) return;
+    if (trouble === undefined) troubles.delete(name);
+    else {
+      troubles.set(name, trouble);
+      log.warn({ network: name, reason: trouble }, 'network is not here as on the other hosts');
+    }
+  }
+
+  const pass = coalesce(async () => {
+    waits = false;
+    const wentWell = await look().catch((error: unknown) => {
+      log.debug({ reason: explain(error) }, 'cannot look at the networks of this host');
+      return false;
+    });
+    if (wentWell) pause.reset();
+    else void retry();
+  });
+
+  async function retry(): Promise<void> {
+    if (retrying) return;
+    retrying = true;
+    await clock.sleep(pause.next(), signal);
+    retrying = false;
+    start();
+  }
+
+  function start(): void {
+    if (!signal.aborted) void pass();
+  }
+
+  /** Containers come and go; that matters only while a network waits for the last of its own to go. */
+  function bears({ type, action }: DockerEvent): boolean {
+    if (type === 'network' && (action === 'create' || action === 'destroy')) return true;
+    return waits && (action === 'destroy' || action === 'disconnect');
+  }
+
+  recipes.onChange(start);
+  const timer = setInterval(start, parts.resyncMs);
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
+  void followDocker({
+    ...{ docker, clock, random, log, signal },
+    onConnect() {
+      connected = true;
+      start();
+    },
+    onEvent(event) {
+      if (bears(event)) start();
+    },
+  });
+  return { troubles: () => troubles };
+}
