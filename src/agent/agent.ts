@@ -31,6 +31,7 @@ import { hostIdIn } from './host-id.ts';
 import { keepAlive, publishHost } from './host-record.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
+import { type NameBook, nameBookOf } from './name-book.ts';
 import { neighbourhoodOf, type Standing } from './neighbourhood.ts';
 import { networkUseCases } from './networks.ts';
 import { newsRouter } from './news.ts';
@@ -70,6 +71,7 @@ export interface Agent {
   readonly hostId: string;
   readonly ledger: Ledger;
   readonly recipes: Recipes;
+  readonly nameBook: NameBook;
   readonly status: () => Promise<AgentStatus>;
   /** Lets go of everything and leaves the kernel as it is. */
   close(): Promise<void>;
@@ -109,9 +111,7 @@ export function startAgent(options: AgentOptions): Agent {
   const scopesOf = newsRouter(keys, ledger, cluster);
   const connected = () => established && mirror.connected;
   const readiness = new Readiness(connected);
-
   const recipes = recipesOf({ store, keys, cluster, hostId, connected });
-
   let uplink: Uplink | undefined;
   /** The cluster's state is known here, and this host known to the cluster. */
   let established = false;
@@ -137,6 +137,7 @@ export function startAgent(options: AgentOptions): Agent {
     randomId: () => randomBytes(6).toString('hex'),
   };
   const announcements = announcementsTo(ipam);
+  const nameBook = nameBookOf({ keys, cluster, ledger, announcements });
   const host: ThisHost = {
     id: hostId,
     underlay,
@@ -188,6 +189,7 @@ export function startAgent(options: AgentOptions): Agent {
     else for (const scope of scopes) reconciler.mark(scope);
     readiness.check();
     recipes.hear(changed);
+    nameBook.hear(changed);
   }
 
   async function follow(): Promise<void> {
@@ -299,7 +301,7 @@ export function startAgent(options: AgentOptions): Agent {
   return {
     network: { ...networks, ...endpoints, ...publications },
     addresses,
-    ...{ hostId, ledger, recipes },
+    ...{ hostId, ledger, recipes, nameBook },
     status: async () => ({ host: hostId, uplink, peers: await neighbourhood.standing() }),
     async close() {
       clearInterval(timer);
