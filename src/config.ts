@@ -40,6 +40,8 @@ export interface Config {
   readonly excludedRanges: readonly Prefix[];
   /** For how long an address that was given back is given to nobody who did not ask for it by name. */
   readonly addressRestMs: number;
+  /** Whether containers of this host are told the names of those on others. */
+  readonly names: boolean;
   readonly vxlanPort: number;
   readonly probePort: number;
   /** Whether this host makes networks of the others, and they its. */
@@ -109,6 +111,7 @@ export function readConfig(env: Environment = process.env): Config {
     },
     excludedRanges: read('WEFT_POOL_EXCLUDE'),
     addressRestMs: read('WEFT_ADDRESS_REST_SECONDS') * 1000,
+    names: read('WEFT_DNS'),
     vxlanPort: read('WEFT_VXLAN_PORT'),
     probePort: read('WEFT_PROBE_PORT'),
     replicate: read('WEFT_REPLICATE'),
