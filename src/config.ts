@@ -42,6 +42,8 @@ export interface Config {
   readonly addressRestMs: number;
   /** Whether a container gets the address that its MAC had before. */
   readonly addressByMac: boolean;
+  /** Whether containers of this host are told the names of those on others. */
+  readonly names: boolean;
   readonly vxlanPort: number;
   readonly probePort: number;
   /** Whether this host makes networks of the others, and they its. */
@@ -117,6 +119,7 @@ export function readConfig(env: Environment = process.env): Config {
     excludedRanges: read('WEFT_POOL_EXCLUDE'),
     addressRestMs: read('WEFT_ADDRESS_REST_SECONDS') * 1000,
     addressByMac: read('WEFT_ADDRESS_BY_MAC'),
+    names: read('WEFT_DNS'),
     vxlanPort: read('WEFT_VXLAN_PORT'),
     probePort: read('WEFT_PROBE_PORT'),
     replicate: read('WEFT_REPLICATE'),

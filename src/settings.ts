@@ -44,6 +44,7 @@ export interface SettingValues {
   WEFT_POOL_EXCLUDE: readonly Prefix[];
   WEFT_ADDRESS_REST_SECONDS: number;
   WEFT_ADDRESS_BY_MAC: boolean;
+  WEFT_DNS: boolean;
   WEFT_VXLAN_PORT: number;
   WEFT_PROBE_PORT: number;
   WEFT_REPLICATE: boolean;
@@ -144,7 +145,13 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     help: 'on: a container started with --mac-address gets the address again that it had, if it is free; Docker then makes up the MACs of all others. Takes effect when the plugin is enabled.',
     expected: 'on or off',
     default: 'off',
-    parse: (text) => (text === 'on' || text === 'off' ? text === 'on' : malformed()),
+    parse: parseSwitch,
+  },
+  WEFT_DNS: {
+    help: 'Whether containers of this host find those of other hosts by name: `on` or `off`.',
+    expected: 'on or off',
+    default: 'on',
+    parse: parseSwitch,
   },
   WEFT_VXLAN_PORT: {
     help: 'UDP port of VXLAN packets between hosts; hosts of one cluster need the same.',

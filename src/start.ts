@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { type Agent, type AgentStatus, startAgent } from './agent/agent.ts';
 import type { Config, StoreAccess } from './config.ts';
 import { WeftError } from './errors.ts';
+import { sandboxFile, takeResolverPlace } from './kernel/docker-resolver.ts';
 import { openKernel } from './kernel/kernel.ts';
 import type { Log } from './log.ts';
 import { printAddress } from './model/address.ts';
+import { answerContainers } from './names/containers.ts';
+import { nameContainers } from './observe/container-names.ts';
 import { dockerAt } from './observe/docker.ts';
 import { startReplication } from './observe/replicator.ts';
 import { startBundledEtcd } from './store/bundled-etcd.ts';
@@ -45,17 +48,41 @@ export async function start(
     resyncMs: config.resyncMs,
     log,
   });
-  if (!config.replicate) return agent;
-  const { troubles } = startReplication({
-    agent,
+  const observing = {
     docker: dockerAt(join(config.runDir, 'docker.sock')),
     resyncMs: config.resyncMs,
     clock: systemClock,
     random: Math.random,
     log,
     signal,
-  });
-  return { ...agent, status: async () => ({ ...(await agent.status()), troubles: troubles() }) };
+  };
+  nameContainers({ ...observing, nameBook: agent.nameBook });
+  const named = config.names ? tellingNames(agent, config.runDir, log, signal) : agent;
+  if (!config.replicate) return named;
+  const { troubles } = startReplication({ ...observing, agent });
+  return { ...named, status: async () => ({ ...(await agent.status()), troubles: troubles() }) };
+}
+
+/** The agent, whose containers are told names. */
+function tellingNames(agent: Agent, runDir: string, log: Log, signal: AbortSignal): Agent {
+  const { nameBook, network } = agent;
+  const takePlace = (sandbox: string) => takeResolverPlace(sandboxFile(runDir, sandbox));
+  const names = answerContainers({ nameBook, takePlace, random: Math.random, log, signal });
+  return {
+    ...agent,
+    network: {
+      ...network,
+      async join(request) {
+        const attachment = await network.join(request);
+        names.look();
+        return attachment;
+      },
+      async leave(key) {
+        await network.leave(key);
+        names.look();
+      },
+    },
+  };
 }
 
 function openStore(

@@ -32,6 +32,7 @@ import { keepAlive, publishHost } from './host-record.ts';
 import { type Ledger, openLedger, usesAddress } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
+import { type NameBook, nameBookOf } from './name-book.ts';
 import { neighbourhoodOf, type Standing } from './neighbourhood.ts';
 import { networkUseCases } from './networks.ts';
 import { newsRouter } from './news.ts';
@@ -71,6 +72,7 @@ export interface Agent {
   readonly hostId: string;
   readonly ledger: Ledger;
   readonly recipes: Recipes;
+  readonly nameBook: NameBook;
   readonly status: () => Promise<AgentStatus>;
   /** Lets go of everything and leaves the kernel as it is. */
   close(): Promise<void>;
@@ -110,9 +112,7 @@ export function startAgent(options: AgentOptions): Agent {
   const scopesOf = newsRouter(keys, ledger, cluster);
   const connected = () => established && mirror.connected;
   const readiness = new Readiness(connected);
-
   const recipes = recipesOf({ store, keys, cluster, hostId, connected });
-
   let uplink: Uplink | undefined;
   /** The cluster's state is known here, and this host known to the cluster. */
   let established = false;
@@ -138,6 +138,7 @@ export function startAgent(options: AgentOptions): Agent {
     randomId: () => randomBytes(6).toString('hex'),
   };
   const announcements = announcementsTo(ipam);
+  const nameBook = nameBookOf({ keys, cluster, ledger, announcements });
   const host: ThisHost = {
     id: hostId,
     underlay,
@@ -193,6 +194,7 @@ export function startAgent(options: AgentOptions): Agent {
     else for (const scope of scopes) reconciler.mark(scope);
     readiness.check();
     recipes.hear(changed);
+    nameBook.hear(changed);
   }
 
   async function follow(): Promise<void> {
@@ -309,7 +311,7 @@ export function startAgent(options: AgentOptions): Agent {
   return {
     network: { ...networks, ...endpoints, ...publications },
     addresses,
-    ...{ hostId, ledger, recipes },
+    ...{ hostId, ledger, recipes, nameBook },
     status: async () => ({ host: hostId, uplink, peers: await neighbourhood.standing() }),
     async close() {
       clearInterval(timer);

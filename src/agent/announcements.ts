@@ -3,7 +3,7 @@ import { WeftError } from '../errors.ts';
 import { confirmation } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { change } from '../ipam/reading.ts';
-import { type Endpoint, records } from '../model/records.ts';
+import { type Endpoint, type Names, records } from '../model/records.ts';
 import { type Plan, transactUntilSettled } from '../store/settle.ts';
 
 export interface Announcements {
@@ -13,7 +13,9 @@ export interface Announcements {
    * @throws WeftError when an address is not this host's, the network is gone, or the store away
    */
   announce(endpoint: Endpoint, pools: readonly string[]): Promise<void>;
-  /** Succeeds when it is not there. @throws WeftError when the store is away */
+  /** What it is called. Succeeds when the endpoint is gone. @throws WeftError when the store is away */
+  name(network: string, endpoint: string, names: Names): Promise<void>;
+  /** With its names. Succeeds when it is not there. @throws WeftError when the store is away */
   withdraw(network: string, endpoint: string): Promise<void>;
 }
 
@@ -46,6 +48,30 @@ export function announcementsTo(ipam: Ipam): Announcements {
       );
     },
 
+    name(network, endpoint, names) {
+      const key = keys.names(network, endpoint);
+      const value = records.names.render(names);
+      const owner = keys.endpoint(network, endpoint);
+      return transactUntilSettled<void>(store, {
+        subject: `name endpoint ${endpoint} of network ${network}`,
+        attempt: async () => {
+          const [endpointEntry, entry] = await Promise.all([store.get(owner), store.get(key)]);
+          if (endpointEntry === undefined) return { done: undefined };
+          return {
+            result: undefined,
+            proof: { key, holds: (now) => now?.value === value },
+            transaction: {
+              conditions: [
+                { key: owner, exists: true },
+                { key, revision: entry?.revision ?? 0n },
+              ],
+              writes: [{ put: key, value }],
+            },
+          };
+        },
+      });
+    },
+
     withdraw(network, endpoint) {
       const key = keys.endpoint(network, endpoint);
       return transactUntilSettled(store, {
@@ -56,7 +82,10 @@ export function announcementsTo(ipam: Ipam): Announcements {
           return {
             result: undefined,
             proof: { key, holds: (now) => now === undefined },
-            transaction: { conditions: [{ key, revision: entry.revision }], writes: [{ delete: key }] },
+            transaction: {
+              conditions: [{ key, revision: entry.revision }],
+              writes: [{ delete: key }, { delete: keys.names(network, endpoint) }],
+            },
           };
         },
       });

@@ -9,6 +9,7 @@ import {
   type ClusterConfig,
   type Endpoint,
   type Host,
+  type Names,
   type Network,
   type Participant,
   type Pool,
@@ -56,6 +57,7 @@ export class Cluster {
       block: kind(records.block.parse, ({ pool, cidr }) => keys.block(pool, cidr)),
       endpoint: kind(records.endpoint.parse, ({ network, id }) => keys.endpoint(network, id)),
       recipe: kind(records.recipe.parse, ({ name }) => keys.recipe(name)),
+      names: kind(records.names.parse),
     };
   }
 
@@ -142,6 +144,10 @@ export class Cluster {
 
   allEndpoints(): Endpoint[] {
     return this.#all(this.#keys.allEndpoints, this.#kinds.endpoint);
+  }
+
+  names(network: string, endpoint: string): Names | undefined {
+    return this.#one(this.#keys.names(network, endpoint), this.#kinds.names);
   }
 
   recipes(): Recipe[] {

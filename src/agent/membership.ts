@@ -164,6 +164,7 @@ export class Membership {
           { delete: participantKey },
           { delete: this.#keys.network(key) },
           { deletePrefix: this.#keys.endpoints(key) },
+          { deletePrefix: this.#keys.namesOn(key) },
           ...unbound.writes,
         ],
       },

@@ -137,6 +137,40 @@ export function holdSocket(wish: {
   }
 }
 
+const SO_MARK = 36;
+const IPPROTO_IP = 0;
+const IP_FREEBIND = 15;
+const backlog = 64;
+const socketTypes = { udp: SOCK_DGRAM, tcp: SOCK_STREAM } as const;
+
+/**
+ * A socket of the current namespace, as a descriptor, bound to an IPv4 address whether its link is up by now or
+ * not.
+ */
+export function openLocalSocket(wish: {
+  readonly protocol: keyof typeof socketTypes;
+  readonly bytes: Buffer;
+  readonly listens: boolean;
+  /** On all it sends. */
+  readonly mark?: number;
+}): { readonly fd: number; readonly port: number } {
+  const { protocol, bytes, listens, mark } = wish;
+  const purpose = `open a socket for ${protocol} in a container`;
+  const fd = call('socket', purpose, AF_INET, socketTypes[protocol] | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  try {
+    call('setsockopt', purpose, fd, IPPROTO_IP, IP_FREEBIND, [1], 4);
+    if (mark !== undefined) call('setsockopt', purpose, fd, SOL_SOCKET, SO_MARK, [mark], 4);
+    const address = socketAddress({ family: 4, bytes, port: 0 });
+    call('bind', purpose, fd, address, address.length);
+    if (listens && protocol === 'tcp') call('listen', purpose, fd, backlog);
+    call('getsockname', purpose, fd, address, [address.length]);
+    return { fd, port: address.readUInt16BE(portOffset) };
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
+
 /** Level and option by family: IP_TRANSPARENT, IPV6_TRANSPARENT. */
 const transparent = { 4: [0, 19], 6: [41, 75] } as const;
 

@@ -157,6 +157,16 @@ const Endpoint = Type.Object({
 });
 export type Endpoint = Static<typeof Endpoint>;
 
+/** `names/<network>/<endpoint>`: what a container is called on a network. Goes with the endpoint. */
+const Names = Type.Object({
+  v: version,
+  /** The one that it is told by comes first. */
+  names: Type.Array(text, { minItems: 1 }),
+  /** The network's name in Docker, where the container is: each name may be followed by a dot and this. */
+  domain: text,
+});
+export type Names = Static<typeof Names>;
+
 const texts = Type.Record(Type.String(), Type.String());
 
 /** `recipes/<name>`: what to make a Docker network with, so that it is there under its name on every host. */
@@ -227,4 +237,5 @@ export const records = {
   block: record('block', Block),
   endpoint: record('endpoint', Endpoint),
   recipe: record('recipe', Recipe),
+  names: record('names', Names),
 };

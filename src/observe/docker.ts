@@ -8,6 +8,7 @@ import { type IncomingMessage, request } from 'node:http';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import { explain, WeftError } from '../errors.ts';
+import { type DockerContainer, InspectedContainer, readContainer } from './docker-container.ts';
 import {
   type DockerNetwork,
   isOfOneHost,
@@ -21,6 +22,8 @@ export interface DockerEvent {
   readonly action: string;
   /** Of the object. */
   readonly id: string;
+  /** That it happened to, where the object is a network. */
+  readonly container?: string;
 }
 
 export interface Docker {
@@ -35,6 +38,10 @@ export interface Docker {
    * long as the container never ran.
    */
   isUsed(...idsAndNames: string[]): Promise<boolean>;
+  /** Ids of those that run. */
+  containers(): Promise<string[]>;
+  /** @throws WeftError `not-found` too */
+  container(id: string): Promise<DockerContainer>;
   /** Connects; the events of networks and containers from then on, until the connection or the signal ends. */
   events(signal: AbortSignal): Promise<AsyncIterable<DockerEvent>>;
 }
@@ -50,9 +57,17 @@ const changeTimeoutMs = 60_000;
 
 const Created = Compile(Type.Object({ Id: Type.String({ minLength: 1 }) }));
 const Networks = Compile(NetworkList);
+const Container = Compile(InspectedContainer);
 const Containers = Compile(Type.Array(Type.Object({ Id: Type.String() })));
 const Event = Compile(
-  Type.Object({ Type: Type.String(), Action: Type.String(), Actor: Type.Object({ ID: Type.String() }) }),
+  Type.Object({
+    Type: Type.String(),
+    Action: Type.String(),
+    Actor: Type.Object({
+      ID: Type.String(),
+      Attributes: Type.Optional(Type.Object({ container: Type.Optional(Type.String()) })),
+    }),
+  }),
 );
 const Complaint = Compile(Type.Object({ message: Type.String() }));
 
@@ -87,6 +102,7 @@ export function dockerAt(socketPath: string): Docker {
       const answer = await textOf(response);
       const { statusCode = 500 } = response;
       if (statusCode < 300 || (method === 'DELETE' && statusCode === 404)) return answer;
+      if (method === 'GET' && statusCode === 404) throw new WeftError('not-found', `Docker has no ${path}`);
       throw new WeftError(statusCode < 500 ? 'conflict' : 'unavailable', complaintIn(answer, statusCode));
     } catch (cause) {
       if (cause instanceof WeftError) throw cause;
@@ -121,6 +137,14 @@ export function dockerAt(socketPath: string): Docker {
       return parse(Containers, await ask('GET', path, readTimeoutMs)).length > 0;
     },
 
+    async containers() {
+      return parse(Containers, await ask('GET', '/containers/json', readTimeoutMs)).map(({ Id }) => Id);
+    },
+
+    async container(id) {
+      return readContainer(parse(Container, await ask('GET', `/containers/${id}/json`, readTimeoutMs)));
+    },
+
     async events(signal) {
       // The daemon behind the socket may be another than the last time.
       version = undefined;
@@ -147,7 +171,8 @@ async function* eventsIn(response: IncomingMessage): AsyncGenerator<DockerEvent>
     rest = lines.pop() ?? '';
     for (const line of lines) {
       const { Type: type, Action: action, Actor } = parse(Event, line);
-      yield { type, action, id: Actor.ID };
+      const container = type === 'network' ? Actor.Attributes?.container : undefined;
+      yield { type, action, id: Actor.ID, ...(container !== undefined && { container }) };
     }
   }
 }

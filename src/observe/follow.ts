@@ -39,7 +39,8 @@ export async function followDocker(following: Following): Promise<void> {
       reason = explain(error);
     }
     if (signal.aborted) return;
-    if (!told) log.warn({ reason }, "Docker's API is away; networks are not replicated meanwhile");
+    if (!told)
+      log.warn({ reason }, "Docker's API is away; networks and names are not told to other hosts meanwhile");
     told = true;
     await clock.sleep(pause.next(), signal);
   }

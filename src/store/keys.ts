@@ -6,7 +6,7 @@
  *   alive/<host>                      pools/<pool>/references/<id>
  *   networks/<network>                blocks/<pool>/<cidr>
  *   networks/<network>/hosts/<host>   endpoints/<network>/<endpoint>
- *   recipes/<Docker's name of a network>
+ *   recipes/<Docker's name of a network>   names/<network>/<endpoint>
  *
  * A pool is a CIDR, or `<cidr>@<network>` (`model/pool-name.ts`). A CIDR is written with `-` for `/`
  * (`10.77.0.0-16`); any other name is percent-encoded, so that a segment never holds a slash. Prefixes to list or
@@ -28,7 +28,8 @@ export type Place =
   | { readonly kind: 'reference'; readonly pool: string; readonly reference: string }
   | { readonly kind: 'block'; readonly pool: string; readonly block: string }
   | { readonly kind: 'endpoint'; readonly network: string; readonly endpoint: string }
-  | { readonly kind: 'recipe'; readonly name: string };
+  | { readonly kind: 'recipe'; readonly name: string }
+  | { readonly kind: 'names'; readonly network: string; readonly endpoint: string };
 
 export type Keys = ReturnType<typeof keysBelow>;
 
@@ -49,6 +50,7 @@ export function keysBelow(root: string) {
     block: (pool: string, block: string) => key('blocks', cidr(pool), cidr(block)),
     endpoint: (network: string, endpoint: string) => key('endpoints', name(network), name(endpoint)),
     recipe: (network: string) => key('recipes', name(network)),
+    names: (network: string, endpoint: string) => key('names', name(network), name(endpoint)),
 
     hosts: prefix('hosts'),
     allAlive: prefix('alive'),
@@ -63,6 +65,7 @@ export function keysBelow(root: string) {
     allEndpoints: prefix('endpoints'),
     endpoints: (network: string) => prefix('endpoints', name(network)),
     recipes: prefix('recipes'),
+    namesOn: (network: string) => prefix('names', name(network)),
 
     /** What the key names; undefined for a key that this version of weft does not know. */
     parse: (text: string) => (text.startsWith(root) ? parse(text.slice(root.length).split('/')) : undefined),
@@ -98,6 +101,8 @@ function parse(segments: readonly string[]): Place | undefined {
           network: decodeURIComponent(first),
           endpoint: decodeURIComponent(second),
         };
+      case 'names, 3 segments':
+        return { kind: 'names', network: decodeURIComponent(first), endpoint: decodeURIComponent(second) };
       case 'recipes, 2 segments':
         return { kind: 'recipe', name: decodeURIComponent(first) };
       default:

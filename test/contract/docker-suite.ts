@@ -85,6 +85,25 @@ export function dockerSuite(open: () => Promise<DockerBed>): void {
     await docker.removeNetwork(id);
   });
 
+  test('a container that runs is told of with its names', async () => {
+    const id = await docker.createNetwork(wanted);
+    const container = await bed.createContainer(wanted.name);
+    expect(await docker.containers()).not.toContain(container);
+    await bed.startContainer(container);
+    expect(await docker.containers()).toContain(container);
+    const { endpoints } = await docker.container(container);
+    expect(endpoints).toEqual([
+      {
+        endpoint: expect.stringMatching(/^[0-9a-f]{64}$/),
+        network: wanted.name,
+        names: [expect.any(String), container.slice(0, 12)],
+      },
+    ]);
+    await bed.removeContainer(container);
+    expect(await docker.container(container).catch(codeOf)).toBe('not-found');
+    await docker.removeNetwork(id);
+  });
+
   describe('events', () => {
     async function nextOf(
       events: AsyncIterable<DockerEvent>,
@@ -103,6 +122,11 @@ export function dockerSuite(open: () => Promise<DockerBed>): void {
       const container = await bed.createContainer(wanted.name);
       await bed.removeContainer(container);
       expect(await destroyed).toMatchObject({ type: 'container', action: 'destroy' });
+      const connected = nextOf(await docker.events(AbortSignal.timeout(60_000)), 'connect');
+      const second = await bed.createContainer(wanted.name);
+      await bed.startContainer(second);
+      expect(await connected).toEqual({ type: 'network', action: 'connect', id, container: second });
+      await bed.removeContainer(second);
       await docker.removeNetwork(id);
     });
 

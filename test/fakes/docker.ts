@@ -162,7 +162,7 @@ export class FakeDocker {
       });
     }
     this.#containers.set(id, { ...container, endpoint });
-    this.#tell('network', 'connect', network.id);
+    this.#tell('network', 'connect', network.id, { container: id });
   }
 
   /** As `docker stop`. */
@@ -243,8 +243,11 @@ export class FakeDocker {
         case 'DELETE /networks':
           await this.removeNetwork(pathname.split('/')[2] ?? '');
           return void response.writeHead(204).end();
-        case 'GET /containers':
-          return void response.end(JSON.stringify(this.#containersOn(filters.network)));
+        case 'GET /containers': {
+          const [, , id = ''] = pathname.split('/');
+          const answer = id === 'json' ? this.#containersOn(filters.network) : this.#inspect(id);
+          return void response.end(JSON.stringify(answer));
+        }
         case 'GET /events':
           this.#followers.add(response);
           request.on('close', () => this.#followers.delete(response));
@@ -258,16 +261,28 @@ export class FakeDocker {
     }
   }
 
-  #containersOn(networks: readonly string[]): object[] {
+  #inspect(id: string): object {
+    const container = this.#containers.get(id);
+    if (container === undefined) throw new Refused(404, `No such container: ${id}`);
+    const network = this.network(container.network)?.creation.Name ?? '';
+    const isRunning = container.endpoint !== undefined;
+    const place = { EndpointID: isRunning ? id : '', Aliases: null, DNSNames: [id.slice(0, 12)] };
+    return { Id: id, Name: `/c${id}`, NetworkSettings: { Networks: { [network]: place } } };
+  }
+
+  /** On one of the networks; of all networks, those that run. */
+  #containersOn(networks: readonly string[] | undefined): object[] {
     const isMeant = ({ network, endpoint }: Container) =>
-      networks.includes(network) || networks.includes(endpoint?.network ?? '');
+      networks === undefined
+        ? endpoint !== undefined
+        : networks.includes(network) || networks.includes(endpoint?.network ?? '');
     return Array.from(this.#containers.values())
       .filter(isMeant)
       .map(({ id }) => ({ Id: id }));
   }
 
-  #tell(type: string, action: string, id: string): void {
-    const line = `${JSON.stringify({ Type: type, Action: action, Actor: { ID: id, Attributes: {} } })}\n`;
+  #tell(type: string, action: string, id: string, attributes = {}): void {
+    const line = `${JSON.stringify({ Type: type, Action: action, Actor: { ID: id, Attributes: attributes } })}\n`;
     for (const follower of this.#followers) follower.write(line);
   }
 

@@ -18,6 +18,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   // Docker's API; what it learns and tells is for all hosts through the agent.
   observe: ['model', 'agent', 'store/back-off.ts', 'store/clock.ts', 'log.ts'],
   cnm: ['model', 'agent/calls.ts', 'log.ts'],
+  names: ['model', 'agent', 'kernel', 'log.ts'],
 };
 
 /** Packages with effects or a surface of their own: each has one door. */
@@ -25,6 +26,7 @@ const doors: Readonly<Record<string, string>> = {
   etcd3: 'store/',
   execa: 'kernel/run.ts',
   fastify: 'cnm/server.ts',
+  'dns-packet': 'names/message.ts',
   koffi: 'kernel/syscalls.ts',
   pino: 'log.ts',
   'ip-num': 'model/address.ts',

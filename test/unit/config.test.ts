@@ -27,6 +27,7 @@ describe('without any setting', () => {
       excludedRanges: [],
       addressRestMs: 60_000,
       addressByMac: false,
+      names: true,
       vxlanPort: 4789,
       probePort: 9338,
       replicate: true,

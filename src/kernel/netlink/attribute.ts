@@ -58,6 +58,13 @@ export function u32(value: number): Buffer {
   return bytes;
 }
 
+/** As nftables has its numbers. */
+export function networkU32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32BE(value | 0);
+  return bytes;
+}
+
 /** As ports and ethertypes travel. */
 export function networkU16(value: number): Buffer {
   const bytes = Buffer.alloc(2);

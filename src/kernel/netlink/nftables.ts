@@ -18,14 +18,14 @@ import { type Message, NLM_F, type Request } from './message.ts';
 
 const NFNL_MSG_BATCH_BEGIN = 16;
 const NFNL_MSG_BATCH_END = 17;
-const NFNL_SUBSYS_NFTABLES = 10;
+export const NFNL_SUBSYS_NFTABLES = 10;
 const NFT_MSG_NEWSETELEM = 12;
 const NFT_MSG_DELSETELEM = 14;
 const NFT_MSG_GETGEN = 16;
 const NFTA_SET_ELEM_LIST = { TABLE: 1, SET: 2, ELEMENTS: 3 } as const;
-const NFTA_LIST_ELEM = 1;
+export const NFTA_LIST_ELEM = 1;
 const NFTA_SET_ELEM = { KEY: 1, DATA: 2 } as const;
-const NFTA_DATA_VALUE = 1;
+export const NFTA_DATA_VALUE = 1;
 const NFTA_GEN_ID = 1;
 const protocolFamilies = { inet: 1, bridge: 7 } as const satisfies Record<NftTable['family'], number>;
 const headerBytes = 4;
@@ -60,7 +60,12 @@ export function changeElements(
     ];
     return { type, flags, body: Buffer.concat([header(protocolFamilies[family]), encodeAttributes(list)]) };
   });
-  return [batchEdge(NFNL_MSG_BATCH_BEGIN), ...messages, batchEdge(NFNL_MSG_BATCH_END)];
+  return batch(messages);
+}
+
+/** Carried out together, when the last has come, or not at all. */
+export function batch(requests: readonly Request[]): Request[] {
+  return [batchEdge(NFNL_MSG_BATCH_BEGIN), ...requests, batchEdge(NFNL_MSG_BATCH_END)];
 }
 
 /** Asks how often the namespace's tables, whoever's, have been changed. */
@@ -91,12 +96,12 @@ function encodeKey(set: string, types: readonly string[], key: string): Buffer {
   return Buffer.concat(fields.map((bytes) => Buffer.concat([bytes], aligned(bytes.length))));
 }
 
-/** What is between the two is carried out together, when the second has come. */
 function batchEdge(type: number): Request {
   return { type, flags: 0, body: header(0, NFNL_SUBSYS_NFTABLES) };
 }
 
-function header(family: number, resource = 0): Buffer {
+/** struct nfgenmsg */
+export function header(family: number, resource = 0): Buffer {
   const bytes = Buffer.of(family, 0, 0, 0);
   bytes.writeUInt16BE(resource, 2);
   return bytes;

@@ -36,6 +36,11 @@ const rows: [string, string, Place][] = [
     '/weft/v1/endpoints/blue/ab12',
     { kind: 'endpoint', network: 'blue', endpoint: 'ab12' },
   ],
+  [
+    keys.names('blue', 'ab12'),
+    '/weft/v1/names/blue/ab12',
+    { kind: 'names', network: 'blue', endpoint: 'ab12' },
+  ],
   [keys.recipe('my net'), '/weft/v1/recipes/my%20net', { kind: 'recipe', name: 'my net' }],
 ];
 

@@ -1,0 +1,84 @@
+/**
+ * Who is called what: the names of containers on the networks that hosts share, as the hosts tell each other. It
+ * answers while the store is away, too, with what was known last.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Names } from '../model/records.ts';
+import type { Keys } from '../store/keys.ts';
+import type { Announcements } from './announcements.ts';
+import type { Cluster } from './cluster.ts';
+import type { Ledger } from './ledger.ts';
+
+/** An endpoint that has a name. */
+export interface Member {
+  readonly names: readonly string[];
+  /** The network's name in Docker. */
+  readonly domain: string;
+  /** Without prefix length. */
+  readonly addresses: readonly string[];
+}
+
+export interface NameBook {
+  /** On all hosts, in no particular order. */
+  members(network: string): Member[];
+  /** Calls back with each network of which `members` may answer something else. */
+  onChange(listener: (network: string) => void): void;
+  /** Whether it is one of this host. */
+  hasEndpoint(id: string): boolean;
+  /** Tells all hosts of an endpoint of this one. Unknown: succeeds. @throws WeftError when the store is away */
+  write(endpoint: string, names: readonly string[], domain: string): Promise<void>;
+  /** Docker's sandboxes on this host that are on networks of weft's, each with the networks, by key. */
+  sandboxes(): ReadonlyMap<string, readonly string[]>;
+}
+
+export interface NameBookParts {
+  readonly keys: Keys;
+  readonly cluster: Cluster;
+  readonly ledger: Ledger;
+  readonly announcements: Announcements;
+}
+
+export function nameBookOf({ keys, cluster, ledger, announcements }: NameBookParts): NameBook & {
+  /** Takes the keys of the store that changed. */
+  hear(changed: readonly string[]): void;
+} {
+  const listeners = new Set<(network: string) => void>();
+
+  return {
+    members: (network) =>
+      cluster.endpoints(network).flatMap(({ id, addresses }) => {
+        const known = cluster.names(network, id);
+        return known === undefined ? [] : [{ names: known.names, domain: known.domain, addresses }];
+      }),
+
+    onChange: (listener) => listeners.add(listener),
+
+    hear(changed) {
+      const networks = new Set<string>();
+      for (const key of changed) {
+        const place = keys.parse(key);
+        if (place?.kind === 'names' || place?.kind === 'endpoint') networks.add(place.network);
+      }
+      for (const network of networks) for (const listener of listeners) listener(network);
+    },
+
+    hasEndpoint: (id) => ledger.endpoints.get(id) !== undefined,
+
+    async write(id, names, domain) {
+      const key = ledger.networks.get(ledger.endpoints.get(id)?.network ?? '')?.key;
+      if (key === undefined) return;
+      const told: Names = { v: 1, names: [...names], domain };
+      if (!isDeepStrictEqual(cluster.names(key, id), told)) await announcements.name(key, id, told);
+    },
+
+    sandboxes() {
+      const joined = new Map<string, string[]>();
+      for (const { sandbox, network } of ledger.endpoints.all().toSorted((a, b) => a.slot - b.slot)) {
+        const key = ledger.networks.get(network)?.key;
+        if (sandbox === undefined || key === undefined) continue;
+        joined.set(sandbox, [...(joined.get(sandbox) ?? []), key]);
+      }
+      return joined;
+    },
+  };
+}

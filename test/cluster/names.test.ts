@@ -1,0 +1,224 @@
+/** Containers find each other by name, from host to host, with nothing set in Docker. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import type { Lab } from '../lab/lab.ts';
+import { waitFor } from '../lab/wait.ts';
+import {
+  addressesOf,
+  clusterUp,
+  createNetwork,
+  leavesNoTrace,
+  pluginName,
+  startContainer,
+  storeKeys,
+} from './cluster.ts';
+
+const hosts = [
+  { name: 'h1', docker: '20.10' },
+  { name: 'h2', docker: '26.1' },
+  { name: 'h3', docker: '28.5' },
+] as const;
+
+const fabrics = [
+  { fabric: 'routed', network: 'blue' },
+  { fabric: 'vxlan', network: 'red' },
+] as const;
+
+let lab: Lab;
+
+beforeAll(async () => {
+  lab = await clusterUp({ name: 'byname', hosts });
+});
+
+afterAll(() => lab?.down());
+
+const known = (name: string): Host => lab.host(name);
+
+/** What the container is answered, in order of text; `undefined` when the name is refused. */
+async function lookUp(
+  host: Host,
+  container: string,
+  name: string,
+  type = 'a',
+): Promise<readonly string[] | undefined> {
+  const look = ['exec', container, 'nslookup', `-type=${type}`, name];
+  const output = await host.docker(look).catch(() => undefined);
+  if (output === undefined) return undefined;
+  const [, answer = ''] = output.split('127.0.0.11:53\n');
+  const found = answer.matchAll(/^(?:Address: |.*\tname = )(.*)$/gm);
+  return Array.from(found, ([, data = '']) => data).toSorted();
+}
+
+/** Waits until it is so; hosts hear of each other's containers a moment after these have started. */
+async function finds(
+  host: Host,
+  container: string,
+  name: string,
+  expected: readonly string[] | undefined,
+  type?: string,
+): Promise<void> {
+  await waitFor(`${container} on ${host.name} finds ${name}: ${expected}`, async () => {
+    const found = await lookUp(host, container, name, type);
+    expect(found).toEqual(expected?.toSorted());
+    return true;
+  });
+}
+
+function reverse(address: string): string {
+  return `${address.split('.').toReversed().join('.')}.in-addr.arpa`;
+}
+
+describe.each(fabrics)('on a $fabric network', ({ fabric, network }) => {
+  const subnets = ['--ipv6', '--subnet', '10.77.0.0/16', '--subnet', 'fd77::/64'];
+  let web: string[];
+
+  beforeAll(async () => {
+    for (const host of lab.hosts) {
+      await createNetwork(host, network, [...subnets, '-o', `weft.fabric=${fabric}`]);
+      await startContainer(host, network, 'asker');
+    }
+    await startContainer(known('h2'), network, 'web', ['--network-alias', 'www', '--network-alias', 'Shop']);
+    web = await addressesOf(known('h2'), network, 'web');
+  });
+
+  test.each(hosts)('a container of $name ($docker) reaches one by its name', async ({ name }) => {
+    const host = known(name);
+    await finds(host, 'asker', 'web', web.slice(0, 1));
+    for (const family of ['-4', '-6']) await host.docker(['exec', 'asker', 'ping', family, '-c', '1', 'web']);
+  });
+
+  test('the first thing that a container asks is answered', async () => {
+    for (const host of [known('h1'), known('h3')]) {
+      for (let round = 0; round < 5; round += 1) {
+        const ping = ['ping', '-4', '-c', '1', 'web'];
+        await host.docker(['run', '--rm', '--net', network, 'weft-lab/tools:1', ...ping]);
+      }
+    }
+  });
+
+  test('all its names lead to it, on its own host as on the others', async () => {
+    const id = await known('h2').docker(['inspect', '--format', '{{.Id}}', 'web']);
+    const [address = '', address6 = ''] = web;
+    for (const host of lab.hosts) {
+      for (const name of ['web', 'www', 'shop', id.slice(0, 12), `web.${network}`, `WWW.${network}`]) {
+        await finds(host, 'asker', name, [address]);
+        await finds(host, 'asker', name, [address6], 'aaaa');
+      }
+      await finds(host, 'asker', reverse(address), [`web.${network}`], 'ptr');
+      await finds(host, 'asker', 'web', [], 'mx');
+    }
+  });
+
+  test('a name that many have leads to all of them, until they are gone', async () => {
+    const addresses: string[] = [];
+    for (const host of lab.hosts) {
+      addresses.push(await startContainer(host, network, 'copy', ['--network-alias', 'copies']));
+    }
+    for (const host of lab.hosts) await finds(host, 'asker', 'copies', addresses);
+    await known('h2').docker(['rm', '--force', 'copy']);
+    for (const host of lab.hosts) await finds(host, 'asker', 'copies', addresses.toSpliced(1, 1));
+    for (const name of ['h1', 'h3']) await known(name).docker(['rm', '--force', 'copy']);
+    for (const host of lab.hosts) await finds(host, 'asker', 'copies', undefined);
+  });
+
+  test('a container that is renamed, stopped or disconnected is no longer found by that name', async () => {
+    const [asker, host] = [known('h1'), known('h3')];
+    const address = await startContainer(host, network, 'old');
+    await finds(asker, 'asker', 'old', [address]);
+    await host.docker(['rename', 'old', 'new']);
+    await finds(asker, 'asker', 'new', [address]);
+    await finds(asker, 'asker', 'old', undefined);
+    await host.docker(['stop', 'new']);
+    await finds(asker, 'asker', 'new', undefined);
+    await host.docker(['start', 'new']);
+    await finds(asker, 'asker', 'new', (await addressesOf(host, network, 'new')).slice(0, 1));
+    await host.docker(['network', 'disconnect', network, 'new']);
+    await finds(asker, 'asker', 'new', undefined);
+    await host.docker(['network', 'connect', '--alias', 'again', network, 'new']);
+    await finds(asker, 'asker', 'again', (await addressesOf(host, network, 'new')).slice(0, 1));
+    await host.docker(['rm', '--force', 'new']);
+  });
+
+  test('names stay inside their network', async () => {
+    for (const name of ['h1', 'h3']) {
+      await createNetwork(known(name), 'other', ['--subnet', '10.79.0.0/24']);
+    }
+    await startContainer(known('h3'), 'other', 'hidden');
+    await startContainer(known('h1'), 'other', 'stranger');
+    const [hidden = ''] = await addressesOf(known('h3'), 'other', 'hidden');
+    await finds(known('h1'), 'stranger', 'hidden', [hidden]);
+    expect(await lookUp(known('h1'), 'stranger', 'web')).toBeUndefined();
+    expect(await lookUp(known('h1'), 'stranger', reverse(web[0] ?? ''), 'ptr')).toBeUndefined();
+    expect(await lookUp(known('h1'), 'asker', 'hidden')).toBeUndefined();
+    await known('h1').docker(['network', 'connect', network, 'stranger']);
+    await finds(known('h1'), 'stranger', 'web', web.slice(0, 1));
+    await finds(known('h1'), 'stranger', 'hidden', [hidden]);
+    await known('h1').docker(['rm', '--force', 'stranger']);
+    await known('h3').docker(['rm', '--force', 'hidden']);
+    for (const name of ['h1', 'h3']) await known(name).docker(['network', 'rm', 'other']);
+  });
+
+  test('an internal network has names, too', async () => {
+    for (const name of ['h1', 'h3']) {
+      await createNetwork(known(name), 'inner', ['--internal', '--subnet', '10.80.0.0/24']);
+    }
+    await startContainer(known('h3'), 'inner', 'vault');
+    await startContainer(known('h1'), 'inner', 'keeper');
+    await finds(known('h1'), 'keeper', 'vault', await addressesOf(known('h3'), 'inner', 'vault'));
+    await known('h1').docker(['rm', '--force', 'keeper']);
+    await known('h3').docker(['rm', '--force', 'vault']);
+    for (const name of ['h1', 'h3']) await known(name).docker(['network', 'rm', 'inner']);
+  });
+
+  test.each(hosts)('$name ($docker) asks its name servers for the rest', async ({ name }) => {
+    const host = known(name);
+    const server = known('h2');
+    await serveDns(server, '192.0.2.7');
+    const dns = ['--dns', server.address];
+    try {
+      await startContainer(host, network, 'user', dns);
+      await finds(host, 'user', 'example.com', ['192.0.2.7']);
+      await finds(host, 'user', 'web', web.slice(0, 1));
+      await host.docker(['rm', '--force', 'user']);
+    } finally {
+      await server.exec(['sh', '-c', 'kill $(cat /run/dns.pid)']);
+    }
+  });
+
+  test('while weft is away, Docker answers for its host; then names of all are back', async () => {
+    const host = known('h3');
+    const [asker = ''] = await addressesOf(host, network, 'asker');
+    await host.docker(['plugin', 'disable', '--force', pluginName]);
+    await finds(host, 'asker', 'asker', [asker]);
+    expect(await lookUp(host, 'asker', 'web')).toBeUndefined();
+    await host.docker(['plugin', 'enable', pluginName]);
+    await finds(host, 'asker', 'web', web.slice(0, 1));
+  });
+
+  test('leaves nothing behind', async () => {
+    await known('h2').docker(['rm', '--force', 'web']);
+    for (const host of lab.hosts) {
+      await host.docker(['rm', '--force', 'asker']);
+      await host.docker(['network', 'rm', network]);
+    }
+    for (const host of lab.hosts) await leavesNoTrace(host);
+    await waitFor('the store is empty', async () => (await storeKeys(lab)).length === 0);
+  });
+});
+
+/** A name server that has one address for everything. */
+async function serveDns(host: Host, address: string): Promise<void> {
+  const script = `
+    use IO::Socket::INET;
+    my $socket = IO::Socket::INET->new(LocalAddr => "${host.address}", LocalPort => 53, Proto => "udp") or die $!;
+    fork and exit;
+    open(my $pid, ">", "/run/dns.pid"); print $pid $$; close($pid);
+    close($_) for (STDIN, STDOUT, STDERR);
+    while ($socket->recv(my $query, 512)) {
+      my $question = substr($query, 12);
+      $question =~ s/^((?:[^\\0].*?)\\0....).*$/$1/s;
+      $socket->send(pack("a2 n5", substr($query, 0, 2), 0x8180, 1, 1, 0, 0) . $question .
+        pack("n3 N n C4", 0xc00c, 1, 1, 60, 4, ${address.replaceAll('.', ',')}));
+    }`;
+  await host.exec(['perl', '-e', script]);
+}
