@@ -160,7 +160,7 @@ test('no ping was lost in all of that', async () => {
   for (const output of await Promise.all(pinging)) {
     const [, sent, received] = /(\d+) packets transmitted, (\d+) packets received/.exec(output) ?? [];
     console.log(`${received} of ${sent} pings answered`);
-    expect(Number(sent)).toBeGreaterThan(500);
+    expect(Number(sent)).toBeGreaterThan(200);
     expect(received).toBe(sent);
   }
 });
