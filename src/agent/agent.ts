@@ -29,7 +29,7 @@ import { Cluster } from './cluster.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { hostIdIn } from './host-id.ts';
 import { keepAlive, publishHost } from './host-record.ts';
-import { type Ledger, openLedger } from './ledger.ts';
+import { type Ledger, openLedger, usesAddress } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
 import { neighbourhoodOf, type Standing } from './neighbourhood.ts';
@@ -127,7 +127,7 @@ export function startAgent(options: AgentOptions): Agent {
     hostId,
     hostName: (id) => cluster.host(id)?.name ?? id,
     network: (key) => cluster.network(key),
-    inUse: (address) => ledger.endpoints.all().some(({ addresses }) => addresses.includes(address)),
+    inUse: (pool, address) => usesAddress(ledger, pool, address),
     routes: async () => foreignRoutes(await kernel.mainRoutes()),
     routesElsewhere: () => routesOf(cluster.hosts().filter(({ id }) => id !== hostId)),
     automatic: options.automaticSubnets,
