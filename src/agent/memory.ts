@@ -96,9 +96,10 @@ export function memoryOf(parts: MemoryParts): Memory {
   async function tellNetwork(network: LedgerNetwork): Promise<void> {
     const known = cluster.participant(network.key, hostId)?.dockerNetworks ?? [];
     if (!known.includes(network.id)) {
-      const { v: _, key, internal, pools, ...options } = networkOf(network);
+      const { v: _, key, internal, pools, own = [], ...options } = networkOf(network);
       const dockerNetwork = network.id;
-      await membership.join({ key, dockerNetwork, internal, pools, options: { ...options, network: key } });
+      const asked = { ...options, network: key };
+      await membership.join({ key, dockerNetwork, internal, pools, own, options: asked });
     }
     for (const gateway of network.gateways ?? []) {
       const [address = ''] = gateway.split('/');
