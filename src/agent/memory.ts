@@ -10,6 +10,7 @@ import { requestPool } from '../ipam/pools.ts';
 import { reserveGateway } from '../ipam/reservations.ts';
 import type { Log } from '../log.ts';
 import { contains, familyOf, parseAddress, parsePrefix } from '../model/address.ts';
+import { poolNamesOf } from '../model/pool-name.ts';
 import type { Announcements } from './announcements.ts';
 import type { Cluster } from './cluster.ts';
 import { coalesce } from './coalesce.ts';
@@ -88,17 +89,21 @@ export function memoryOf(parts: MemoryParts): Memory {
   }
 
   async function tellPool({ id, cidr }: LedgerPool): Promise<void> {
-    const reference = parsePoolId(id)?.reference;
-    if (reference === undefined) return;
-    await requestPool(ipam, { pool: cidr, options: {}, family: familyOf(cidr) }, reference);
+    const known = parsePoolId(id);
+    if (known === undefined) return;
+    const { name, network, reference } = known;
+    const options = network === undefined ? {} : { 'weft.network': network };
+    await requestPool(ipam, { pool: cidr, name, options, family: familyOf(cidr) }, reference);
   }
 
   async function tellNetwork(network: LedgerNetwork): Promise<void> {
     const known = cluster.participant(network.key, hostId)?.dockerNetworks ?? [];
     if (!known.includes(network.id)) {
       const { v: _, key, internal, pools, ...options } = networkOf(network);
-      const dockerNetwork = network.id;
-      await membership.join({ key, dockerNetwork, internal, pools, options: { ...options, network: key } });
+      await membership.join({
+        ...{ key, dockerNetwork: network.id, internal, pools, own: network.own ?? [] },
+        options: { ...options, network: key },
+      });
     }
     for (const gateway of network.gateways ?? []) {
       const [address = ''] = gateway.split('/');
@@ -110,15 +115,16 @@ export function memoryOf(parts: MemoryParts): Memory {
   async function tellEndpoint({ id, network: dockerNetwork, mac, addresses }: LedgerEndpoint): Promise<void> {
     const network = ledger.networks.get(dockerNetwork);
     if (network === undefined) return;
-    const held = new Set(assignmentsOf(ipam, hostId).map(({ address }) => address));
-    for (const address of addresses.filter((address) => !held.has(address))) {
+    const held = new Set(assignmentsOf(ipam, hostId).map(({ pool, address }) => `${address} of ${pool}`));
+    for (const address of addresses) {
       const pool = poolOf(dockerNetwork, address);
-      if (pool !== undefined) await assignAddress(ipam, pool.id, address);
+      if (pool === undefined || held.has(`${address} of ${parsePoolId(pool.id)?.name}`)) continue;
+      await assignAddress(ipam, pool.id, address);
     }
     if (cluster.endpoint(network.key, id) !== undefined) return;
     await announcements.announce(
       { v: 1, id, network: network.key, host: hostId, mac, addresses },
-      network.pools,
+      poolNamesOf(network),
     );
   }
 
