@@ -12,12 +12,10 @@ import type { Underlay } from '../fabric/fabric.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import type { AutomaticSubnets } from '../ipam/range.ts';
-import type { ForeignRoute } from '../ipam/subnet.ts';
-import type { HostChange, Kernel, MainRoute } from '../kernel/kernel.ts';
+import type { HostChange, Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
-import { overlaps, type Prefix, parsePrefix } from '../model/address.ts';
+import type { Prefix } from '../model/address.ts';
 import { keyedQueue } from '../model/queue.ts';
-import type { Host } from '../model/records.ts';
 import { systemClock } from '../store/clock.ts';
 import { keysBelow } from '../store/keys.ts';
 import { Mirror, mirroring } from '../store/mirror.ts';
@@ -27,6 +25,7 @@ import { announcementsTo } from './announcements.ts';
 import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
 import { endpointUseCases } from './endpoints.ts';
+import { foreignRoutes, routesOf, worthTelling } from './foreign-routes.ts';
 import { hostIdIn } from './host-id.ts';
 import { keepAlive, publishHost } from './host-record.ts';
 import { type Ledger, openLedger, usesAddress } from './ledger.ts';
@@ -262,16 +261,8 @@ export function startAgent(options: AgentOptions): Agent {
       reconciler.markAll();
     }
     if (!mirror.connected) return;
-    const foreign = (await ipam.routes()).filter(isAutomatic);
+    const foreign = worthTelling(await ipam.routes(), options.automaticSubnets, cluster.config()?.range6);
     await publishHost({ store, keys, cluster }, hostName, underlay(), foreign);
-  }
-
-  /** Whether an automatic subnet may overlap it. */
-  function isAutomatic(prefix: Prefix): boolean {
-    const { 4: ipv4, 6: ipv6 } = options.automaticSubnets;
-    const range6 = ipv6?.range ?? cluster.config()?.range6;
-    const ranges = [ipv4.range, typeof range6 === 'string' ? parsePrefix(range6) : range6];
-    return ranges.some((range) => range !== undefined && overlaps(range, prefix));
   }
 
   async function resync(): Promise<void> {
@@ -325,19 +316,4 @@ export function startAgent(options: AgentOptions): Agent {
       kernel.close();
     },
   };
-}
-
-/** Where this host goes by routes that are not weft's, the default routes left out. */
-function foreignRoutes(routes: readonly MainRoute[]): Prefix[] {
-  return routes
-    .filter(({ own }) => !own)
-    .map(({ destination }) => parsePrefix(destination))
-    .filter(({ length }) => length > 0);
-}
-
-/** What hosts have told of theirs. */
-function routesOf(hosts: readonly Host[]): ForeignRoute[] {
-  return hosts.flatMap(({ name, routes = [] }) =>
-    routes.map((cidr) => ({ prefix: parsePrefix(cidr), host: name })),
-  );
 }

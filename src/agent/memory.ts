@@ -91,8 +91,9 @@ export function memoryOf(parts: MemoryParts): Memory {
   async function tellPool({ id, cidr }: LedgerPool): Promise<void> {
     const known = parsePoolId(id);
     if (known === undefined) return;
-    const options = known.network === undefined ? {} : { 'weft.network': known.network };
-    await requestPool(ipam, { pool: cidr, options, family: familyOf(cidr) }, known.reference);
+    const { name, network, reference } = known;
+    const options = network === undefined ? {} : { 'weft.network': network };
+    await requestPool(ipam, { pool: cidr, name, options, family: familyOf(cidr) }, reference);
   }
 
   async function tellNetwork(network: LedgerNetwork): Promise<void> {
@@ -112,13 +113,11 @@ export function memoryOf(parts: MemoryParts): Memory {
   async function tellEndpoint({ id, network: dockerNetwork, mac, addresses }: LedgerEndpoint): Promise<void> {
     const network = ledger.networks.get(dockerNetwork);
     if (network === undefined) return;
-    const held = assignmentsOf(ipam, hostId);
+    const held = new Set(assignmentsOf(ipam, hostId).map(({ pool, address }) => `${address} of ${pool}`));
     for (const address of addresses) {
-      const id = poolOf(dockerNetwork, address)?.id;
-      if (id === undefined) continue;
-      const pool = parsePoolId(id)?.name;
-      const isHeld = held.some((one) => one.pool === pool && one.address === address);
-      if (!isHeld) await assignAddress(ipam, id, address);
+      const pool = poolOf(dockerNetwork, address);
+      if (pool === undefined || held.has(`${address} of ${parsePoolId(pool.id)?.name}`)) continue;
+      await assignAddress(ipam, pool.id, address);
     }
     if (cluster.endpoint(network.key, id) !== undefined) return;
     await announcements.announce(

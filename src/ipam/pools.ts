@@ -32,6 +32,8 @@ import {
 export interface PoolRequest {
   /** CIDR; absent: that of the network named by option `weft.network`, else a free one. */
   readonly pool?: string;
+  /** Of a pool that this host has already, as the store may have forgotten: what it is called. */
+  readonly name?: string;
   /** `--ip-range`: CIDR inside the pool. */
   readonly range?: string;
   /** Every `--ipam-opt`. */
@@ -70,7 +72,10 @@ export async function requestPool(
       const pools = knownPools(ipam, reading);
       const subnet = choose(pools);
       if (range !== undefined) refuseOutside(range, subnet);
-      return planReference(ipam, reading, { subnet, range, network, reference, pools });
+      return planReference(ipam, reading, {
+        ...{ subnet, range, network, reference, pools },
+        name: request.name,
+      });
     }),
   );
 }
@@ -138,11 +143,12 @@ function planReference(
     readonly range: Prefix | undefined;
     readonly network: string | undefined;
     readonly reference: string;
+    readonly name: string | undefined;
     readonly pools: readonly KnownPool[];
   },
 ): Plan<GrantedPool> {
   const cidr = printPrefix(of.subnet);
-  const name = poolFor(reading, keys, of);
+  const name = of.name ?? poolFor(reading, keys, of);
   const result = { poolId: printPoolId(of.reference, name), cidr };
   const key = keys.reference(name, of.reference);
   if (reading.get(key) !== undefined) return { done: result };
@@ -162,7 +168,9 @@ function planReference(
     return { transaction: { conditions, writes: [refer] }, result, proof };
   }
 
-  if (name === cidr) refuseOverlap(of.subnet, of.pools);
+  // What was there first may be told last.
+  const others = of.name === undefined ? of.pools : of.pools.filter(({ own }) => own !== true);
+  if (name === cidr) refuseOverlap(of.subnet, others);
   const network = of.network === undefined ? {} : { network: of.network };
   const created = records.pool.render({ v: 1, cidr, reserved: [], ...network });
   const unchanged = { prefix: keys.pools, unchangedSince: reading.revision(keys.pools) };
@@ -199,9 +207,9 @@ function poolFor(
 function knownPools({ keys }: Ipam, reading: Reading): KnownPool[] {
   return reading.entries(keys.pools).flatMap((entry) => {
     const place = keys.parse(entry.key);
-    return place?.kind === 'pool'
-      ? [{ prefix: parsePoolName(place.pool).prefix, network: networkOf(entry.value) }]
-      : [];
+    if (place?.kind !== 'pool') return [];
+    const { prefix, network } = parsePoolName(place.pool);
+    return [{ prefix, network: networkOf(entry.value), own: network !== undefined }];
   });
 }
 

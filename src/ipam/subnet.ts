@@ -22,6 +22,8 @@ export interface KnownPool {
   readonly prefix: Prefix;
   /** Key of its network; undefined: none is made with it yet. */
   readonly network: string | undefined;
+  /** It is that network's own, and may overlap others. */
+  readonly own?: boolean;
 }
 
 /** Ranges of which an address means something else on every host, whatever the user wants. */
