@@ -33,8 +33,11 @@ export interface Docker {
   createNetwork(network: DockerNetwork): Promise<string>;
   /** Unknown: succeeds. @throws WeftError `conflict` when a container is on it */
   removeNetwork(id: string): Promise<void>;
-  /** Whether a container is on it, or would be if it were started. */
-  isUsed(network: Pick<DockerNetwork, 'id' | 'name'>): Promise<boolean>;
+  /**
+   * Whether a container is on a network, or would be if it were started. It is known by the id, and by the name as
+   * long as the container never ran.
+   */
+  isUsed(...idsAndNames: string[]): Promise<boolean>;
   /** Ids of those that run. */
   containers(): Promise<string[]>;
   /** @throws WeftError `not-found` too */
@@ -128,9 +131,8 @@ export function dockerAt(socketPath: string): Docker {
       await ask('DELETE', `/networks/${id}`, changeTimeoutMs);
     },
 
-    async isUsed({ id, name }) {
-      // One that never ran is listed by the name only.
-      const filters = encodeURIComponent(JSON.stringify({ network: [id, name] }));
+    async isUsed(...idsAndNames) {
+      const filters = encodeURIComponent(JSON.stringify({ network: idsAndNames }));
       const path = `/containers/json?all=1&limit=1&filters=${filters}`;
       return parse(Containers, await ask('GET', path, readTimeoutMs)).length > 0;
     },

@@ -56,7 +56,10 @@ export function nextStep({ host, networks, recipe, replica, exists }: Sight): St
     const renounces = recipe !== undefined && recipe.id === replica.recipe && !isWithout;
     return { do: 'forget', replica, ...(renounces && { renounced: recipe }) };
   }
-  const own = networks.find(({ id, key }) => (noted === undefined ? key !== undefined : id === noted));
+  const own =
+    networks.find(({ id }) => id === noted) ??
+    networks.find(({ key }) => key !== undefined && key === recipe?.network) ??
+    networks.find(({ key }) => key !== undefined);
   if (own?.key === undefined) return withoutOwn({ networks, recipe, replica, isWithout });
 
   if (replica !== undefined && noted === undefined) {
@@ -71,16 +74,32 @@ export function nextStep({ host, networks, recipe, replica, exists }: Sight): St
   }
   if (recipe !== undefined && recipe.network === own.key) {
     if (isWithout) return { do: 'resume', recipe };
-    if (replica?.recipe === recipe.id) return { do: 'nothing' };
+    if (replica?.recipe === recipe.id) return withSecond(networks, own, recipe);
     return { do: 'note', replica: { id: own.name, recipe: recipe.id, network: own.key, docker: own.id } };
   }
   // Not removed, but forgotten: by a store that has lost everything, say.
-  if (!exists(own.key)) return { do: 'nothing', because: 'the store does not have it' };
+  if (!exists(own.key))
+    return { do: 'nothing', because: 'the store has lost it; remove it, and make it again' };
   if (replica !== undefined) {
     return { do: 'remove', network: own, else: 'it was removed on another host, and containers use it here' };
   }
   if (recipe === undefined) return { do: 'publish', recipe: recipeOf(own, own.key, host) };
   return clash(own, recipe, isWithout);
+}
+
+/** Docker before 25 makes two networks of one name when it is asked for both at once: by the user, and by weft. */
+function withSecond(networks: readonly LocalNetwork[], own: LocalNetwork, recipe: Recipe): Step {
+  const second = networks.find(({ id }) => id !== own.id);
+  if (second === undefined) return { do: 'nothing' };
+  const because = `Docker has two networks of this name here; remove ${second.id.slice(0, 12)}, which is not the one of the other hosts`;
+  return canGo(second, recipe)
+    ? { do: 'remove', network: second, else: because }
+    : { do: 'nothing', because };
+}
+
+/** Nothing but a subnet of weft's choice, if that, makes it another. */
+function canGo(network: LocalNetwork, recipe: Recipe): boolean {
+  return (network.automatic || network.key === recipe.network) && isAlike(network, recipe);
 }
 
 function withoutOwn({
@@ -105,7 +124,7 @@ function withoutOwn({
 function clash(own: LocalNetwork, recipe: Recipe, isWithout: boolean): Step {
   const subnets = recipe.ipam.subnets.map(({ subnet }) => subnet).join(' and ');
   const because = `on other hosts it is another network, with subnet ${subnets}; remove this one to have that, or make it by another name`;
-  if (!own.automatic || !isAlike(own, recipe)) return { do: 'nothing', because };
+  if (!canGo(own, recipe)) return { do: 'nothing', because };
   return isWithout ? { do: 'resume', recipe } : { do: 'remove', network: own, else: because };
 }
 

@@ -122,7 +122,9 @@ export function startReplication(parts: ReplicationParts): Replication {
         return [...networks, await create(step.recipe)];
       case 'remove': {
         const { network } = step;
-        if (await docker.isUsed(network)) {
+        // A name that stands for two says nothing of this one.
+        const references = networks.length > 1 ? [network.id] : [network.id, network.name];
+        if (await docker.isUsed(...references)) {
           waits = true;
           report(network.name, step.else);
           return undefined;

@@ -74,15 +74,14 @@ export function dockerSuite(open: () => Promise<DockerBed>): void {
 
   test('a network is in use from the creation of a container to its removal', async () => {
     const id = await docker.createNetwork(wanted);
-    const network = { ...wanted, id };
-    expect(await docker.isUsed(network)).toBe(false);
+    expect(await docker.isUsed(id, wanted.name)).toBe(false);
     const container = await bed.createContainer(wanted.name);
-    expect(await docker.isUsed(network)).toBe(true);
+    expect(await docker.isUsed(id, wanted.name)).toBe(true);
     await bed.startContainer(container);
-    expect(await docker.isUsed(network)).toBe(true);
+    expect(await docker.isUsed(id)).toBe(true);
     expect(await docker.removeNetwork(id).catch(codeOf)).toBe('conflict');
     await bed.removeContainer(container);
-    expect(await docker.isUsed(network)).toBe(false);
+    expect(await docker.isUsed(id, wanted.name)).toBe(false);
     await docker.removeNetwork(id);
   });
 

@@ -103,10 +103,11 @@ export class FakeDocker {
     return [...this.#networks.values()].find(({ id, creation }) => creation.Name === name || id === name);
   }
 
-  /** As `docker network create`; answers the id. */
-  async createNetwork(creation: Creation): Promise<string> {
+  /** As `docker network create`; answers the id. `racing`: as Docker 20.10 if another of the name is being made. */
+  async createNetwork(creation: Creation, { racing = false } = {}): Promise<string> {
     const { Name, Driver = 'bridge' } = creation;
-    if (this.network(Name) !== undefined) throw new Refused(409, `network with name ${Name} already exists`);
+    if (!racing && this.network(Name) !== undefined)
+      throw new Refused(409, `network with name ${Name} already exists`);
     const id = this.#newId();
     const made =
       Driver === 'weft'

@@ -1,6 +1,6 @@
 /**
  * How long after `docker network create` has returned on one host the network is there on the others, of each
- * Docker version: made, timed and removed one after the other.
+ * Docker version, and how long it took on the first: made, timed and removed one after the other.
  */
 import { parseArgs } from 'node:util';
 import { dockerAt } from '../../../src/observe/docker.ts';

@@ -168,6 +168,34 @@ describe('a removal', () => {
   });
 });
 
+describe('of two networks with one name in Docker', () => {
+  const second = local({ id: 'd2', key: elsewhere });
+  const networks = [second, local({ automatic: false })];
+
+  test('the one of the other hosts is noted, whichever is listed first', () => {
+    expect(stepAt({ networks, recipe: recipe() })).toEqual({ do: 'note', replica });
+    expect(stepAt({ networks, recipe: recipe(), replica: intent })).toEqual({ do: 'note', replica });
+  });
+
+  test('the other gives way if its subnet is all that differs, else it is reported', () => {
+    expect(stepAt({ networks, recipe: recipe(), replica })).toMatchObject({ do: 'remove', network: second });
+    for (const change of [{ automatic: false }, { internal: true }]) {
+      const other = { ...second, ...change };
+      expect(stepAt({ networks: [other, local()], recipe: recipe(), replica })).toMatchObject({
+        do: 'nothing',
+        because: expect.stringContaining('remove d2'),
+      });
+    }
+    expect(
+      stepAt({
+        networks: [foreign, local({ id: 'd2' })],
+        recipe: recipe(),
+        replica: { ...replica, docker: 'd2' },
+      }),
+    ).toMatchObject({ do: 'nothing', because: expect.stringContaining('remove d1') });
+  });
+});
+
 test("a network that has its name while one was to be made is the user's own", () => {
   const own = local({ key: elsewhere });
   expect(stepAt({ recipe: recipe(), replica: intent, networks: [own] })).toEqual({

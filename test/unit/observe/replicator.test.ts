@@ -246,6 +246,16 @@ describe('three hosts', () => {
     await settlesOn();
   });
 
+  test('come to one network also where Docker let two of the name be made at once', async () => {
+    await h1.docker.createNetwork(blue);
+    await settlesOn('blue');
+    const container = h2.docker.createContainer('blue');
+    await h2.docker.startContainer(container);
+    await h2.docker.createNetwork(blue, { racing: true });
+    await settlesOn('blue');
+    expect(new Set(subnetsOf('blue')).size).toBe(1);
+  });
+
   test('do not overwrite what two users asked for differently, and say so', async () => {
     const [one, two] = ['10.77.0.0/16', '10.78.0.0/16'].map((Subnet) => ({
       ...blue,
