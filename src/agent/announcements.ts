@@ -13,7 +13,7 @@ export interface Announcements {
    * @throws WeftError when an address is not this host's, the network is gone, or the store away
    */
   announce(endpoint: Endpoint, pools: readonly string[]): Promise<void>;
-  /** What it is called. Succeeds when the endpoint is gone. @throws WeftError when the store is away */
+  /** What it is called. @throws WeftError `not-found` when the store has no such endpoint, or the store is away */
   name(network: string, endpoint: string, names: Names): Promise<void>;
   /** With its names. Succeeds when it is not there. @throws WeftError when the store is away */
   withdraw(network: string, endpoint: string): Promise<void>;
@@ -56,7 +56,12 @@ export function announcementsTo(ipam: Ipam): Announcements {
         subject: `name endpoint ${endpoint} of network ${network}`,
         attempt: async () => {
           const [endpointEntry, entry] = await Promise.all([store.get(owner), store.get(key)]);
-          if (endpointEntry === undefined) return { done: undefined };
+          if (endpointEntry === undefined) {
+            throw new WeftError(
+              'not-found',
+              `endpoint ${endpoint} of network ${network} is not in the store`,
+            );
+          }
           return {
             result: undefined,
             proof: { key, holds: (now) => now?.value === value },

@@ -23,9 +23,14 @@ export interface NameBook {
   members(network: string): Member[];
   /** Calls back with each network of which `members` may answer something else. */
   onChange(listener: (network: string) => void): void;
+  /** Calls back when the store has lost a name of an endpoint that this host still has. */
+  onForgotten(listener: () => void): void;
   /** Whether it is one of this host. */
   hasEndpoint(id: string): boolean;
-  /** Tells all hosts of an endpoint of this one. Unknown: succeeds. @throws WeftError when the store is away */
+  /**
+   * Tells all hosts of an endpoint of this one. Unknown: succeeds.
+   * @throws WeftError when the store is away, or does not know the endpoint
+   */
   write(endpoint: string, names: readonly string[], domain: string): Promise<void>;
   /** Docker's sandboxes on this host that are on networks of weft's, each with the networks, by key. */
   sandboxes(): ReadonlyMap<string, readonly string[]>;
@@ -43,6 +48,8 @@ export function nameBookOf({ keys, cluster, ledger, announcements }: NameBookPar
   hear(changed: readonly string[]): void;
 } {
   const listeners = new Set<(network: string) => void>();
+  const forgotten = new Set<() => void>();
+  const hasEndpoint = (id: string) => ledger.endpoints.get(id) !== undefined;
 
   return {
     members: (network) =>
@@ -53,16 +60,22 @@ export function nameBookOf({ keys, cluster, ledger, announcements }: NameBookPar
 
     onChange: (listener) => listeners.add(listener),
 
+    onForgotten: (listener) => forgotten.add(listener),
+
     hear(changed) {
       const networks = new Set<string>();
+      let isForgotten = false;
       for (const key of changed) {
         const place = keys.parse(key);
         if (place?.kind === 'names' || place?.kind === 'endpoint') networks.add(place.network);
+        if (place?.kind !== 'names' || !hasEndpoint(place.endpoint)) continue;
+        if (cluster.names(place.network, place.endpoint) === undefined) isForgotten = true;
       }
+      if (isForgotten) for (const listener of forgotten) listener();
       for (const network of networks) for (const listener of listeners) listener(network);
     },
 
-    hasEndpoint: (id) => ledger.endpoints.get(id) !== undefined,
+    hasEndpoint,
 
     async write(id, names, domain) {
       const key = ledger.networks.get(ledger.endpoints.get(id)?.network ?? '')?.key;

@@ -62,8 +62,8 @@ export async function takeResolverPlace(file: string): Promise<ResolverPlace | u
     return inNamespace(namespaceFd, () => openLocalSocket({ protocol, bytes, listens, ...mark }));
   };
   const table = new SocketPool(() => inNamespace(namespaceFd, () => openNetlinkSocket('netfilter')), 1);
-  const datagrams = createSocket('udp4');
-  const connections = createServer();
+  const datagrams = createSocket('udp4').on('error', () => undefined);
+  const connections = createServer().on('error', () => undefined);
   const closing = new AbortController();
   const close = () => {
     if (closing.signal.aborted) return;
@@ -93,7 +93,7 @@ export async function takeResolverPlace(file: string): Promise<ResolverPlace | u
     datagrams,
     connections,
     openDatagrams() {
-      const socket = createSocket('udp4');
+      const socket = createSocket('udp4').on('error', () => undefined);
       socket.bind({ fd: open('udp', ownSource, false).fd });
       return socket;
     },

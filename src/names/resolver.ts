@@ -23,15 +23,15 @@ export function serveNames(place: ResolverPlace, answer: Answer): void {
   const waiting = new Set<() => void>();
   const streams = new Set<Socket>();
 
-  datagrams.on('error', () => undefined);
   datagrams.on('message', (query, from) => {
     if (closed.aborted) return;
-    const known = answer(query, 'udp');
-    if (known === undefined) handOn(query, reply);
-    else reply(known);
-
-    function reply(bytes: Buffer): void {
-      datagrams.send(bytes, from.port, from.address, () => undefined);
+    const reply = (bytes: Buffer) => datagrams.send(bytes, from.port, from.address, () => undefined);
+    try {
+      const known = answer(query, 'udp');
+      if (known === undefined) handOn(query, reply);
+      else reply(known);
+    } catch {
+      // As if it had been lost on its way: it is asked again, and one question must not end the process.
     }
   });
 
@@ -40,7 +40,6 @@ export function serveNames(place: ResolverPlace, answer: Answer): void {
     const socket = place.openDatagrams();
     const timer = setTimeout(end, patienceMs);
     waiting.add(end);
-    socket.on('error', () => undefined);
     socket.on('message', (bytes, from) => {
       // Anybody in the container could send there; it is Docker that was asked, and this question.
       if (!place.isDocker(from) || !bytes.subarray(0, 2).equals(query.subarray(0, 2))) return;
@@ -57,7 +56,6 @@ export function serveNames(place: ResolverPlace, answer: Answer): void {
   }
 
   connections.maxConnections = mostConnections;
-  connections.on('error', () => undefined);
   connections.on('connection', (client) => void converse(client).catch(() => client.destroy()));
 
   async function converse(client: Socket): Promise<void> {

@@ -13,7 +13,7 @@ import { followDocker } from './follow.ts';
 
 export interface ContainerNamingParts {
   readonly docker: Pick<Docker, 'events' | 'containers' | 'container'>;
-  readonly nameBook: Pick<NameBook, 'hasEndpoint' | 'write'>;
+  readonly nameBook: Pick<NameBook, 'hasEndpoint' | 'onForgotten' | 'write'>;
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -33,8 +33,11 @@ export function nameContainers(parts: ContainerNamingParts): void {
   let retrying = false;
 
   async function name(id: string): Promise<void> {
-    const { endpoints } = await docker.container(id);
-    for (const { endpoint, network, names } of endpoints) {
+    const found = await docker.container(id).catch((error: unknown) => {
+      if (error instanceof WeftError && error.code === 'not-found') return undefined;
+      throw error;
+    });
+    for (const { endpoint, network, names } of found?.endpoints ?? []) {
       if (nameBook.hasEndpoint(endpoint)) await nameBook.write(endpoint, names, network);
     }
   }
@@ -60,7 +63,6 @@ export function nameContainers(parts: ContainerNamingParts): void {
       for (const id of queue) {
         due.delete(id);
         await name(id).catch((error: unknown) => {
-          if (error instanceof WeftError && error.code === 'not-found') return;
           due.add(id);
           fail(error);
         });
@@ -79,12 +81,15 @@ export function nameContainers(parts: ContainerNamingParts): void {
     void pass();
   }
 
+  function lookAtAll(): void {
+    unlisted = true;
+    void pass();
+  }
+
+  nameBook.onForgotten(lookAtAll);
   void followDocker({
     ...{ docker, clock, random, log, signal },
-    onConnect() {
-      unlisted = true;
-      void pass();
-    },
+    onConnect: lookAtAll,
     onEvent(event) {
       const id = containerIn(event);
       if (id === undefined) return;

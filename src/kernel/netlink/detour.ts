@@ -30,11 +30,13 @@ const NF_ACCEPT = 1;
 const priority = -110;
 const NFTA_RULE = { TABLE: 1, CHAIN: 2, EXPRESSIONS: 4 } as const;
 const NFTA_EXPR = { NAME: 1, DATA: 2 } as const;
-const NFTA_META = { REGISTER: 1, KEY: 2 } as const;
+/** Of what reads: NFTA_META_DREG, NFTA_PAYLOAD_DREG. */
+const NFTA_REGISTER = 1;
+const NFTA_META_KEY = 2;
 const NFT_META = { MARK: 3, L4PROTO: 16 } as const;
 const NFTA_CMP = { REGISTER: 1, OPERATOR: 2, DATA: 3 } as const;
 const NFT_CMP = { EQUAL: 0, UNEQUAL: 1 } as const;
-const NFTA_PAYLOAD = { REGISTER: 1, BASE: 2, OFFSET: 3, LENGTH: 4 } as const;
+const NFTA_PAYLOAD = { BASE: 2, OFFSET: 3, LENGTH: 4 } as const;
 const NFT_PAYLOAD = { NETWORK_HEADER: 1, TRANSPORT_HEADER: 2 } as const;
 const NFTA_IMMEDIATE = { REGISTER: 1, DATA: 2 } as const;
 const NFTA_NAT = { TYPE: 1, FAMILY: 2, ADDRESS: 3, PORT: 5 } as const;
@@ -47,10 +49,10 @@ const chainName = 'detour';
 export function addDetour({ address, port, ports, exceptMark }: Detour): Request[] {
   const destination = wireAddress(address).bytes;
   const rules = Array.from(ports, ([protocol, to]) => [
-    ...equal('meta', [[NFTA_META.KEY, networkU32(NFT_META.L4PROTO)]], Buffer.of(protocol)),
+    ...equal('meta', [[NFTA_META_KEY, networkU32(NFT_META.L4PROTO)]], Buffer.of(protocol)),
     ...equal('payload', payload(NFT_PAYLOAD.NETWORK_HEADER, 16, 4), destination),
     ...equal('payload', payload(NFT_PAYLOAD.TRANSPORT_HEADER, 2, 2), networkU16(port)),
-    ...compare('meta', [[NFTA_META.KEY, networkU32(NFT_META.MARK)]], NFT_CMP.UNEQUAL, u32(exceptMark)),
+    ...compare('meta', [[NFTA_META_KEY, networkU32(NFT_META.MARK)]], NFT_CMP.UNEQUAL, u32(exceptMark)),
     immediate(registers.address, destination),
     immediate(registers.port, networkU16(to)),
     expression('nat', [
@@ -114,20 +116,20 @@ function payload(base: number, offset: number, length: number): Attribute[] {
   ];
 }
 
-function equal(name: string, source: readonly Attribute[], value: Buffer): Attribute[] {
+function equal(name: 'meta' | 'payload', source: readonly Attribute[], value: Buffer): Attribute[] {
   return compare(name, source, NFT_CMP.EQUAL, value);
 }
 
 /** Loads what the expression reads, and goes on with the rule only if it compares so. */
 function compare(
-  name: 'meta' | 'payload' | string,
+  name: 'meta' | 'payload',
   source: readonly Attribute[],
   operator: number,
   value: Buffer,
 ): Attribute[] {
   const register = networkU32(registers.address);
   return [
-    expression(name, [[NFTA_META.REGISTER, register], ...source]),
+    expression(name, [[NFTA_REGISTER, register], ...source]),
     expression('cmp', [
       [NFTA_CMP.REGISTER, register],
       [NFTA_CMP.OPERATOR, networkU32(operator)],

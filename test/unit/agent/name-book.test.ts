@@ -79,6 +79,21 @@ test('what is told already is not written again', async () => {
   expect(await store.get(key)).toEqual(before);
 });
 
+test('who told it hears that the store has lost it, not that it was taken away', async () => {
+  let losses = 0;
+  h1.nameBook.onForgotten(() => {
+    losses += 1;
+  });
+  await name();
+  const [key = ''] = (await keysIn(store)).filter((key) => key.includes('/names/'));
+  await store.transact({ conditions: [], writes: [{ delete: key }] });
+  await until(() => losses === 1);
+  await name();
+  await stopContainer(h1, web);
+  await until(() => h2.nameBook.members(blue).length === 0);
+  expect(losses).toBe(1);
+});
+
 test('a sandbox has the networks that it is on', async () => {
   const sandbox = '/run/docker/netns/web';
   expect(h1.nameBook.sandboxes()).toEqual(new Map([[sandbox, [blue]]]));

@@ -33,6 +33,7 @@ let docker: Peer;
 let weft: Peer;
 let container: UdpSocket;
 let closing: AbortController;
+let place: { -readonly [K in keyof ResolverPlace]: ResolverPlace[K] };
 let asked: string[];
 
 beforeEach(async () => {
@@ -49,7 +50,7 @@ beforeEach(async () => {
   container = createSocket('udp4').bind(0, loopback);
   await once(container, 'listening');
   closing = new AbortController();
-  const place: ResolverPlace = {
+  place = {
     datagrams: weft.udp,
     connections: weft.tcp,
     openDatagrams: () => createSocket('udp4'),
@@ -122,6 +123,17 @@ test('an answer that is not of Docker, or to another question, is not handed on'
   });
   expect(await ask('6 example')).toBe('6 example by Docker');
   forger.close();
+});
+
+test('what cannot be answered or asked is as if it had been lost', async () => {
+  const lost = place.openDatagrams;
+  place.openDatagrams = () => {
+    throw new Error('told to fail');
+  };
+  container.send('7 example', weft.udpPort, loopback);
+  expect(await ask('8 web')).toBe('8 web by udp');
+  place.openDatagrams = lost;
+  expect(await ask('9 example')).toBe('9 example by Docker');
 });
 
 test('an empty datagram and half a message end nothing', async () => {

@@ -19,6 +19,7 @@ let asked: string[];
 /** What hosts were told, by endpoint. */
 let told: Map<string, string>;
 let connections: ReadableStreamDefaultController<DockerEvent>[];
+let forget: () => void;
 let stopping: AbortController;
 
 beforeEach(() => {
@@ -53,6 +54,9 @@ async function begin(): Promise<void> {
     },
     nameBook: {
       hasEndpoint: (id) => id.startsWith('weft'),
+      onForgotten: (listener) => {
+        forget = listener;
+      },
       async write(endpoint, names, domain) {
         told.set(endpoint, `${names.join(' ')} in ${domain}`);
       },
@@ -120,6 +124,15 @@ test('what fails is tried again', async () => {
   await happens({ type: 'container', action: 'start', id: '1' });
   expect(told.size).toBe(0);
   await vi.advanceTimersByTimeAsync(10_000);
+  expect(told.get('weft-1')).toBe('web in blue');
+});
+
+test('what the store has lost is told again', async () => {
+  has('1', 'web');
+  await begin();
+  told.clear();
+  forget();
+  await vi.advanceTimersByTimeAsync(0);
   expect(told.get('weft-1')).toBe('web in blue');
 });
 
