@@ -40,6 +40,8 @@ export interface Config {
   readonly excludedRanges: readonly Prefix[];
   /** For how long an address that was given back is given to nobody who did not ask for it by name. */
   readonly addressRestMs: number;
+  /** Whether a container gets the address that its MAC had before. */
+  readonly addressByMac: boolean;
   readonly vxlanPort: number;
   readonly probePort: number;
   /** Whether this host makes networks of the others, and they its. */
@@ -69,6 +71,11 @@ function reader(env: Environment, problems: Set<string>): Read {
 /** Never throws: weft must be heard to say what is wrong with its settings. */
 export function readSockets(env: Environment = process.env): readonly string[] {
   return socketPaths(reader(env, new Set()));
+}
+
+/** Asked for by Docker before anything else. Never throws. */
+export function readAddressByMac(env: Environment = process.env): boolean {
+  return reader(env, new Set())('WEFT_ADDRESS_BY_MAC');
 }
 
 /**
@@ -109,6 +116,7 @@ export function readConfig(env: Environment = process.env): Config {
     },
     excludedRanges: read('WEFT_POOL_EXCLUDE'),
     addressRestMs: read('WEFT_ADDRESS_REST_SECONDS') * 1000,
+    addressByMac: read('WEFT_ADDRESS_BY_MAC'),
     vxlanPort: read('WEFT_VXLAN_PORT'),
     probePort: read('WEFT_PROBE_PORT'),
     replicate: read('WEFT_REPLICATE'),

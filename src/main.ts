@@ -5,7 +5,7 @@
 import type { Agent } from './agent/agent.ts';
 import { deferredCalls } from './agent/deferred.ts';
 import { startServer } from './cnm/server.ts';
-import { describeConfig, readConfig, readSockets } from './config.ts';
+import { describeConfig, readAddressByMac, readConfig, readSockets } from './config.ts';
 import { explain } from './errors.ts';
 import { createLog } from './log.ts';
 
@@ -23,6 +23,7 @@ const server = await startServer({
   sockets: readSockets(),
   ...deferredCalls(started.promise),
   scope: 'local',
+  wantsMac: readAddressByMac(),
   log,
 });
 

@@ -43,6 +43,7 @@ export interface SettingValues {
   WEFT_POOL6: Prefix | undefined;
   WEFT_POOL_EXCLUDE: readonly Prefix[];
   WEFT_ADDRESS_REST_SECONDS: number;
+  WEFT_ADDRESS_BY_MAC: boolean;
   WEFT_VXLAN_PORT: number;
   WEFT_PROBE_PORT: number;
   WEFT_REPLICATE: boolean;
@@ -138,6 +139,12 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     expected: 'a whole number from 0 to 86400',
     default: '60',
     parse: integer(0, 86_400),
+  },
+  WEFT_ADDRESS_BY_MAC: {
+    help: 'on: a container started with --mac-address gets the address again that it had, if it is free; Docker then makes up the MACs of all others. Takes effect when the plugin is enabled.',
+    expected: 'on or off',
+    default: 'off',
+    parse: (text) => (text === 'on' || text === 'off' ? text === 'on' : malformed()),
   },
   WEFT_VXLAN_PORT: {
     help: 'UDP port of VXLAN packets between hosts; hosts of one cluster need the same.',

@@ -42,11 +42,14 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
   }
 
   /** @returns the address, and the subnet it is of. @throws WeftError `exhausted` when no pool has one */
-  async function assignFrom(pools: readonly LedgerPool[]): Promise<{ address: string; cidr: string }> {
+  async function assignFrom(
+    pools: readonly LedgerPool[],
+    mac: string | undefined,
+  ): Promise<{ readonly address: string; readonly cidr: string }> {
     const full: string[] = [];
     for (const { id, cidr } of pools) {
       try {
-        return { address: await assignAddress(ipam, id), cidr };
+        return { address: await assignAddress(ipam, id, undefined, mac), cidr };
       } catch (error) {
         if (!(error instanceof WeftError) || error.code !== 'exhausted') throw error;
         full.push(error.message);
@@ -71,7 +74,7 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
 
     releasePool: giveBackPool,
 
-    async requestAddress({ poolId, address, purpose }: RequestAddress) {
+    async requestAddress({ poolId, address, purpose, mac }: RequestAddress) {
       await host.ready();
       const pool = ledger.pools.get(poolId);
       const wished = address === undefined ? undefined : printAddress(parseAddress(address));
@@ -83,9 +86,9 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
         return printed(await reserveAddress(ipam, poolId, wished), cidr, undefined);
       }
       if (pool === undefined || wished !== undefined) {
-        return printed(await assignAddress(ipam, poolId, wished), cidr, pool);
+        return printed(await assignAddress(ipam, poolId, wished, mac), cidr, pool);
       }
-      const given = await assignFrom(poolsBeside(pool));
+      const given = await assignFrom(poolsBeside(pool), mac);
       return printed(given.address, given.cidr, pool);
     },
 

@@ -29,8 +29,9 @@ import { Cluster } from './cluster.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { hostIdIn } from './host-id.ts';
 import { keepAlive, publishHost } from './host-record.ts';
-import { type Ledger, openLedger } from './ledger.ts';
+import { type Ledger, openLedger, usesAddress } from './ledger.ts';
 import { Membership } from './membership.ts';
+import { memoryOf } from './memory.ts';
 import { neighbourhoodOf, type Standing } from './neighbourhood.ts';
 import { networkUseCases } from './networks.ts';
 import { newsRouter } from './news.ts';
@@ -104,7 +105,7 @@ export function startAgent(options: AgentOptions): Agent {
     probePort: options.probePort,
     turned: () => reconciler.mark('host'),
   });
-  const passes = passesOver(kernel, ledger, views, neighbourhood);
+  const passes = passesOver(kernel, ledger, views, neighbourhood, () => memory.keepsAll());
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const connected = () => established && mirror.connected;
@@ -125,7 +126,7 @@ export function startAgent(options: AgentOptions): Agent {
     hostId,
     hostName: (id) => cluster.host(id)?.name ?? id,
     network: (key) => cluster.network(key),
-    inUse: (address) => ledger.endpoints.all().some(({ addresses }) => addresses.includes(address)),
+    inUse: (pool, address) => usesAddress(ledger, pool, address),
     routes: async () => foreignRoutes(await kernel.mainRoutes()),
     routesElsewhere: () => routesOf(cluster.hosts().filter(({ id }) => id !== hostId)),
     automatic: options.automaticSubnets,
@@ -152,6 +153,10 @@ export function startAgent(options: AgentOptions): Agent {
     ready: () => readiness.wait(readyTimeoutMs),
     giveBack,
   };
+  const memory = memoryOf({
+    ...{ hostId, ipam, cluster, ledger, membership, announcements, log },
+    over: () => reconciler.markAll(),
+  });
   const publications = publicationUseCases(host);
   const networks = networkUseCases(host);
   const endpoints = endpointUseCases(host, publications);
@@ -200,9 +205,12 @@ export function startAgent(options: AgentOptions): Agent {
         );
       }
       const wasAway = !mirror.connected;
+      const wentBack = notice.type === 'snapshot' && notice.revision < mirror.revision;
       mirror.apply(notice);
+      if (mirror.connected) memory.compare(wentBack);
       if (established && wasAway && mirror.connected) void resettle();
       if (notice.type === 'snapshot') void establish();
+      if (established) void memory.tellAgain();
     }
   }
 
@@ -218,6 +226,7 @@ export function startAgent(options: AgentOptions): Agent {
       readiness.check();
       recipes.hear([]);
       log.info({ host: hostId, ...uplink }, 'this host takes part');
+      await memory.tellAgain();
     } catch (error) {
       readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'this host cannot take part yet');
@@ -266,6 +275,7 @@ export function startAgent(options: AgentOptions): Agent {
     if (!established) return;
     try {
       await refresh();
+      await memory.tellAgain();
       if (mirror.connected) await settle();
     } catch (error) {
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');
@@ -303,6 +313,7 @@ export function startAgent(options: AgentOptions): Agent {
     status: async () => ({ host: hostId, uplink, peers: await neighbourhood.standing() }),
     async close() {
       clearInterval(timer);
+      memory.close();
       endUpheavals();
       stopping.abort();
       reconciler.close();

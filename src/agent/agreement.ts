@@ -17,11 +17,13 @@ export interface JoinRequest {
   readonly internal: boolean;
   /** CIDRs. */
   readonly pools: readonly string[];
+  /** Those of them whose pools are the network's own. */
+  readonly own: readonly string[];
 }
 
 /** @throws WeftError `invalid` | `conflict` for options that contradict each other, or a VNI that is taken */
 export function newNetwork(
-  { key, options, internal, pools }: JoinRequest,
+  { key, options, internal, pools, own }: JoinRequest,
   vnis: ReadonlyMap<number, string>,
 ): Network {
   const name = options.fabric ?? defaultFabric;
@@ -43,6 +45,13 @@ export function newNetwork(
     throw new WeftError(
       'invalid',
       `option weft.isolate=off means nothing to fabric ${name}, whose networks have nothing in common; leave it out`,
+    );
+  }
+  const [shared] = own;
+  if (fabric?.isolated !== true && shared !== undefined) {
+    throw new WeftError(
+      'conflict',
+      `subnet ${shared} overlaps another network's, and fabric ${name} can tell networks apart by their subnets only; choose another --subnet, or -o weft.fabric=vxlan`,
     );
   }
   if (internal && gateway === true) {
@@ -77,6 +86,7 @@ export function newNetwork(
     fabric: name,
     internal,
     pools: [...pools],
+    ...(own.length === 0 ? {} : { own: [...own] }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(encap === undefined || encap === 'auto' ? {} : { encap }),
     ...(vni === undefined ? {} : { vni }),
@@ -87,7 +97,7 @@ export function newNetwork(
 }
 
 /** @throws WeftError `conflict` naming what the request and the record say */
-export function agree(network: Network, { options, internal, pools }: JoinRequest): Network {
+export function agree(network: Network, { options, internal, pools, own }: JoinRequest): Network {
   const differences = [
     ['weft.fabric', network.fabric, options.fabric],
     ['weft.vni', network.vni, options.vni],
@@ -107,6 +117,8 @@ export function agree(network: Network, { options, internal, pools }: JoinReques
     differences.push(
       `subnet ${sorted(network.pools)}, not ${sorted(pools)} (create it here with ${poolArguments(network.pools)})`,
     );
+  } else if (sorted(network.own ?? []) !== sorted(own)) {
+    differences.push(`a subnet that other networks have too (add --ipam-opt weft.network=${network.key})`);
   }
   if (differences.length === 0) return network;
   throw new WeftError(

@@ -9,7 +9,7 @@ import { type Plan, transactUntilSettled } from '../store/settle.ts';
 export interface Announcements {
   /**
    * One transaction.
-   * @param pools CIDRs of its network
+   * @param pools names of its network's
    * @throws WeftError when an address is not this host's, the network is gone, or the store away
    */
   announce(endpoint: Endpoint, pools: readonly string[]): Promise<void>;

@@ -109,6 +109,8 @@ export interface RequestAddress {
    * `--aux-address` (Docker does not say which).
    */
   readonly purpose: 'gateway' | 'task' | 'other';
+  /** Of the container, where Docker was asked to tell. */
+  readonly mac?: string;
 }
 
 export interface AddressCalls {

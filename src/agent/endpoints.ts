@@ -7,6 +7,7 @@ import type { Namespace } from '../kernel/namespace.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
 import { contains, parseInterface, parsePrefix, printAddress } from '../model/address.ts';
 import { containerEnd, hostEnd, macOf } from '../model/names.ts';
+import { poolNamesOf } from '../model/pool-name.ts';
 import type { Attachment, CreateEndpoint, EndpointKey, Join, NetworkCalls } from './calls.ts';
 import type { LedgerEndpoint, LedgerNetwork } from './ledger.ts';
 import { scopeOf } from './networks.ts';
@@ -35,9 +36,9 @@ export function endpointUseCases(
     const mac = request.mac ?? macOf(first);
     const answer = request.mac === undefined ? { mac } : {};
     if (ledger.endpoints.get(request.endpoint) !== undefined) return answer;
-    const [taken] = addresses.filter((address) =>
-      ledger.endpoints.all().some((other) => other.addresses.includes(address)),
-    );
+    const isHere = (other: LedgerEndpoint) => ledger.networks.get(other.network)?.key === network.key;
+    const others = ledger.endpoints.all().filter(isHere);
+    const taken = addresses.find((address) => others.some((other) => other.addresses.includes(address)));
     if (taken !== undefined) {
       throw new WeftError(
         'conflict',
@@ -48,8 +49,8 @@ export function endpointUseCases(
     try {
       await ledger.endpoints.put(endpoint);
       await host.ready();
-      const { id, key, pools } = { ...network, id: endpoint.id };
-      await announcements.announce({ v: 1, id, network: key, host: host.id, mac, addresses }, pools);
+      const record = { v: 1 as const, id: endpoint.id, network: network.key, host: host.id, mac, addresses };
+      await announcements.announce(record, poolNamesOf(network));
     } catch (error) {
       await ledger.endpoints.delete(endpoint.id);
       throw error;

@@ -12,6 +12,7 @@ import { join } from 'node:path';
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { explain, WeftError } from '../errors.ts';
+import { poolNamesOf } from '../model/pool-name.ts';
 import { keyedQueue } from '../model/queue.ts';
 import { Encap } from '../model/records.ts';
 
@@ -31,6 +32,7 @@ const LedgerNetwork = Type.Object({
   gateway: Type.Optional(Type.Boolean()),
   broadcast: Type.Optional(Type.Boolean()),
   pools: Type.Array(text),
+  own: Type.Optional(Type.Array(text)),
   /** With prefix length. */
   gateways: Type.Optional(Type.Array(text)),
   /** Number of its leg, if it has one. */
@@ -185,6 +187,15 @@ export interface Ledger {
   readonly pools: Shelf<LedgerPool>;
   readonly endpoints: Shelf<LedgerEndpoint>;
   readonly replicas: Shelf<LedgerReplica>;
+}
+
+/** Whether an endpoint has the address of that pool, by its name. One whose network is not known may be of any. */
+export function usesAddress({ endpoints, networks }: Ledger, pool: string, address: string): boolean {
+  return endpoints.all().some(({ network: id, addresses }) => {
+    if (!addresses.includes(address)) return false;
+    const network = networks.get(id);
+    return network === undefined || poolNamesOf(network).includes(pool);
+  });
 }
 
 const networkChecker = Compile(LedgerNetwork);

@@ -3,6 +3,7 @@
  * last one to leave takes it away; everybody in between must agree with it.
  */
 import { WeftError } from '../errors.ts';
+import { parsePoolName, poolNamesOf } from '../model/pool-name.ts';
 import { type Network, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import { type Plan, transactUntilSettled } from '../store/settle.ts';
@@ -110,8 +111,9 @@ export class Membership {
   async #bindPools(network: Network): Promise<{ conditions: Condition[]; writes: Write[] }> {
     const conditions: Condition[] = [];
     const writes: Write[] = [];
-    for (const cidr of network.pools) {
-      const entry = await this.#store.get(this.#keys.pool(cidr));
+    for (const name of poolNamesOf(network)) {
+      const { cidr } = parsePoolName(name);
+      const entry = await this.#store.get(this.#keys.pool(name));
       if (entry === undefined) {
         throw new WeftError('conflict', `subnet ${cidr} was given back meanwhile; create the network again`);
       }
@@ -173,8 +175,9 @@ export class Membership {
     const recorded = await this.#store.get(this.#keys.network(key));
     const conditions: Condition[] = [];
     const writes: Write[] = [];
-    for (const cidr of readable(recorded, records.network.parse)?.pools ?? []) {
-      const entry = await this.#store.get(this.#keys.pool(cidr));
+    const network = readable(recorded, records.network.parse);
+    for (const name of network === undefined ? [] : poolNamesOf(network)) {
+      const entry = await this.#store.get(this.#keys.pool(name));
       const bound = readable(entry, records.pool.parse);
       if (entry === undefined || bound?.network !== key) continue;
       const { network: _, ...pool } = bound;

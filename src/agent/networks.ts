@@ -2,9 +2,11 @@
 import { explain, WeftError } from '../errors.ts';
 import type { Fabric, Underlay } from '../fabric/fabric.ts';
 import { defaultFabric, fabrics } from '../fabric/registry.ts';
+import { parsePoolId } from '../ipam/holdings.ts';
 import { contains, familyOf, parseAddress, parsePrefix } from '../model/address.ts';
 import { namespaceName } from '../model/names.ts';
 import { type NetworkOptions, parseNetworkOptions } from '../model/options.ts';
+import { parsePoolName, poolNamesOf } from '../model/pool-name.ts';
 import type { Network } from '../model/records.ts';
 import type { CreateNetwork, NetworkCalls, NetworkPool } from './calls.ts';
 import type { LedgerNetwork, LedgerPool } from './ledger.ts';
@@ -48,7 +50,7 @@ export function networkUseCases(
       throw new WeftError('invalid', 'a weft network needs a subnet; leave --ipv4=false out, or add --ipv6');
     }
     refuseRepetition(request.pools);
-    const held = request.pools.map(heldPool);
+    const held = request.pools.map((pool) => heldPool(pool, options.network));
     await host.ready();
     const cidrs = request.pools.map(({ cidr }) => cidr);
     await refuseMisfits(options, cidrs);
@@ -59,7 +61,8 @@ export function networkUseCases(
       dockerNetwork: request.id,
       options,
       internal: request.internal,
-      pools: request.pools.map(({ cidr }) => cidr),
+      pools: cidrs,
+      own: held.filter(isOwn).map(({ cidr }) => cidr),
     });
     try {
       await ledger.networks.put(describe(request, network, options));
@@ -116,7 +119,7 @@ export function networkUseCases(
 
   function describe(request: CreateNetwork, network: Network, options: NetworkOptions): LedgerNetwork {
     const { v: _, ...rest } = network;
-    const gateways = request.pools.flatMap(({ cidr, gateway }) => gateway ?? gatewayOf(cidr) ?? []);
+    const gateways = request.pools.flatMap(({ cidr, gateway }) => gateway ?? gatewayOf(cidr, network) ?? []);
     const needsLeg = network.gateway === true && fabrics.get(network.fabric)?.isolated === true;
     return {
       id: request.id,
@@ -128,8 +131,11 @@ export function networkUseCases(
   }
 
   /** Docker may have been told that it needs none, when nobody could know yet which network it would be. */
-  function gatewayOf(cidr: string): string | undefined {
-    const gateway = cluster.pool(cidr)?.gateway;
+  function gatewayOf(cidr: string, network: Network): string | undefined {
+    const gateway = poolNamesOf(network)
+      .filter((name) => parsePoolName(name).cidr === cidr)
+      .map((name) => cluster.pool(name)?.gateway)
+      .at(0);
     return gateway === undefined ? undefined : `${gateway}/${parsePrefix(cidr).length}`;
   }
 
@@ -144,8 +150,10 @@ export function networkUseCases(
   }
 
   /** This host's own RequestPool for the subnet, which no other network uses yet. */
-  function heldPool({ cidr }: NetworkPool): LedgerPool {
-    const pool = ledger.pools.all().find((held) => held.cidr === cidr && held.network === undefined);
+  function heldPool({ cidr }: NetworkPool, network: string | undefined): LedgerPool {
+    const held = ledger.pools.all().filter((pool) => pool.cidr === cidr && pool.network === undefined);
+    const named = held.find(({ id }) => network !== undefined && parsePoolId(id)?.network === network);
+    const pool = named ?? held.find((pool) => !isOwn(pool));
     if (pool !== undefined) return pool;
     throw new WeftError(
       'invalid',
@@ -183,6 +191,11 @@ export function networkUseCases(
 /** Whose namespace holds the network: a namespace of its own, or the host's. */
 export function scopeOf({ vni }: Pick<Network, 'vni'>): Scope {
   return vni === undefined ? 'host' : namespaceName(vni);
+}
+
+/** Whether it is one network's, which was named when it was asked for, and overlaps others. */
+function isOwn({ id }: LedgerPool): boolean {
+  return parsePoolId(id)?.network !== undefined;
 }
 
 /** A namespace of the network's own has IPv6 in any case. */

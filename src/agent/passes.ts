@@ -33,6 +33,8 @@ export function passesOver(
   ledger: Ledger,
   views: Views,
   neighbourhood: Pick<Neighbourhood, 'peers' | 'look'>,
+  /** Whether the store is known to lack what other hosts have. */
+  keepsAll: () => boolean,
 ): Passes {
   const unlinked = new Map<Scope, readonly LedgerEndpoint[]>();
   const leading = new Set<Scope>();
@@ -86,7 +88,9 @@ export function passesOver(
     const desired = desiredIn(scope, actual, peers);
     const isInhabited = views.networks().some((one) => scopeOf(one) === scope && views.isInhabited(one.key));
     if (!isInhabited) leading.delete(scope);
-    const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired);
+    const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired).filter(
+      (change) => change.do === 'put' || !keepsAll(),
+    );
     if (changes.length > 0) await namespace.apply(changes);
     if (isInhabited) leading.add(scope);
     return changes.length;

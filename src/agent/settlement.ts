@@ -12,7 +12,7 @@ import type { Log } from '../log.ts';
 import type { Announcements } from './announcements.ts';
 import type { EndpointKey } from './calls.ts';
 import type { Cluster } from './cluster.ts';
-import type { Ledger, LedgerEndpoint } from './ledger.ts';
+import { type Ledger, type LedgerEndpoint, usesAddress } from './ledger.ts';
 import type { Membership } from './membership.ts';
 
 export interface SettlementParts {
@@ -70,13 +70,12 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
       ];
     });
 
-    const inUse = new Set(ledger.endpoints.all().flatMap(({ addresses }) => addresses));
     const isOld = longAgo(parts.now(), leastAddressAgeMs);
     const addresses = parts
       .heldAddresses()
-      .filter(({ address, sinceMs }) => !inUse.has(address) && isOld(sinceMs))
+      .filter(({ pool, address, sinceMs }) => isOld(sinceMs) && !usesAddress(ledger, pool, address))
       .map((held) => ({
-        name: `address ${held.address} of ${held.cidr}, operation ${held.operation}`,
+        name: `address ${held.address} of ${held.pool}, operation ${held.operation}`,
         giveBack: () => parts.releaseAddress(held),
       }));
 

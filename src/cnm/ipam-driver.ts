@@ -4,10 +4,13 @@ import type { AddressCalls, RequestAddress, RequestPool } from '../agent/calls.t
 import { answers, type Methods, takes } from './method.ts';
 import * as schema from './schema.ts';
 
-export function ipamDriver(addresses: AddressCalls): Methods {
+export function ipamDriver(addresses: AddressCalls, wantsMac: boolean): Methods {
   return {
     // Pools and addresses outlive a restart, so Docker need not replay its requests.
-    'IpamDriver.GetCapabilities': answers({ RequiresMACAddress: false, RequiresRequestReplay: false }),
+    'IpamDriver.GetCapabilities': answers({
+      RequiresMACAddress: wantsMac,
+      RequiresRequestReplay: false,
+    }),
 
     // Two different names: a pool of the global space Docker would not compare with the host's own routes
     // (libnetwork/network.go, requestPoolHelper).
@@ -70,10 +73,12 @@ function readPool({ Pool, SubPool, Options, V6 }: Static<typeof schema.RequestPo
 }
 
 function readAddress({ PoolID, Address, Options }: Static<typeof schema.RequestAddress>): RequestAddress {
+  const mac = Options?.['com.docker.network.endpoint.macaddress'];
   return {
     poolId: PoolID,
     ...(Address && { address: Address }),
     purpose: purposeOf(Options ?? {}),
+    ...(mac && { mac: mac.toLowerCase() }),
   };
 }
 

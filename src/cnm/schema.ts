@@ -101,6 +101,8 @@ export const RequestAddress = Type.Object({
       RequestAddressType: orNull(Type.String()),
       /** "true" from swarm's manager, for tasks and virtual addresses of services. */
       'com.docker.network.ipam.serial': orNull(Type.String()),
+      /** Of the container: the user's, or one that Docker has made up. Sent only when it was asked to. */
+      'com.docker.network.endpoint.macaddress': orNull(mac),
     }),
   ),
 });

@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly network: NetworkCalls;
   readonly addresses: AddressCalls;
   readonly scope: Scope;
+  /** Whether Docker shall tell the MAC when it asks for an address. */
+  readonly wantsMac: boolean;
   readonly log: Pick<Logger, 'debug' | 'warn'>;
   /** Within this time every call is answered; dockerd's boot and the user's command wait for it. */
   readonly deadlineMs?: number;
@@ -94,7 +96,8 @@ async function listen(path: string, onRequest: RequestListener): Promise<Server>
   return server;
 }
 
-function createApp({ network, addresses, scope, log, deadlineMs = 8_000 }: ServerOptions): FastifyInstance {
+function createApp(options: ServerOptions): FastifyInstance {
+  const { network, addresses, scope, wantsMac, log, deadlineMs = 8_000 } = options;
   const app = Fastify({ bodyLimit: bodyLimitBytes });
   app.decorateRequest('subject');
 
@@ -112,7 +115,7 @@ function createApp({ network, addresses, scope, log, deadlineMs = 8_000 }: Serve
   const methods: Methods = {
     'Plugin.Activate': answers({ Implements: ['NetworkDriver', 'IpamDriver'] }),
     ...networkDriver(network, scope),
-    ...ipamDriver(addresses),
+    ...ipamDriver(addresses, wantsMac),
   };
   for (const [name, method] of Object.entries(methods)) {
     const understand = method(name);

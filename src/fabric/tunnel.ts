@@ -74,7 +74,7 @@ export function tunnelState(
   };
 }
 
-/** A bit of connections' and packets' marks; other bits are left to others. */
+/** Bits of the marks of connections and packets; the other bits are left to others. */
 const answerMark = 0x57_00_00;
 
 export const tunnelAnswers: readonly NftChain[] = [

@@ -8,15 +8,9 @@
  * reserved addresses.
  */
 import { WeftError } from '../errors.ts';
-import {
-  type Address,
-  contains,
-  type Prefix,
-  parseAddress,
-  parsePrefix,
-  printAddress,
-} from '../model/address.ts';
-import { type Block, records } from '../model/records.ts';
+import { type Address, contains, parseAddress, printAddress } from '../model/address.ts';
+import { parsePoolName } from '../model/pool-name.ts';
+import { type Assignment, type Block, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition, Entry, Write } from '../store/store.ts';
 import { assign, free, holderOf, reservationOf, touch, unreserve } from './block.ts';
@@ -24,6 +18,7 @@ import {
   type HeldBlock,
   type HeldPool,
   knownBlock,
+  type PoolId,
   parsePoolId,
   poolOf,
   referenceOf,
@@ -35,8 +30,8 @@ import { change, type Reading } from './reading.ts';
 
 /** An address that a host has, whatever for. */
 export interface HeldAddress {
-  /** Of the pool. */
-  readonly cidr: string;
+  /** Its name. */
+  readonly pool: string;
   /** Canonical text, without prefix length. */
   readonly address: string;
   /** Which request it was given to. */
@@ -49,11 +44,17 @@ export interface HeldAddress {
  * Gives an address to this host. One that this host holds and no endpoint uses is adopted: daemons crash
  * between asking and using, and swarm asks twice.
  * @param wanted any address of the pool; absent: the next free one, within the reference's range
+ * @param mac of the container, if it is known: what it had before, it gets again where that is free
  * @returns canonical text, without prefix length
  * @throws WeftError `invalid` | `conflict` (in use, gateway, reserved) | `exhausted` | `not-found` (pool),
  *   and as `change`
  */
-export async function assignAddress(ipam: Ipam, poolId: string, wanted?: string): Promise<string> {
+export async function assignAddress(
+  ipam: Ipam,
+  poolId: string,
+  wanted?: string,
+  mac?: string,
+): Promise<string> {
   const { keys, queue } = ipam;
   const id = parsePoolId(poolId);
   if (id === undefined) throw unknownPool(poolId);
@@ -61,15 +62,15 @@ export async function assignAddress(ipam: Ipam, poolId: string, wanted?: string)
   const operation = ipam.randomId();
 
   const subject = `assign ${wanted === undefined ? 'an address' : `address ${wanted}`} of subnet ${id.cidr}`;
-  return queue(id.cidr, () =>
+  return queue(id.name, () =>
     change(ipam, subject, (reading, conflicts) => {
       const pool = poolOf(reading, keys, id);
       const { range } = referenceOf(reading, keys, id);
       const place =
         address === undefined
-          ? nextPlace(ipam, reading, { pool, range }, conflicts)
+          ? nextPlace(ipam, reading, { pool, range, mac }, conflicts)
           : wantedPlace(ipam, reading, pool, address);
-      return planAssignment(ipam, pool, place, operation);
+      return planAssignment(ipam, pool, place, { operation, ...(mac !== undefined && { mac }) });
     }),
   );
 }
@@ -90,13 +91,13 @@ export async function releaseAddress(ipam: Ipam, poolId: string, text: string): 
  * request since it was looked at, whose endpoint may not exist yet.
  * @throws WeftError as `change`
  */
-export async function releaseHeld(ipam: Ipam, { cidr, address, operation }: HeldAddress): Promise<void> {
-  await release(ipam, { cidr, prefix: parsePrefix(cidr) }, parseAddress(address), operation);
+export async function releaseHeld(ipam: Ipam, { pool, address, operation }: HeldAddress): Promise<void> {
+  await release(ipam, { name: pool, ...parsePoolName(pool) }, parseAddress(address), operation);
 }
 
 async function release(
   ipam: Ipam,
-  pool: { readonly cidr: string; readonly prefix: Prefix; readonly reference?: string },
+  pool: Omit<PoolId, 'reference'> & { readonly reference?: string },
   address: Address,
   operation?: string,
 ): Promise<void> {
@@ -115,7 +116,7 @@ async function release(
       );
     }
     const holder = holderOf(block.record, offset);
-    if (inUse(text) || holder?.host !== hostId) return { done: undefined };
+    if (inUse(pool.name, text) || holder?.host !== hostId) return { done: undefined };
     if (operation !== undefined && holder.operation !== operation) return { done: undefined };
     return planWrite(
       block,
@@ -123,7 +124,7 @@ async function release(
       (found) => operationAt(ipam, found, offset) !== holder.operation,
     );
   };
-  await queue(pool.cidr, () => change(ipam, `release address ${text} of subnet ${pool.cidr}`, plan));
+  await queue(pool.name, () => change(ipam, `release address ${text} of subnet ${pool.cidr}`, plan));
 }
 
 function planWrite(
@@ -146,11 +147,11 @@ export function assignmentsOf({ mirror, keys }: Ipam, hostId: string): HeldAddre
   return [...mirror.entries(keys.allBlocks)].flatMap((entry) => {
     const block = knownBlock(keys, entry);
     if (block?.record === undefined) return [];
-    const { assigned, pool: cidr } = block.record;
+    const { assigned, pool } = block.record;
     return Object.entries(assigned)
       .filter(([, holder]) => holder.host === hostId)
       .map(([offset, { operation, sinceMs }]) => {
-        return { cidr, address: addressAt(block, Number(offset)), operation, sinceMs };
+        return { pool, address: addressAt(block, Number(offset)), operation, sinceMs };
       });
   });
 }
@@ -159,7 +160,7 @@ export function assignmentsOf({ mirror, keys }: Ipam, hostId: string): HeldAddre
  * The second step of claiming an address: what the transaction that announces its endpoint has to contain. It
  * holds only while this host has the address, and writes its block, so that whatever was planned before to take
  * the address back, and may still be under way, comes to nothing.
- * @param pools CIDRs of the network
+ * @param pools names of the network's
  * @throws WeftError `conflict` when this host does not have it (any more)
  */
 export function confirmation(
@@ -169,10 +170,10 @@ export function confirmation(
   text: string,
 ): { readonly condition: Condition; readonly write: Write } {
   const address = parseAddress(text);
-  for (const cidr of pools) {
-    const prefix = parsePrefix(cidr);
+  for (const name of pools) {
+    const { prefix } = parsePoolName(name);
     if (!contains(prefix, address)) continue;
-    const block = blockAt(ipam, reading, { cidr, prefix }, address.value);
+    const block = blockAt(ipam, reading, { name, prefix }, address.value);
     if (block?.record === undefined) break;
     const holder = holderOf(block.record, Number(address.value - block.prefix.first));
     if (holder?.host !== ipam.hostId) break;
@@ -191,9 +192,9 @@ function planAssignment(
   ipam: Ipam,
   pool: HeldPool,
   { block, offset }: Place,
-  operation: string,
+  of: Pick<Assignment, 'operation' | 'mac'>,
 ): Plan<string> {
-  const record = assign(block.record, offset, { host: ipam.hostId, operation, sinceMs: ipam.now() });
+  const record = assign(block.record, offset, { host: ipam.hostId, sinceMs: ipam.now(), ...of });
   return {
     transaction: {
       conditions: [
@@ -203,7 +204,7 @@ function planAssignment(
       writes: [{ put: block.key, value: records.block.render(record) }],
     },
     result: addressAt(block, offset),
-    proof: { key: block.key, holds: (found) => operationAt(ipam, found, offset) === operation },
+    proof: { key: block.key, holds: (found) => operationAt(ipam, found, offset) === of.operation },
   };
 }
 

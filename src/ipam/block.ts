@@ -58,6 +58,13 @@ export function nextFree(
   return block.freed.find((offset) => isOpen(offset) && rested(freedMs(block, offset)));
 }
 
+/** The offset in the window that is free and was last the MAC's; undefined when there is none. */
+export function freedBy(block: Block, { first, last, except }: Window, mac: string): number | undefined {
+  return block.freed.find(
+    (offset) => block.freedBy?.[offset] === mac && offset >= first && offset <= last && !except.has(offset),
+  );
+}
+
 /** When it was given back; 0: longer ago than anybody remembers. */
 export function freedMs(block: Block, offset: number): number {
   return block.freedMs?.[offset] ?? 0;
@@ -97,8 +104,9 @@ export function reserve(block: Block, offset: number, reservation: Reservation):
 /** The block with the address given back now, last in the queue; the same block when nobody has it. */
 export function free(block: Block, offset: number, nowMs: number): Block {
   if (holderOf(block, offset) === undefined) return block;
-  const { [offset]: _, ...assigned } = block.assigned;
-  return withFreed({ ...touch(block), assigned }, offset, nowMs);
+  const { [offset]: holder, ...assigned } = block.assigned;
+  const freedBy = holder?.mac === undefined ? {} : { freedBy: { ...block.freedBy, [offset]: holder.mac } };
+  return withFreed({ ...touch(block), assigned, ...freedBy }, offset, nowMs);
 }
 
 /** The block with the address no longer kept for a task; the same block when it was not. */
@@ -118,9 +126,15 @@ function withFreed(block: Block, offset: number, nowMs: number): Block {
   };
 }
 
-function withoutFreed(block: Block, offset: number): Block {
-  const { [offset]: _, ...freedMs } = block.freedMs ?? {};
-  return { ...touch(block), freed: block.freed.filter((freed) => freed !== offset), freedMs };
+function withoutFreed({ freedMs = {}, freedBy, ...block }: Block, offset: number): Block {
+  const { [offset]: _, ...otherMs } = freedMs;
+  const { [offset]: __, ...others } = freedBy ?? {};
+  return {
+    ...touch(block),
+    freed: block.freed.filter((freed) => freed !== offset),
+    freedMs: otherMs,
+    ...(freedBy === undefined ? {} : { freedBy: others }),
+  };
 }
 
 /** The same block, written once more. */

@@ -1,28 +1,30 @@
 /** Pools and blocks as a reading of the store shows them, parsed. */
 import { WeftError } from '../errors.ts';
 import { type Prefix, parseAddress, parsePrefix } from '../model/address.ts';
+import { type PoolName, parsePoolName } from '../model/pool-name.ts';
 import { type Block, type Pool, type PoolReference, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Entry } from '../store/store.ts';
 import type { Reading } from './reading.ts';
 
-/** Docker's PoolID: which RequestPool, of which subnet. */
-export interface PoolId {
+/** Docker's PoolID: which RequestPool, of which pool. */
+export interface PoolId extends PoolName {
   readonly reference: string;
-  readonly cidr: string;
-  readonly prefix: Prefix;
+  /** Of the pool. */
+  readonly name: string;
 }
 
-export function printPoolId(reference: string, cidr: string): string {
-  return `${reference}@${cidr}`;
+export function printPoolId(reference: string, pool: string): string {
+  return `${reference}@${pool}`;
 }
 
 /** Undefined: not one that weft has made. */
 export function parsePoolId(text: string): PoolId | undefined {
-  const [reference, cidr, ...rest] = text.split('@');
-  if (reference === undefined || reference === '' || cidr === undefined || rest.length > 0) return undefined;
+  const end = text.indexOf('@');
+  if (end <= 0) return undefined;
+  const name = text.slice(end + 1);
   try {
-    return { reference, cidr, prefix: parsePrefix(cidr) };
+    return { reference: text.slice(0, end), name, ...parsePoolName(name) };
   } catch (error) {
     if (error instanceof WeftError && error.code === 'invalid') return undefined;
     throw error;
@@ -30,6 +32,7 @@ export function parsePoolId(text: string): PoolId | undefined {
 }
 
 export interface HeldPool {
+  readonly name: string;
   readonly cidr: string;
   readonly prefix: Prefix;
   readonly key: string;
@@ -52,13 +55,14 @@ export interface HeldBlock {
 export type KnownBlock = HeldBlock | (Omit<HeldBlock, 'record'> & { readonly record: undefined });
 
 /** @throws WeftError `not-found`; `conflict` when its record cannot be read */
-export function poolOf(reading: Reading, keys: Keys, { cidr, prefix }: PoolId): HeldPool {
-  const key = keys.pool(cidr);
+export function poolOf(reading: Reading, keys: Keys, { name, cidr, prefix }: PoolId): HeldPool {
+  const key = keys.pool(name);
   const entry = reading.get(key);
   if (entry === undefined) throw unknownPool(cidr);
   const record = readPool(cidr, entry);
   const kept = record.gateway === undefined ? record.reserved : [...record.reserved, record.gateway];
   return {
+    name,
     cidr,
     prefix,
     key,
@@ -82,16 +86,16 @@ export function readPool(cidr: string, entry: Entry): Pool {
 }
 
 /** @throws WeftError `not-found` | `invalid` */
-export function referenceOf(reading: Reading, keys: Keys, { reference, cidr }: PoolId): PoolReference {
-  const entry = reading.get(keys.reference(cidr, reference));
+export function referenceOf(reading: Reading, keys: Keys, { reference, name, cidr }: PoolId): PoolReference {
+  const entry = reading.get(keys.reference(name, reference));
   if (entry === undefined) throw unknownPool(cidr);
   return records.poolReference.parse(entry.value);
 }
 
 /** The blocks that hosts have claimed of the pool, in no particular order. */
-export function blocksOf(reading: Reading, keys: Keys, cidr: string): KnownBlock[] {
+export function blocksOf(reading: Reading, keys: Keys, pool: string): KnownBlock[] {
   return reading
-    .entries(keys.blocks(cidr))
+    .entries(keys.blocks(pool))
     .map((entry) => knownBlock(keys, entry))
     .filter((block) => block !== undefined);
 }

@@ -53,8 +53,8 @@ export interface Ipam {
   /** For sentences: what people call the host. */
   readonly hostName: (hostId: string) => string;
   readonly network: (key: string) => Network | undefined;
-  /** Whether an endpoint of this host has the address (canonical text). */
-  readonly inUse: (address: string) => boolean;
+  /** Whether an endpoint of this host has the address (canonical text) of the pool (its name). */
+  readonly inUse: (pool: string, address: string) => boolean;
   /** Prefixes that this host reaches elsewhere, by routes that are not weft's; without the default routes. */
   readonly routes: () => Promise<readonly Prefix[]>;
   /** The same of the other hosts, as far as they have told. */

@@ -2,7 +2,16 @@
 import { WeftError } from '../errors.ts';
 import { type Address, type Prefix, parsePrefix, printAddress, printPrefix } from '../model/address.ts';
 import type { Assignment } from '../model/records.ts';
-import { freedMs, holderOf, longAgo, newBlock, nextFree, type Rested, reservationOf } from './block.ts';
+import {
+  freedBy,
+  freedMs,
+  holderOf,
+  longAgo,
+  newBlock,
+  nextFree,
+  type Rested,
+  reservationOf,
+} from './block.ts';
 import { blocksOf, type HeldBlock, type HeldPool, type KnownBlock, knownBlock } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import {
@@ -24,7 +33,8 @@ export interface Place {
 }
 
 /**
- * The next free place of the pool, or of a range of it: in the lowest own block that has one, else in a block
+ * The next free place of the pool, or of a range of it: what the container had last, if that can be told and it is
+ * still free, however short a time ago and in whosever block; else in the lowest own block that has one, else in a block
  * of nobody's, else in one of another host's. An address that has not rested yet comes after all of these: then
  * the one that has been free longest, since to refuse a container is worse than to risk that somebody still
  * takes it for the one before.
@@ -33,14 +43,20 @@ export interface Place {
 export function nextPlace(
   ipam: Ipam,
   reading: Reading,
-  { pool, range }: { readonly pool: HeldPool; readonly range: string | undefined },
+  of: {
+    readonly pool: HeldPool;
+    readonly range: string | undefined;
+    /** Of the container, if it is known. */
+    readonly mac?: string | undefined;
+  },
   conflicts: number,
 ): Place {
+  const { pool, range, mac } = of;
   const { hostId, random } = ipam;
   const { keptBack, prefix } = pool;
   const all = usable(prefix);
   const span = range === undefined ? all : intersect(all, spanOf(parsePrefix(range)));
-  const blocks = blocksOf(reading, ipam.keys, pool.cidr);
+  const blocks = blocksOf(reading, ipam.keys, pool.name);
 
   const placeIn = (block: HeldBlock, rested?: Rested): Place | undefined => {
     const offset = nextFree(block.record, windowOf(block.prefix, span, keptBack), rested);
@@ -48,6 +64,12 @@ export function nextPlace(
   };
   const rested = longAgo(ipam.now(), ipam.restMs);
   const readable = blocks.filter((block) => block.record !== undefined).sort(lowestFirst);
+  if (mac !== undefined) {
+    for (const block of readable) {
+      const offset = freedBy(block.record, windowOf(block.prefix, span, keptBack), mac);
+      if (offset !== undefined) return { block, offset };
+    }
+  }
   for (const block of readable.filter(({ record }) => record.owner === hostId)) {
     const place = placeIn(block, rested);
     if (place !== undefined) return place;
@@ -81,7 +103,7 @@ export function wantedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, addres
   const text = printAddress(address);
   const place = namedPlace(ipam, reading, pool, address);
   const holder = holderOf(place.block.record, place.offset);
-  const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(text));
+  const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(pool.name, text));
   if (!free) throw addressInUse(ipam, text, holder);
   return place;
 }
@@ -119,15 +141,15 @@ function namedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Addre
 export function blockAt(
   { keys }: Ipam,
   reading: Reading,
-  pool: Pick<HeldPool, 'cidr' | 'prefix'>,
+  pool: Pick<HeldPool, 'name' | 'prefix'>,
   address: bigint,
 ): KnownBlock | undefined {
-  const entry = reading.get(keys.block(pool.cidr, printPrefix(blockOf(pool.prefix, address))));
+  const entry = reading.get(keys.block(pool.name, printPrefix(blockOf(pool.prefix, address))));
   return entry && knownBlock(keys, entry);
 }
 
 /** A block that nobody has claimed, as this host claims it. */
-export function unclaimed({ keys, hostId }: Ipam, { cidr: pool }: HeldPool, prefix: Prefix): HeldBlock {
+export function unclaimed({ keys, hostId }: Ipam, { name: pool }: HeldPool, prefix: Prefix): HeldBlock {
   const cidr = printPrefix(prefix);
   return {
     key: keys.block(pool, cidr),

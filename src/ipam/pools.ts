@@ -2,13 +2,18 @@
  * Pools: which subnets the cluster uses, and who refers to them. A pool lives as long as one RequestPool of
  * any host has not been released; each has a reference record, and the last to go takes the pool along.
  *
+ * Pools do not overlap, but for those that are one network's own: a network whose segment is its own may have a
+ * subnet that others have too, if it says which network it is.
+ *
  * Two hosts may make pools at the same moment. That they do not overlap rests on one condition: a pool is
  * created only if nothing below `pools/` was written since the revision at which its creator looked.
  */
 import { WeftError } from '../errors.ts';
-import { type Family, type Prefix, parsePrefix, printPrefix } from '../model/address.ts';
+import { type Family, overlaps, type Prefix, parsePrefix, printPrefix } from '../model/address.ts';
 import { parseNetworkOptions, refuseUnknown } from '../model/options.ts';
+import { ownPoolName, parsePoolName } from '../model/pool-name.ts';
 import { records } from '../model/records.ts';
+import type { Keys } from '../store/keys.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition, Write } from '../store/store.ts';
 import { parsePoolId, printPoolId, readPool } from './holdings.ts';
@@ -79,9 +84,9 @@ export async function releasePool(ipam: Ipam, poolId: string): Promise<void> {
   const id = parsePoolId(poolId);
   if (id === undefined) return;
   const { keys } = ipam;
-  const key = keys.reference(id.cidr, id.reference);
-  const references = keys.references(id.cidr);
-  const pool: Write[] = [{ delete: keys.pool(id.cidr) }, { deletePrefix: keys.blocks(id.cidr) }];
+  const key = keys.reference(id.name, id.reference);
+  const references = keys.references(id.name);
+  const pool: Write[] = [{ delete: keys.pool(id.name) }, { deletePrefix: keys.blocks(id.name) }];
 
   const plan = (reading: Reading): Plan<void> => {
     const entry = reading.get(key);
@@ -137,8 +142,9 @@ function planReference(
   },
 ): Plan<GrantedPool> {
   const cidr = printPrefix(of.subnet);
-  const result = { poolId: printPoolId(of.reference, cidr), cidr };
-  const key = keys.reference(cidr, of.reference);
+  const name = poolFor(reading, keys, of);
+  const result = { poolId: printPoolId(of.reference, name), cidr };
+  const key = keys.reference(name, of.reference);
   if (reading.get(key) !== undefined) return { done: result };
 
   const range = of.range && { range: printPrefix(of.range) };
@@ -146,9 +152,9 @@ function planReference(
   const refer: Write = { put: key, value: reference };
   const proof = { key, holds: (found: unknown) => found !== undefined };
 
-  const pool = reading.get(keys.pool(cidr));
+  const pool = reading.get(keys.pool(name));
   if (pool !== undefined) {
-    refuseOtherNetwork(cidr, of.network, readPool(cidr, pool).network);
+    readPool(cidr, pool);
     const conditions = [
       { key, revision: 0n },
       { key: pool.key, revision: pool.revision },
@@ -156,30 +162,45 @@ function planReference(
     return { transaction: { conditions, writes: [refer] }, result, proof };
   }
 
-  refuseOverlap(of.subnet, of.pools);
+  if (name === cidr) refuseOverlap(of.subnet, of.pools);
   const network = of.network === undefined ? {} : { network: of.network };
   const created = records.pool.render({ v: 1, cidr, reserved: [], ...network });
   const unchanged = { prefix: keys.pools, unchangedSince: reading.revision(keys.pools) };
   return {
-    transaction: { conditions: [unchanged], writes: [{ put: keys.pool(cidr), value: created }, refer] },
+    transaction: { conditions: [unchanged], writes: [{ put: keys.pool(name), value: created }, refer] },
     result,
     proof,
   };
 }
 
-function refuseOtherNetwork(cidr: string, asked: string | undefined, actual: string | undefined): void {
-  if (asked === undefined || actual === undefined || asked === actual) return;
-  throw new WeftError(
-    'conflict',
-    `subnet ${cidr} belongs to network "${actual}", not to "${asked}": choose another --subnet, or weft.network=${actual} to join that network`,
-  );
+/**
+ * The name of the pool to refer to: a subnet that overlaps none of another network's is known by itself; one that
+ * does can only be the own of the network that was named.
+ */
+function poolFor(
+  reading: Reading,
+  keys: Keys,
+  of: {
+    readonly subnet: Prefix;
+    readonly network: string | undefined;
+    readonly pools: readonly KnownPool[];
+  },
+): string {
+  const cidr = printPrefix(of.subnet);
+  if (of.network === undefined) return cidr;
+  const own = ownPoolName(cidr, of.network);
+  if (reading.get(keys.pool(own)) !== undefined) return own;
+  const shared = reading.get(keys.pool(cidr));
+  if (shared === undefined) return of.pools.some(({ prefix }) => overlaps(prefix, of.subnet)) ? own : cidr;
+  const holder = readPool(cidr, shared).network;
+  return holder === undefined || holder === of.network ? cidr : own;
 }
 
 function knownPools({ keys }: Ipam, reading: Reading): KnownPool[] {
   return reading.entries(keys.pools).flatMap((entry) => {
     const place = keys.parse(entry.key);
     return place?.kind === 'pool'
-      ? [{ prefix: parsePrefix(place.pool), network: networkOf(entry.value) }]
+      ? [{ prefix: parsePoolName(place.pool).prefix, network: networkOf(entry.value) }]
       : [];
   });
 }

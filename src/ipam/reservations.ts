@@ -83,7 +83,7 @@ async function changePool(
 ): Promise<string> {
   const id = parsePoolId(poolId);
   if (id === undefined) throw unknownPool(poolId);
-  return ipam.queue(id.cidr, () =>
+  return ipam.queue(id.name, () =>
     change(ipam, `set aside an address of subnet ${id.cidr}`, (reading) =>
       plan(reading, poolOf(reading, ipam.keys, id)),
     ),

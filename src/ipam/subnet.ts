@@ -63,7 +63,7 @@ export function refuseOverlap(subnet: Prefix, pools: readonly KnownPool[]): void
   const owner = clash.network === undefined ? ', which is in use' : ` of network "${clash.network}"`;
   throw new WeftError(
     'conflict',
-    `subnet ${printPrefix(subnet)} overlaps ${other}${owner}: choose another --subnet, or --subnet ${other} to join that network`,
+    `subnet ${printPrefix(subnet)} overlaps ${other}${owner}: choose another --subnet, or --subnet ${other} to join that network; a vxlan network can have it all the same, with --ipam-opt weft.network=NAME and -o weft.network=NAME`,
   );
 }
 

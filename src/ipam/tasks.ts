@@ -51,5 +51,5 @@ export async function reserveForTask(ipam: Ipam, poolId: string, wanted?: string
       },
     };
   };
-  return queue(id.cidr, () => change(ipam, `keep an address of subnet ${id.cidr} for a task`, plan));
+  return queue(id.name, () => change(ipam, `keep an address of subnet ${id.cidr} for a task`, plan));
 }

@@ -49,7 +49,7 @@ export interface Vxlan extends LinkBase {
   /** Underlay address it sends from. */
   readonly local: string;
   readonly port: number;
-  /** As a bridge port: answer ARP and ND from the bridge's neighbours, and do not learn. */
+  /** As a bridge port: answer ARP and ND from the bridge's neighbours, do not learn, and take no frame for an unknown MAC. */
   readonly suppressNeighbours: boolean;
   /**
    * Loose reverse-path filter (rp_filter=2), whatever the host's default: it takes packets whose way back is

@@ -7,6 +7,7 @@ import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { WeftError } from '../errors.ts';
 import { isPrefix } from './address.ts';
+import { isPoolName } from './pool-name.ts';
 
 const version = Type.Literal(1);
 const text = Type.String({ minLength: 1 });
@@ -69,6 +70,8 @@ const Network = Type.Object({
   broadcast: Type.Optional(Type.Boolean()),
   /** In Docker's order. */
   pools: Type.Array(cidr),
+  /** Those of them that other networks have too, so that their pools bear this one's name. */
+  own: Type.Optional(Type.Array(cidr)),
 });
 export type Network = Static<typeof Network>;
 
@@ -76,7 +79,7 @@ export type Network = Static<typeof Network>;
 const Participant = Type.Object({ v: version, host: text, dockerNetworks: Type.Array(text) });
 export type Participant = Static<typeof Participant>;
 
-/** `pools/<cidr>`: a subnet in use somewhere in the cluster. */
+/** `pools/<pool>`: a subnet in use somewhere in the cluster. */
 const Pool = Type.Object({
   v: version,
   cidr,
@@ -88,7 +91,7 @@ const Pool = Type.Object({
 });
 export type Pool = Static<typeof Pool>;
 
-/** `pools/<cidr>/references/<id>`: one RequestPool that has not been released. `<id>@<cidr>` is Docker's PoolID. */
+/** `pools/<pool>/references/<id>`: one RequestPool that has not been released. `<id>@<pool>` is Docker's PoolID. */
 const PoolReference = Type.Object({
   v: version,
   host: text,
@@ -105,6 +108,8 @@ const Assignment = Type.Object({
   /** Names the operation that wrote it, so that a lost answer can be settled by reading back. */
   operation: text,
   sinceMs: Type.Number(),
+  /** Of the container, where Docker tells. */
+  mac: Type.Optional(mac),
 });
 export type Assignment = Static<typeof Assignment>;
 
@@ -121,7 +126,8 @@ export type Reservation = Static<typeof Reservation>;
 const Block = Type.Object({
   v: version,
   cidr,
-  pool: cidr,
+  /** Its name. */
+  pool: Type.Refine(Type.String(), isPoolName, () => 'must be the name of a pool'),
   /** Host that serves automatic addresses from it, and to which all others route it. */
   owner: text,
   /** Grows with every write; a writer that saw an older one is refused. */
@@ -130,6 +136,8 @@ const Block = Type.Object({
   freed: Type.Array(Type.Integer({ minimum: 0, maximum: 63 })),
   /** When each of these was, by offset; milliseconds since 1970. Absent of one: longer ago than matters. */
   freedMs: Type.Optional(Type.Record(offset, Type.Number())),
+  /** Whose each of these was, by offset: a MAC, as far as it is known. */
+  freedBy: Type.Optional(Type.Record(offset, mac)),
   /** By offset from the block's first address. */
   assigned: Type.Record(offset, Assignment),
   /** By offset too; such an address may be assigned as well, or not yet. */

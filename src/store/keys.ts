@@ -2,18 +2,20 @@
  * Where each record lives in the store. Below one prefix:
  *
  *   config
- *   hosts/<host>                      pools/<cidr>
- *   alive/<host>                      pools/<cidr>/references/<id>
- *   networks/<network>                blocks/<pool cidr>/<block cidr>
+ *   hosts/<host>                      pools/<pool>
+ *   alive/<host>                      pools/<pool>/references/<id>
+ *   networks/<network>                blocks/<pool>/<cidr>
  *   networks/<network>/hosts/<host>   endpoints/<network>/<endpoint>
  *   recipes/<Docker's name of a network>
  *
- * A CIDR is written with `-` for `/` (`10.77.0.0-16`); any other name is percent-encoded, so that a segment
- * never holds a slash. Prefixes to list or watch end in a slash, so that `net` never matches `net2`.
+ * A pool is a CIDR, or `<cidr>@<network>` (`model/pool-name.ts`). A CIDR is written with `-` for `/`
+ * (`10.77.0.0-16`); any other name is percent-encoded, so that a segment never holds a slash. Prefixes to list or
+ * watch end in a slash, so that `net` never matches `net2`.
  */
 
 import { WeftError } from '../errors.ts';
 import { parsePrefix, printPrefix } from '../model/address.ts';
+import { ownPoolName, parsePoolName } from '../model/pool-name.ts';
 
 /** What a key names. */
 export type Place =
@@ -84,12 +86,12 @@ function parse(segments: readonly string[]): Place | undefined {
         if (second !== 'hosts') return undefined;
         return { kind: 'participant', network: decodeURIComponent(first), host: decodeURIComponent(third) };
       case 'pools, 2 segments':
-        return { kind: 'pool', pool: parseCidr(first) };
+        return { kind: 'pool', pool: parsePool(first) };
       case 'pools, 4 segments':
         if (second !== 'references') return undefined;
-        return { kind: 'reference', pool: parseCidr(first), reference: decodeURIComponent(third) };
+        return { kind: 'reference', pool: parsePool(first), reference: decodeURIComponent(third) };
       case 'blocks, 3 segments':
-        return { kind: 'block', pool: parseCidr(first), block: parseCidr(second) };
+        return { kind: 'block', pool: parsePool(first), block: parseCidr(second) };
       case 'endpoints, 3 segments':
         return {
           kind: 'endpoint',
@@ -114,4 +116,10 @@ const cidr = (text: string) => text.replace('/', '-');
 /** @throws WeftError `invalid` */
 function parseCidr(segment: string): string {
   return printPrefix(parsePrefix(segment.replace('-', '/')));
+}
+
+/** @throws WeftError `invalid` */
+function parsePool(segment: string): string {
+  const { prefix, network } = parsePoolName(segment.replace('-', '/'));
+  return network === undefined ? printPrefix(prefix) : ownPoolName(printPrefix(prefix), network);
 }

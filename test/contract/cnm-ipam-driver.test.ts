@@ -3,12 +3,23 @@ import { WeftError } from '../../src/errors.ts';
 import { serve } from './cnm-server.ts';
 import { hostHeaders } from './docker-client.ts';
 
-test('needs no MAC and no replay', async () => {
-  const { docker } = await serve();
+test.each([false, true])('needs the MAC only if that is wanted (%s), and no replay', async (wantsMac) => {
+  const { docker } = await serve({ wantsMac });
   expect((await docker.call('IpamDriver.GetCapabilities')).body).toEqual({
-    RequiresMACAddress: false,
+    RequiresMACAddress: wantsMac,
     RequiresRequestReplay: false,
   });
+});
+
+test('passes the MAC on', async () => {
+  const { docker, calls } = await serve();
+  const { body } = await docker.call('IpamDriver.RequestPool', { Pool: '10.88.0.0/24' });
+  const mac = '02:42:0a:00:00:07';
+  await docker.call('IpamDriver.RequestAddress', {
+    PoolID: body.PoolID,
+    Options: { 'com.docker.network.endpoint.macaddress': mac },
+  });
+  expect(calls.made.at(-1)?.request).toEqual({ poolId: body.PoolID, purpose: 'other', mac });
 });
 
 test('has two different address spaces, so that Docker compares pools with the host’s routes', async () => {

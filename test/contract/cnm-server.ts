@@ -31,6 +31,7 @@ export async function serve(options: Partial<ServerOptions> & { readonly host?: 
     network: calls,
     addresses: calls,
     scope: 'local',
+    wantsMac: false,
     log: { debug: log('debug'), warn: log('warn') },
     ...rest,
     sockets,

@@ -57,7 +57,7 @@ export async function ipamHost(
     hostId,
     hostName: (id) => `${id}.example`,
     network: (key) => networks.get(key),
-    inUse: (address) => endpoints.has(address),
+    inUse: (_, address) => endpoints.has(address),
     routes: async () => otherRoutes,
     routesElsewhere: () => routesElsewhere,
     excluded: options.excluded ?? [],

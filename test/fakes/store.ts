@@ -79,7 +79,7 @@ export class FakeStore implements Store {
         yield { type: 'lost', cause: new WeftError('unavailable', 'the store (fake) does not answer') };
       } else if (this.#state !== 'up') {
         await this.#change();
-      } else if (next === undefined || next <= this.#compacted) {
+      } else if (next === undefined || next <= this.#compacted || next > this.#revision + 1n) {
         lost = false;
         next = this.#revision + 1n;
         yield { type: 'snapshot', entries: this.#below(prefix), revision: this.#revision };
@@ -154,6 +154,15 @@ export class FakeStore implements Store {
   /** By another host, whatever the state of our own connection. */
   writeElsewhere(writes: readonly Write[]): void {
     this.#apply({ conditions: [], writes });
+  }
+
+  /** Comes back with what it held at a time before, and its revision of then; nobody is told. */
+  restore(entries: readonly Entry[], revision: bigint): void {
+    this.#held.clear();
+    for (const entry of entries) this.#held.set(entry.key, { entry, lease: undefined });
+    this.#leases.clear();
+    this.#history = [];
+    this.#revision = revision;
   }
 
   /** Forgets all events so far: a watch that missed one needs a new snapshot. */

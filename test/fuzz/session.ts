@@ -49,7 +49,7 @@ export async function openTarget(): Promise<Target> {
     probePort: 9338,
   });
   const socket = join(folder, 'weft.sock');
-  const server = await startServer({ ...agent, sockets: [socket], scope: 'local', log });
+  const server = await startServer({ ...agent, sockets: [socket], scope: 'local', wantsMac: true, log });
   const docker = new DockerClient(socket);
   /** PoolIDs that weft has answered and Docker would give back, with the addresses asked for from each. */
   let granted: { readonly pool: string; readonly address?: string }[] = [];

@@ -47,7 +47,13 @@ beforeEach(async () => {
   const ledger = openLedger(folder, () => {});
   const cluster = new Cluster(new Mirror(keys.root), keys, pino({ level: 'silent' }));
   const views = new Views(cluster, ledger, () => underlay);
-  passes = passesOver(host.kernel, ledger, views, { peers: async () => new Map(), look: () => {} });
+  passes = passesOver(
+    host.kernel,
+    ledger,
+    views,
+    { peers: async () => new Map(), look: () => {} },
+    () => false,
+  );
   for (const network of [networkCalled('blue', 1), networkCalled('red', 2)]) {
     await ledger.networks.put(network);
     await passes.pass(scopeOf(network));

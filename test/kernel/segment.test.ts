@@ -30,12 +30,22 @@ async function wire(broadcast: boolean): Promise<readonly [Space, Space, Space]>
   return [one, two, three];
 }
 
+/** Of the frame within, behind the headers of UDP and VXLAN. */
+const frames = {
+  any: '',
+  forOne: '@th,128,48 & 0x010000000000 == 0',
+  arp: '@th,224,16 0x0806',
+} as const;
+
 /** Counts what comes to the host encapsulated. */
-function encapsulated({ host }: Member): () => number {
+function encapsulated({ host }: Member, what: keyof typeof frames = 'any'): () => number {
   host.run(`nft -f - <<'.'
-    table inet count { chain in { type filter hook input priority 0; udp dport 4789 counter; }; }
+    table inet count-${what} {
+      chain in { type filter hook input priority 0; udp dport 4789 ${frames[what]} counter; };
+    }
 .`);
-  return () => Number(/packets (\d+)/.exec(host.run('nft list chain inet count in'))?.[1] ?? Number.NaN);
+  const list = `nft list chain inet count-${what} in`;
+  return () => Number(/packets (\d+)/.exec(host.run(list))?.[1] ?? Number.NaN);
 }
 
 /** Who answers a ping of all. */
@@ -86,13 +96,22 @@ describe('a segment that is to broadcast', () => {
     }, waiting);
   });
 
-  test('asks nobody for a neighbour that it knows, and sends nothing known to all', async () => {
+  test('asks nobody for a neighbour that it knows, and sends to all nothing that is for one', async () => {
     const [one] = await wire(true);
     const [, two, three] = hosts.members;
-    const [toTwo, toThree] = [encapsulated(two), encapsulated(three)];
+    const forOne = [encapsulated(two, 'forOne'), encapsulated(three, 'forOne')];
+    const questions = [encapsulated(two, 'arp'), encapsulated(three, 'arp')];
+    const counts = (counters: readonly (() => number)[]) => counters.map((count) => count());
     one.run('ip neigh flush all; ip -6 neigh flush all');
     for (const address of two.endpoint.addresses) expect(one.pings(address)).toBe(true);
-    expect([toTwo(), toThree()]).toEqual([2, 0]);
+    expect(counts(forOne)).toEqual([2, 0]);
+    one.run('ip neigh add 10.77.9.9 lladdr 02:57:0a:4d:09:09 dev eth0 nud permanent');
+    expect(one.pings('10.77.9.9')).toBe(false);
+    expect(counts(forOne)).toEqual([2, 0]);
+    expect(counts(questions)).toEqual([0, 0]);
+    // What nobody has, all are asked for.
+    expect(one.pings('10.77.9.8')).toBe(false);
+    expect(Math.min(...counts(questions))).toBeGreaterThan(0);
   });
 
   test('brings it only to hosts that have a container', async () => {

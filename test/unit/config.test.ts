@@ -26,6 +26,7 @@ describe('without any setting', () => {
       automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
       excludedRanges: [],
       addressRestMs: 60_000,
+      addressByMac: false,
       vxlanPort: 4789,
       probePort: 9338,
       replicate: true,

@@ -1,5 +1,5 @@
 /** The tables of the README are those of the code. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { networkOptions } from '../../src/model/options.ts';
@@ -28,4 +28,10 @@ test('settings of the plugin', () => {
     .filter(([, { managed }]) => managed === undefined)
     .map(([name, { default: value, help }]) => row(code(name), code(value), help));
   expect(tableOf('settings')).toEqual(rows);
+});
+
+test('files that the README points to', () => {
+  const files = Array.from(readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g), ([, file = '']) => file);
+  expect(files.filter((file) => !existsSync(join(import.meta.dirname, '../..', file)))).toEqual([]);
+  expect(files.length).toBeGreaterThan(15);
 });

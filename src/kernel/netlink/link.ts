@@ -38,7 +38,7 @@ const IFLA = {
 const INFO = { KIND: 1, DATA: 2, SLAVE_KIND: 4, SLAVE_DATA: 5 } as const;
 const VXLAN = { ID: 1, LOCAL: 4, LEARNING: 7, PORT: 15, LOCAL6: 17 } as const;
 const BRIDGE = { MCAST_SNOOPING: 23, VLAN_DEFAULT_PVID: 39 } as const;
-const PORT = { LEARNING: 8, NEIGH_SUPPRESS: 32 } as const;
+const PORT = { LEARNING: 8, UNICAST_FLOOD: 9, NEIGH_SUPPRESS: 32 } as const;
 const VETH_INFO_PEER = 1;
 const IFLA_INET_CONF = 1;
 const IFLA_INET6_ADDR_GEN_MODE = 8;
@@ -150,6 +150,7 @@ export function finishLink(actual: KernelLink, desired: Link, masterIndex: numbe
   if (masterIndex !== 0 && desired.kind === 'vxlan' && actual.suppressNeighbours !== suppress) {
     const port: Attribute[] = [
       [PORT.LEARNING, u8(0)],
+      [PORT.UNICAST_FLOOD, u8(0)],
       [PORT.NEIGH_SUPPRESS, u8(suppress ? 1 : 0)],
     ];
     portProperties.push([

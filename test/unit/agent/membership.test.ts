@@ -31,6 +31,7 @@ function request(changes: Partial<JoinRequest> = {}): JoinRequest {
     options: { network: 'blue' },
     internal: false,
     pools: [cidr],
+    own: [],
     ...changes,
   };
 }

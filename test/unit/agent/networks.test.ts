@@ -12,6 +12,7 @@ import {
   resyncMs,
   startContainer,
   startHost,
+  stopContainer,
   until,
   useTestTime,
   type WeftHost,
@@ -43,6 +44,71 @@ test.each(fabrics)('$fabric: what is created and removed leaves nothing behind',
   expect(host.kernel.host.routes()).toEqual([]);
   expect(await host.kernel.namespaces()).toEqual([]);
   expect(await host.kernel.host.filters.inet.read()).toBeUndefined();
+});
+
+describe('two networks of the same subnet', () => {
+  const named = (name: string, fabric?: string) => ({
+    'weft.network': name,
+    ...(fabric && { 'weft.fabric': fabric }),
+  });
+
+  async function make(
+    on: WeftHost,
+    name: string,
+    fabric = 'vxlan',
+    ipamOptions: Record<string, string> = named(name),
+  ) {
+    const { poolId, cidr } = await on.addresses.requestPool({
+      pool: subnet,
+      options: ipamOptions,
+      family: 4,
+    });
+    const id = `${name}-${on.id}`;
+    await on.network.createNetwork({ id, options: named(name, fabric), internal: false, pools: [{ cidr }] });
+    return { id, poolId, cidr, gateway: '10.77.0.1/16' };
+  }
+
+  test('are apart: containers with the same addresses come and go on each', async () => {
+    const networks = [await make(host, 'blue'), await make(host, 'green')];
+    const containers = await Promise.all(
+      networks.map((made, index) => startContainer(host, made, `c${index}`)),
+    );
+    expect(containers.map(({ address }) => address)).toEqual(['10.77.0.1', '10.77.0.1']);
+    const [first, second] = containers;
+    if (first !== undefined) await stopContainer(host, first);
+    const block = async (pool: string) => (await store.get(keys.block(pool, '10.77.0.0/26')))?.value;
+    expect(await block(subnet)).toContain('"assigned":{}');
+    expect(await block(`${subnet}@green`)).toContain('"assigned":{"1"');
+    await letPass(4 * resyncMs);
+    expect(await block(`${subnet}@green`)).toContain('"assigned":{"1"');
+    if (second !== undefined) await stopContainer(host, second);
+    for (const made of networks) await removeNetwork(host, made);
+    expect(await keysIn(store)).toEqual([]);
+  });
+
+  test('cannot be, of a routed one that comes later', async () => {
+    await make(host, 'blue');
+    await expect(make(host, 'red', 'routed')).rejects.toThrow(
+      "subnet 10.77.0.0/16 overlaps another network's, and fabric routed can tell networks apart by their subnets only; choose another --subnet, or -o weft.fabric=vxlan",
+    );
+  });
+
+  test('are joined by a host that names the one it means, and by no other', async () => {
+    await make(host, 'blue');
+    const green = await make(host, 'green');
+    await startContainer(host, green, 'c1');
+    const h2 = startHost(store, 2);
+    const there = await make(h2, 'green');
+    const wish = h2.addresses.requestAddress({
+      poolId: there.poolId,
+      address: '10.77.0.1',
+      purpose: 'other',
+    });
+    await expect(wish).rejects.toThrow('is in use on host h1');
+    const h3 = startHost(store, 3);
+    await expect(make(h3, 'green', 'vxlan', {})).rejects.toThrow('add --ipam-opt weft.network=green');
+    await Promise.all([h2.remove(), h3.remove()]);
+  });
 });
 
 test('a subnet that is given twice is refused, and nothing is left', async () => {

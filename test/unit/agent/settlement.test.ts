@@ -17,7 +17,7 @@ import { keys } from './weft-host.ts';
 
 const mine = endpoint('h1', '10.77.0.2');
 const theirs = endpoint('h2', '10.77.0.66');
-const held = { cidr: '10.77.0.0/16', address: '10.77.0.2', operation: 'o1', sinceMs: 0 };
+const held = { pool: '10.77.0.0/16', address: '10.77.0.2', operation: 'o1', sinceMs: 0 };
 
 let folder: string;
 let ledger: Ledger;

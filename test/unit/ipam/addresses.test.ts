@@ -196,6 +196,30 @@ describe('an address that was given back', () => {
     expect(await assignMany(late, pool, 3)).toEqual(['10.77.0.99', '10.77.0.2', '10.77.0.120']);
   });
 
+  it('is the same container’s again, by its MAC, wherever it is started', async () => {
+    const pool = await poolOn(late, '10.77.0.0/24');
+    const mac = '02:00:00:00:00:07';
+    await assignMany(late, pool, 3);
+    expect(await assignAddress(late, pool, undefined, mac)).toBe('10.77.0.4');
+    await releaseAddress(late, pool, '10.77.0.4');
+    expect(await assignAddress(late, pool, undefined, mac)).toBe('10.77.0.4');
+    await releaseAddress(late, pool, '10.77.0.4');
+    expect(await assignAddress(late, pool, undefined, '02:00:00:00:00:08')).toBe('10.77.0.5');
+    expect(await assignAddress(h1, await poolOn(h1, '10.77.0.0/24'), undefined, mac)).toBe('10.77.0.4');
+  });
+
+  it('is another’s after all, when that one asks for it; then the MAC gets any', async () => {
+    const pool = await poolOn(late, '10.77.0.0/24');
+    const mac = '02:00:00:00:00:07';
+    const address = await assignAddress(late, pool, undefined, mac);
+    await releaseAddress(late, pool, address);
+    await assignAddress(late, pool, address);
+    expect(await assignAddress(late, pool, undefined, mac)).toBe('10.77.0.2');
+    await releaseAddress(late, pool, address);
+    await releaseAddress(late, pool, '10.77.0.2');
+    expect(await assignAddress(late, pool, undefined, mac)).toBe('10.77.0.2');
+  });
+
   it('does not rest for longer because a clock was wrong', async () => {
     const pool = await poolOn(late, '10.77.0.0/25');
     nowMs += 3_600_000;
@@ -331,8 +355,8 @@ it('all that a host holds is told with its pool, and since when', async () => {
   await assignAddress(h2, await poolOn(h2, '10.77.0.0/24'));
   const sinceMs = 1_700_000_000_000;
   expect(assignmentsOf(h1, 'h1').map(({ operation, ...rest }) => rest)).toEqual([
-    { cidr: '10.77.0.0/24', address: '10.77.0.130', sinceMs },
-    { cidr: 'fd00::/64', address: 'fd00::1', sinceMs },
+    { pool: '10.77.0.0/24', address: '10.77.0.130', sinceMs },
+    { pool: 'fd00::/64', address: 'fd00::1', sinceMs },
   ]);
 });
 

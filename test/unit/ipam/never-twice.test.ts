@@ -4,36 +4,46 @@
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { type Announcements, announcementsTo } from '../../../src/agent/announcements.ts';
 import { type ErrorCode, WeftError } from '../../../src/errors.ts';
 import { assignAddress, assignmentsOf, releaseAddress, releaseHeld } from '../../../src/ipam/addresses.ts';
 import { usable } from '../../../src/ipam/pool.ts';
 import { releasePool, requestPool } from '../../../src/ipam/pools.ts';
+import { abandonedBlocks, emptyBlocks, giveBackBlock, reclaimAddresses } from '../../../src/ipam/reclaim.ts';
 import { reserveGateway } from '../../../src/ipam/reservations.ts';
 import { parsePrefix, printAddress } from '../../../src/model/address.ts';
 import { records } from '../../../src/model/records.ts';
-import { ipamHost } from '../../fakes/ipam-host.ts';
+import { type IpamHost, ipamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
 
 type Step =
-  | { readonly do: 'assign'; readonly host: number }
-  | { readonly do: 'want'; readonly host: number; readonly nth: number }
+  | { readonly do: 'assign'; readonly host: number; readonly turns: number }
+  | { readonly do: 'want'; readonly host: number; readonly nth: number; readonly turns: number }
   | { readonly do: 'release'; readonly host: number; readonly nth: number }
+  | { readonly do: 'tidy'; readonly host: number }
+  | { readonly do: 'reclaim'; readonly host: number; readonly from: number; readonly turns: number }
+  | { readonly do: 'wait'; readonly minutes: number }
   | { readonly do: 'lose answers'; readonly count: number }
   | { readonly do: 'freeze'; readonly turns: number }
   | { readonly do: 'touch blocks' }
   | { readonly do: 'forget history' };
 
 const host = fc.nat({ max: 2 });
+/** What else may happen in between. */
+const turns = fc.nat({ max: 60 });
 const nth = fc.nat({ max: 200 });
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('assign'), host }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('want'), host, nth }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constant('assign'), host, turns }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('want'), host, nth, turns }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('release'), host, nth }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('tidy'), host }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('reclaim'), host, from: host, turns }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('wait'), minutes: fc.integer({ min: -3, max: 9 }) }) },
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('lose answers'), count: fc.integer({ min: 1, max: 3 }) }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('freeze'), turns: fc.nat({ max: 60 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('freeze'), turns }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('touch blocks') }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('forget history') }) },
 );
@@ -68,41 +78,70 @@ function hasCode(error: unknown, ...codes: readonly ErrorCode[]): boolean {
   return error instanceof WeftError && codes.includes(error.code);
 }
 
+async function pass(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+}
+
+interface Player {
+  readonly ipam: IpamHost;
+  readonly poolId: string;
+  readonly announcements: Announcements;
+  /** Endpoint by address. */
+  readonly holds: Map<string, string>;
+}
+
 async function play(cidr: string, of: readonly (readonly Step[])[], withGateway: boolean): Promise<void> {
   const store = new FakeStore();
   const prefix = parsePrefix(cidr);
+  let nowMs = 1_700_000_000_000;
   const hosts = await Promise.all(
-    ['h1', 'h2', 'h3'].map((id) => ipamHost(store, id, { random: Math.random })),
+    ['h1', 'h2', 'h3'].map((id) => ipamHost(store, id, { random: Math.random, now: () => nowMs })),
   );
   const players = await Promise.all(
     hosts.map(async (ipam) => {
-      const { poolId } = await requestPool(ipam, { pool: cidr, options: {}, family: prefix.family });
-      return { ipam, poolId, holds: new Set<string>() };
+      const request = { pool: cidr, options: { 'weft.network': 'blue' }, family: prefix.family };
+      const { poolId } = await requestPool(ipam, request);
+      return { ipam, poolId, announcements: announcementsTo(ipam), holds: new Map<string, string>() };
     }),
   );
+  store.writeElsewhere([{ put: '/weft/v1/networks/blue', value: '{}' }]);
   const gateway = withGateway
     ? await Promise.all(players.map(({ ipam, poolId }) => reserveGateway(ipam, poolId)))
     : [];
   const { first, last } = usable(prefix);
-  const held = () => players.flatMap(({ holds }) => [...holds]);
+  const held = () => players.flatMap(({ holds }) => [...holds.keys()]);
 
-  async function take(player: (typeof players)[number], wanted?: string): Promise<void> {
+  /** As a container's start: RequestAddress, and CreateEndpoint, which refuses what the host uses already. */
+  async function take(player: Player, turns: number, wanted?: string): Promise<void> {
+    const { ipam, announcements } = player;
+    const address = await assignAddress(ipam, player.poolId, wanted);
+    expect(gateway).not.toContain(address);
+    await pass(turns);
+    if (ipam.endpoints.has(address)) return;
+    ipam.endpoints.add(address);
+    const id = ipam.randomId();
+    const endpoint = { v: 1 as const, id, network: 'blue', host: ipam.hostId, mac: '02:00:00:00:00:01' };
     try {
-      const address = await assignAddress(player.ipam, player.poolId, wanted);
-      expect(held()).not.toContain(address);
-      expect(gateway).not.toContain(address);
-      player.holds.add(address);
-      player.ipam.endpoints.add(address);
+      await announcements.announce({ ...endpoint, addresses: [address] }, [cidr]);
     } catch (error) {
-      if (!hasCode(error, 'conflict', 'exhausted', ...away)) throw error;
+      ipam.endpoints.delete(address);
+      throw error;
     }
+    expect(held()).not.toContain(address);
+    player.holds.set(address, id);
   }
 
-  async function give(player: (typeof players)[number], address: string): Promise<void> {
+  async function give(player: Player, address: string, id: string): Promise<void> {
     player.holds.delete(address);
     player.ipam.endpoints.delete(address);
-    await releaseAddress(player.ipam, player.poolId, address).catch((error: unknown) => {
-      if (!hasCode(error, ...away)) throw error;
+    await player.announcements.withdraw('blue', id);
+    await releaseAddress(player.ipam, player.poolId, address);
+  }
+
+  /** What may be refused, is; and what the store's absence leaves undone is for the sweep in the end. */
+  async function attempt(work: Promise<unknown>): Promise<void> {
+    await work.catch((error: unknown) => {
+      if (!hasCode(error, 'conflict', 'exhausted', ...away)) throw error;
     });
   }
 
@@ -116,7 +155,7 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
         return;
       case 'freeze':
         store.freeze();
-        for (let turn = 0; turn < one.turns; turn += 1) await Promise.resolve();
+        await pass(one.turns);
         store.start();
         return;
       case 'touch blocks': {
@@ -126,22 +165,48 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
         store.writeElsewhere(writes);
         return;
       }
-      default: {
-        const player = players[one.host];
-        if (player === undefined) throw new Error(`no host ${one.host}`);
-        if (one.do === 'assign') return take(player);
-        if (one.do === 'want') {
-          const value = first + (BigInt(one.nth) % (last - first + 1n));
-          return take(player, printAddress({ family: prefix.family, value }));
-        }
-        const address = [...player.holds][one.nth % player.holds.size];
-        if (address !== undefined) await give(player, address);
+      case 'wait':
+        nowMs += one.minutes * 60_000;
+        return;
+      case 'tidy': {
+        const { ipam } = playerAt(one.host);
+        const empty = emptyBlocks(ipam, (owner) => owner === ipam.hostId);
+        await Promise.all(empty.map((block) => attempt(giveBackBlock(ipam, block))));
+        return;
+      }
+      case 'reclaim': {
+        await pass(one.turns);
+        // Though the other host is well: it was not heard of for long enough.
+        const { ipam } = playerAt(one.host);
+        const { hostId } = playerAt(one.from).ipam;
+        const abandoned = abandonedBlocks(ipam, hostId);
+        await Promise.all(abandoned.map((block) => attempt(reclaimAddresses(ipam, block, hostId))));
+        return;
+      }
+      case 'assign':
+        return attempt(take(playerAt(one.host), one.turns));
+      case 'want': {
+        const value = first + (BigInt(one.nth) % (last - first + 1n));
+        return attempt(take(playerAt(one.host), one.turns, printAddress({ family: prefix.family, value })));
+      }
+      case 'release': {
+        const player = playerAt(one.host);
+        const [address, id] = [...player.holds][one.nth % player.holds.size] ?? [];
+        if (address !== undefined && id !== undefined) await attempt(give(player, address, id));
       }
     }
   }
 
+  function playerAt(index: number): Player {
+    const player = players[index];
+    if (player === undefined) throw new Error(`no host ${index}`);
+    return player;
+  }
+
   for (const round of of) await Promise.all(round.map(perform));
-  await Promise.all(players.flatMap((player) => [...player.holds].map((address) => give(player, address))));
+  for (const player of players) {
+    for (const [address, id] of [...player.holds]) await attempt(give(player, address, id));
+  }
 
   // Calls that ended in doubt may have left something behind; that is what the sweep is for.
   store.loseAnswers(0);
@@ -149,6 +214,7 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
     await ipam.watcher.until(({ mirror }) => mirror.revision >= store.revision);
     for (const left of assignmentsOf(ipam, ipam.hostId)) await releaseHeld(ipam, left);
   }
+  store.writeElsewhere([{ deletePrefix: '/weft/v1/endpoints/' }, { delete: '/weft/v1/networks/blue' }]);
   const blocks = (await store.list('/weft/v1/blocks/')).entries.map(({ value }) =>
     records.block.parse(value),
   );

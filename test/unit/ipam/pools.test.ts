@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { assignAddress } from '../../../src/ipam/addresses.ts';
+import { assignAddress, assignmentsOf, releaseAddress } from '../../../src/ipam/addresses.ts';
 import { type PoolRequest, releasePool, requestPool } from '../../../src/ipam/pools.ts';
 import { reserveGateway } from '../../../src/ipam/reservations.ts';
 import { parseInterface, parsePrefix, prefixOf, printPrefix } from '../../../src/model/address.ts';
@@ -72,19 +72,13 @@ describe('requesting a pool', () => {
       'overlaps that of a network',
       { pool: '10.1.2.0/24' },
       'conflict',
-      'subnet 10.1.2.0/24 overlaps 10.1.0.0/16 of network "blue": choose another --subnet, or --subnet 10.1.0.0/16 to join that network',
+      'subnet 10.1.2.0/24 overlaps 10.1.0.0/16 of network "blue": choose another --subnet, or --subnet 10.1.0.0/16 to join that network; a vxlan network can have it all the same, with --ipam-opt weft.network=NAME and -o weft.network=NAME',
     ],
     [
       'overlaps one in use',
       { pool: '10.0.0.0/8' },
       'conflict',
-      'subnet 10.0.0.0/8 overlaps 10.1.0.0/16 of network "blue": choose another --subnet, or --subnet 10.1.0.0/16 to join that network',
-    ],
-    [
-      'belongs to another network',
-      { pool: '10.1.0.0/16', options: { 'weft.network': 'green' } },
-      'conflict',
-      'subnet 10.1.0.0/16 belongs to network "blue", not to "green": choose another --subnet, or weft.network=blue to join that network',
+      'subnet 10.0.0.0/8 overlaps 10.1.0.0/16 of network "blue": choose another --subnet, or --subnet 10.1.0.0/16 to join that network; a vxlan network can have it all the same, with --ipam-opt weft.network=NAME and -o weft.network=NAME',
     ],
     [
       'is none',
@@ -245,6 +239,61 @@ describe('joining a network by its name', () => {
     await expect(ask(h2, { options, range: '10.8.0.0/28' })).rejects.toMatchObject({ code: 'invalid' });
     const { poolId } = await ask(h2, { options, range: '10.9.0.64/28' });
     expect(await assignAddress(h2, poolId)).toBe('10.9.0.64');
+  });
+});
+
+describe('a subnet that overlaps others', () => {
+  const named = (network: string) => ({ 'weft.network': network });
+  const cidr = '10.1.0.0/16';
+
+  it('is the own one of the network that is named', async () => {
+    const blue = await ask(h1, { pool: cidr, options: named('blue') });
+    const green = await ask(h1, { pool: cidr, options: named('green') });
+    const red = await ask(h1, { pool: '10.1.2.0/24', options: named('red') });
+    expect([blue.cidr, green.cidr, red.cidr]).toEqual([cidr, cidr, '10.1.2.0/24']);
+    const pools = [blue, green, red].map(({ poolId }) => poolId);
+    expect(pools).toEqual(['h1x1@10.1.0.0/16', 'h1x2@10.1.0.0/16@green', 'h1x3@10.1.2.0/24@red']);
+    for (const poolId of pools) await reserveGateway(h1, poolId);
+    const given = [];
+    for (const poolId of pools) given.push(await assignAddress(h1, poolId));
+    expect(given).toEqual(['10.1.0.2', '10.1.0.2', '10.1.2.2']);
+    expect(
+      assignmentsOf(h1, 'h1')
+        .map(({ pool }) => pool)
+        .sort(),
+    ).toEqual([cidr, '10.1.0.0/16@green', '10.1.2.0/24@red']);
+  });
+
+  it('is the same on all hosts that name the network, with or without the subnet', async () => {
+    await ask(h1, { pool: cidr, options: named('blue') });
+    const made = await ask(h1, { pool: cidr, options: named('green') });
+    const joined = [
+      await ask(h2, { pool: cidr, options: named('green') }),
+      await ask(h2, { options: named('green') }),
+    ];
+    expect(joined.map(({ poolId }) => poolId)).toEqual(['h2x1@10.1.0.0/16@green', 'h2x2@10.1.0.0/16@green']);
+    await assignAddress(h1, made.poolId, '10.1.0.9');
+    await expect(assignAddress(h2, joined[0]?.poolId ?? '', '10.1.0.9')).rejects.toThrow('in use on host h1');
+  });
+
+  it('stays that network’s when the others are gone, and is in the way of those that name none', async () => {
+    const { poolId } = await ask(h1, { pool: cidr, options: named('blue') });
+    await ask(h1, { pool: cidr, options: named('green') });
+    await releasePool(h1, poolId);
+    expect((await ask(h2, { pool: cidr, options: named('green') })).poolId).toBe('h2x1@10.1.0.0/16@green');
+    await expect(ask(h2, { pool: cidr })).rejects.toThrow('overlaps 10.1.0.0/16 of network "green"');
+    expect((await ask(h2)).cidr).toBe('10.160.0.0/20');
+  });
+
+  it('goes with its last reference, and leaves the others', async () => {
+    const blue = await ask(h1, { pool: cidr, options: named('blue') });
+    const green = await ask(h1, { pool: cidr, options: named('green') });
+    for (const { poolId } of [blue, green]) await assignAddress(h1, poolId);
+    await releasePool(h1, green.poolId);
+    expect(assignmentsOf(h1, 'h1').map(({ pool }) => pool)).toEqual([cidr]);
+    await releaseAddress(h1, blue.poolId, '10.1.0.1');
+    await releasePool(h1, blue.poolId);
+    expect(await keysInStore()).toEqual([]);
   });
 });
 

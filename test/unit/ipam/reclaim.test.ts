@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { assignAddress, confirmation, releaseAddress, releaseHeld } from '../../../src/ipam/addresses.ts';
 import { requestPool } from '../../../src/ipam/pools.ts';
 import { Reading } from '../../../src/ipam/reading.ts';
@@ -56,6 +57,11 @@ async function write(key: string, value: string): Promise<void> {
   }
 }
 const comeAlive = (host: IpamHost) => write(host.keys.alive(host.hostId), host.hostId);
+
+/** From now on, save of its own doing, though it does not know. */
+function hearsNothing(host: IpamHost): void {
+  vi.spyOn(host.watcher.mirror, 'apply').mockImplementation(() => {});
+}
 
 /** Everybody has heard of everything. */
 const settled = () => write('/weft/v1/config', '{}');
@@ -148,7 +154,7 @@ describe('of a host that is gone', () => {
     const address = await assign(h1);
     await settled();
     const seen = first(abandonedBlocks(h2, 'h1'));
-    h2.watcher.mirror.apply({ type: 'lost', cause: new Error('away') });
+    hearsNothing(h2);
     const endpoint = { v: 1 as const, id: 'e1', network: 'blue', host: 'h1', mac: '02:00:00:00:00:01' };
     const value = records.endpoint.render({ ...endpoint, addresses: [address] });
     store.writeElsewhere([{ put: h1.keys.endpoint('blue', 'e1'), value }]);
@@ -169,6 +175,18 @@ describe('of a host that is gone', () => {
     await assign(h1);
     await write(h1.keys.endpoint('blue', 'e1'), '{"v":99}');
     expect(abandonedBlocks(h2, 'h1')).toEqual([]);
+  });
+
+  it('what went back, and is another’s now, is announced by no host that has not heard of it', async () => {
+    const address = await assign(h1);
+    await write(h1.keys.network('blue'), '{}');
+    hearsNothing(h1);
+    await reclaimAddresses(h2, first(abandonedBlocks(h2, 'h1')), 'h1');
+    await assign(h2, address);
+    const endpoint = { v: 1 as const, id: 'e1', network: 'blue', host: 'h1', mac: '02:00:00:00:00:01' };
+    const announcement = announcementsTo(h1).announce({ ...endpoint, addresses: [address] }, [subnet]);
+    await expect(announcement).rejects.toThrow('address 10.77.0.1 is not held by this host any more');
+    expect((await store.list(h1.keys.allEndpoints)).entries).toEqual([]);
   });
 
   it('what went back is not confirmed when it returns', async () => {
@@ -192,6 +210,6 @@ it('an address that was confirmed is not taken back by what was planned before',
   const late = { key: before?.key ?? '', revision: before?.revision ?? 0n };
   expect(await store.transact({ conditions: [late], writes: [] })).toEqual({ outcome: 'conflict' });
   h1.endpoints.add(address);
-  await releaseHeld(h1, { cidr: subnet, address, operation: found?.operation ?? '', sinceMs: 0 });
+  await releaseHeld(h1, { pool: subnet, address, operation: found?.operation ?? '', sinceMs: 0 });
   expect(await held()).toEqual(['1']);
 });

@@ -17,6 +17,11 @@ const rows: [string, string, Place][] = [
   ],
   [keys.pool('10.77.0.0/16'), '/weft/v1/pools/10.77.0.0-16', { kind: 'pool', pool: '10.77.0.0/16' }],
   [
+    keys.pool('fd00::/64@blue-net'),
+    '/weft/v1/pools/fd00::-64@blue-net',
+    { kind: 'pool', pool: 'fd00::/64@blue-net' },
+  ],
+  [
     keys.reference('fd00::/64', 'r-1'),
     '/weft/v1/pools/fd00::-64/references/r-1',
     { kind: 'reference', pool: 'fd00::/64', reference: 'r-1' },

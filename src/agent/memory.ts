@@ -1,0 +1,132 @@
+/**
+ * What a store has forgotten (wiped, or restored from a backup), this host tells it again, from the ledger:
+ * its pools, networks, addresses and endpoints, by the same transactions that made them.
+ */
+import { explain } from '../errors.ts';
+import { assignAddress, assignmentsOf } from '../ipam/addresses.ts';
+import { parsePoolId } from '../ipam/holdings.ts';
+import type { Ipam } from '../ipam/ipam.ts';
+import { requestPool } from '../ipam/pools.ts';
+import { reserveGateway } from '../ipam/reservations.ts';
+import type { Log } from '../log.ts';
+import { contains, familyOf, parseAddress, parsePrefix } from '../model/address.ts';
+import type { Announcements } from './announcements.ts';
+import type { Cluster } from './cluster.ts';
+import { coalesce } from './coalesce.ts';
+import type { Ledger, LedgerEndpoint, LedgerNetwork, LedgerPool } from './ledger.ts';
+import type { Membership } from './membership.ts';
+import { networkOf } from './views.ts';
+
+export interface MemoryParts {
+  readonly hostId: string;
+  readonly ipam: Ipam;
+  readonly cluster: Cluster;
+  readonly ledger: Ledger;
+  readonly membership: Membership;
+  readonly announcements: Announcements;
+  /** From now on, what nobody has told again goes. */
+  readonly over: () => void;
+  readonly log: Log;
+}
+
+export interface Memory {
+  /** To be called with what the store answers now; `wentBack`: its revision is less than it was. */
+  compare(wentBack: boolean): void;
+  /**
+   * Whether nothing may be taken out of the kernel because the store does not know of it: the other hosts have to
+   * tell again as well, and until they have, their routes must stay.
+   */
+  keepsAll(): boolean;
+  /** Tells the store what it was found to lack. Never fails: what cannot be told is in the log, and tried again. */
+  tellAgain(): Promise<void>;
+  close(): void;
+}
+
+/** Longer than hosts take to come back to a store that has lost its data. */
+const keepMs = 60_000;
+
+export function memoryOf(parts: MemoryParts): Memory {
+  const { hostId, ipam, cluster, ledger, membership, announcements, log } = parts;
+  let isLacking = false;
+  let keeping: NodeJS.Timeout | undefined;
+
+  function compare(wentBack: boolean): void {
+    // What a host says of itself only a store that has lost its data does not have.
+    const isForgotten = cluster.host(hostId) === undefined && ledger.networks.all().length > 0;
+    if (!wentBack && !isForgotten) return;
+    if (!isLacking) {
+      log.error('the store has lost data (it was wiped, or restored from a backup), and is told again');
+    }
+    isLacking = true;
+    // Their recipes are gone because the store lost them, not because somebody removed the networks.
+    for (const { id } of ledger.replicas.all()) void tell(`replica ${id}`, () => ledger.replicas.delete(id));
+    keeping ??= setTimeout(() => {
+      keeping = undefined;
+      parts.over();
+    }, keepMs);
+  }
+
+  const tellAgain = coalesce(async () => {
+    if (!isLacking) return;
+    isLacking = false;
+    for (const pool of ledger.pools.all()) await tell(`pool ${pool.cidr}`, () => tellPool(pool));
+    for (const network of ledger.networks.all()) {
+      await tell(`network ${network.key}`, () => tellNetwork(network));
+    }
+    for (const endpoint of ledger.endpoints.all()) {
+      await tell(`endpoint ${endpoint.id}`, () => tellEndpoint(endpoint));
+    }
+  });
+
+  async function tell(what: string, task: () => Promise<unknown>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      isLacking = true;
+      log.error({ what, reason: explain(error) }, 'the store cannot be told again what this host holds');
+    }
+  }
+
+  async function tellPool({ id, cidr }: LedgerPool): Promise<void> {
+    const reference = parsePoolId(id)?.reference;
+    if (reference === undefined) return;
+    await requestPool(ipam, { pool: cidr, options: {}, family: familyOf(cidr) }, reference);
+  }
+
+  async function tellNetwork(network: LedgerNetwork): Promise<void> {
+    const known = cluster.participant(network.key, hostId)?.dockerNetworks ?? [];
+    if (!known.includes(network.id)) {
+      const { v: _, key, internal, pools, ...options } = networkOf(network);
+      const dockerNetwork = network.id;
+      await membership.join({ key, dockerNetwork, internal, pools, options: { ...options, network: key } });
+    }
+    for (const gateway of network.gateways ?? []) {
+      const [address = ''] = gateway.split('/');
+      const pool = poolOf(network.id, address);
+      if (pool !== undefined) await reserveGateway(ipam, pool.id, address);
+    }
+  }
+
+  async function tellEndpoint({ id, network: dockerNetwork, mac, addresses }: LedgerEndpoint): Promise<void> {
+    const network = ledger.networks.get(dockerNetwork);
+    if (network === undefined) return;
+    const held = new Set(assignmentsOf(ipam, hostId).map(({ address }) => address));
+    for (const address of addresses.filter((address) => !held.has(address))) {
+      const pool = poolOf(dockerNetwork, address);
+      if (pool !== undefined) await assignAddress(ipam, pool.id, address);
+    }
+    if (cluster.endpoint(network.key, id) !== undefined) return;
+    await announcements.announce(
+      { v: 1, id, network: network.key, host: hostId, mac, addresses },
+      network.pools,
+    );
+  }
+
+  function poolOf(network: string, address: string): LedgerPool | undefined {
+    return ledger.pools
+      .all()
+      .find((pool) => pool.network === network && contains(parsePrefix(pool.cidr), parseAddress(address)));
+  }
+
+  return { compare, keepsAll: () => keeping !== undefined, tellAgain, close: () => clearTimeout(keeping) };
+}

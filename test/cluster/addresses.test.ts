@@ -1,0 +1,117 @@
+/** Every way in which Docker asks for subnets and addresses that the other files have no need of. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Host } from '../lab/host.ts';
+import type { Lab } from '../lab/lab.ts';
+import {
+  clusterUp,
+  complaint,
+  createNetwork,
+  leavesNoTrace,
+  pings,
+  reachesNot,
+  startContainer,
+  storeKeys,
+} from './cluster.ts';
+
+let lab: Lab;
+/** Docker 26 asks for a gateway's address whatever the driver says, 28 only where there is one. */
+let h26: Host;
+let h28: Host;
+
+beforeAll(async () => {
+  lab = await clusterUp({
+    name: 'addr',
+    hosts: [
+      { name: 'h1', docker: '26.1' },
+      { name: 'h2', docker: '28.5' },
+    ],
+  });
+  h26 = lab.host('h1');
+  h28 = lab.host('h2');
+});
+afterAll(() => lab?.down());
+
+describe('two vxlan networks of the same subnet', () => {
+  const subnet = '10.71.0.0/24';
+  const named = (name: string) => ['--ipam-opt', `weft.network=${name}`, '-o', `weft.network=${name}`];
+
+  test('connect the same addresses, each its own', async () => {
+    for (const name of ['left', 'right']) {
+      for (const [host, ip] of [
+        [h26, '10.71.0.10'],
+        [h28, '10.71.0.20'],
+      ] as const) {
+        await createNetwork(host, name, ['--subnet', subnet, '-o', 'weft.fabric=vxlan', ...named(name)]);
+        expect(await startContainer(host, name, name, ['--ip', ip])).toBe(ip);
+      }
+    }
+    for (const name of ['left', 'right']) {
+      await pings(h26, name, '10.71.0.20');
+      await pings(h28, name, '10.71.0.10');
+    }
+    await h28.docker(['rm', '--force', 'right']);
+    expect(await reachesNot(h26, 'right', '10.71.0.20')).toBe(true);
+    await pings(h26, 'left', '10.71.0.20');
+  });
+
+  test('leave the subnet to no routed one', async () => {
+    const refusal = await complaint(createNetwork(h26, 'third', ['--subnet', subnet, ...named('third')]));
+    expect(refusal).toContain('choose another --subnet, or -o weft.fabric=vxlan');
+  });
+});
+
+test('of two hosts that ask for the same address at once one gets it, and the other hears who', async () => {
+  const address = '10.72.0.77';
+  for (const host of [h26, h28]) {
+    await createNetwork(host, 'race', ['--subnet', '10.72.0.0/24', '-o', 'weft.network=race']);
+    await startContainer(host, 'bridge', 'racer');
+  }
+  for (let round = 0; round < 10; round += 1) {
+    const answers = await Promise.allSettled(
+      [h26, h28].map((host) =>
+        host.docker(['network', 'connect', '--ip', address, 'race', 'racer']).then(() => host),
+      ),
+    );
+    const winners = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    const refusals = answers.flatMap((answer) =>
+      answer.status === 'rejected' ? [String(answer.reason)] : [],
+    );
+    expect(winners, refusals.join('; ')).toHaveLength(1);
+    expect(refusals.join()).toContain(`address ${address} is in use on host ${winners[0]?.name}`);
+    await winners[0]?.docker(['network', 'disconnect', 'race', 'racer']);
+  }
+});
+
+test('a network of several subnets serves from the next when one is full', async () => {
+  await createNetwork(h26, 'several', ['--subnet', '10.73.0.0/30', '--subnet', '10.74.0.0/29']);
+  expect(await startContainer(h26, 'several', 'several1')).toBe('10.73.0.2');
+  expect(await startContainer(h26, 'several', 'several2')).toBe('10.74.0.2');
+  await pings(h26, 'several1', '10.74.0.2');
+  await pings(h26, 'several2', '10.73.0.2');
+});
+
+test('a subnet of one address serves one container, where Docker needs no gateway', async () => {
+  await createNetwork(h28, 'one', ['--subnet', '10.75.0.0/32']);
+  expect(await startContainer(h28, 'one', 'one1')).toBe('10.75.0.0');
+  const refusal = await complaint(startContainer(h28, 'one', 'one2'));
+  expect(refusal).toContain('subnet 10.75.0.0/32 is full: 1 of 1 addresses are in use');
+  await h28.docker(['rm', '--force', 'one2']);
+});
+
+test('an address that was given back is not given to the next container', async () => {
+  const first = await startContainer(h28, 'race', 'first');
+  await h28.docker(['rm', '--force', 'first']);
+  expect(await startContainer(h28, 'race', 'second')).not.toBe(first);
+  await h28.docker(['rm', '--force', 'second']);
+  expect(await startContainer(h28, 'race', 'third', ['--ip', first])).toBe(first);
+});
+
+test('nothing is left of any of them', async () => {
+  for (const host of [h26, h28]) {
+    const containers = (await host.docker(['ps', '--all', '--quiet'])).split(/\s+/).filter((id) => id !== '');
+    await host.docker(['rm', '--force', ...containers]);
+    await host.docker(['network', 'prune', '--force']);
+    await leavesNoTrace(host);
+  }
+  expect(await storeKeys(lab)).toEqual([]);
+});

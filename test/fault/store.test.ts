@@ -1,0 +1,166 @@
+/** The etcd cluster that the hosts share loses a member, its history, its room, all of its data. Pings go on through all of it. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { records } from '../../src/model/records.ts';
+import {
+  addressOf,
+  clusterUp,
+  complaint,
+  createNetwork,
+  pings,
+  startContainer,
+  storeKeys,
+} from '../cluster/cluster.ts';
+import type { Lab } from '../lab/lab.ts';
+import { labFolder } from '../lab/record.ts';
+import { waitFor } from '../lab/wait.ts';
+
+const networks = [
+  ['blue', 'routed', '10.77.0.0/16'],
+  ['red', 'vxlan', '10.78.0.0/16'],
+] as const;
+
+const patienceMs = 90_000;
+
+let lab: Lab;
+let pinging: Promise<string>[];
+
+beforeAll(async () => {
+  lab = await clusterUp({
+    name: 'store',
+    hosts: [
+      { name: 'h1', docker: '28.5' },
+      { name: 'h2', docker: '26.1' },
+    ],
+    members: 3,
+    settings: { WEFT_RESYNC_SECONDS: '2' },
+  });
+  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
+  for (const [name, fabric, subnet] of networks) {
+    for (const host of lab.hosts) {
+      const options = ['-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`];
+      await createNetwork(host, name, ['--subnet', subnet, ...options]);
+      await startContainer(host, name, name);
+    }
+    await pings(h1, name, await addressOf(h2, name, name));
+  }
+  const targets = await Promise.all(networks.map(([name]) => addressOf(h2, name, name)));
+  pinging = networks.map(([name], index) => {
+    const ping = ['exec', name, 'ping', '-q', '-i', '0.05', targets[index] ?? ''];
+    const output = h1.docker(ping, { timeoutMs: 280_000 });
+    // Heard of when it is asked for.
+    output.catch(() => undefined);
+    return output;
+  });
+});
+
+afterAll(() => lab?.down());
+
+/** Starts a container on either host, which reach each other, and removes them. */
+async function startsAndReaches(): Promise<void> {
+  for (const [name] of networks) {
+    await waitFor(
+      `a container starts on ${name}`,
+      async () => {
+        for (const host of lab.hosts) await host.docker(['rm', '--force', 'next']);
+        for (const host of lab.hosts) await startContainer(host, name, 'next');
+        return true;
+      },
+      patienceMs,
+    );
+    await pings(lab.host('h1'), 'next', await addressOf(lab.host('h2'), name, 'next'));
+    for (const host of lab.hosts) await host.docker(['rm', '--force', 'next']);
+  }
+}
+
+async function announced(): Promise<string[]> {
+  const output = await lab.etcd.ctl(['get', '--prefix', '--print-value-only', '/weft/v1/endpoints/']);
+  const values = output.split('\n').filter((line) => line !== '');
+  return values.flatMap((value) => records.endpoint.parse(value).addresses).toSorted();
+}
+
+async function inDocker(): Promise<string[]> {
+  const pairs = lab.hosts.flatMap((host) => networks.map(([name]) => addressOf(host, name, name)));
+  return (await Promise.all(pairs)).toSorted();
+}
+
+test.each(['etcd1', 'etcd2', 'etcd3'])(
+  'without member %s, frozen and then killed, all goes on',
+  async (name) => {
+    const member = lab.etcd.member(name);
+    await member.freeze();
+    await startsAndReaches();
+    await member.thaw();
+    await member.kill();
+    await startsAndReaches();
+    await member.start();
+    await member.healthy();
+  },
+);
+
+test('a host that was away while the history was compacted knows all that happened', async () => {
+  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
+  await lab.cutOff('h1', ['etcd1', 'etcd2', 'etcd3']);
+  const gone = await startContainer(h2, 'red', 'meanwhile');
+  await h2.docker(['rm', '--force', 'meanwhile']);
+  await startContainer(h2, 'blue', 'there');
+  const status = JSON.parse(await lab.etcd.ctl(['get', '/weft/v1/config', '--write-out=json']));
+  await lab.etcd.ctl(['compact', String(status.header.revision)]);
+  await lab.heal('h1');
+  const red = await startsWithPatience('red', 'late');
+  expect(red).not.toBe('');
+  await pings(h1, 'late', await addressOf(h2, 'red', 'red'));
+  await pings(h1, 'blue', await addressOf(h2, 'blue', 'there'));
+  expect(await announced()).not.toContain(gone);
+  await h1.docker(['rm', '--force', 'late']);
+  await h2.docker(['rm', '--force', 'there']);
+});
+
+async function startsWithPatience(network: string, name: string): Promise<string> {
+  const h1 = lab.host('h1');
+  await waitFor(
+    `${name} starts`,
+    async () => {
+      await h1.docker(['rm', '--force', name]);
+      await startContainer(h1, network, name);
+      return true;
+    },
+    patienceMs,
+  );
+  return addressOf(h1, network, name);
+}
+
+test('with all members wiped, the hosts tell the new ones what they hold', async () => {
+  const before = await storeKeys(lab);
+  const [first] = lab.etcd.members;
+  for (const member of lab.etcd.members) await member.kill();
+  expect(await complaint(createNetwork(lab.host('h1'), 'green', ['--subnet', '10.79.0.0/24']))).toContain(
+    'the store is away',
+  );
+  for (const member of lab.etcd.members) {
+    await rm(join(labFolder(lab.name), member.port.name), { recursive: true });
+  }
+  await lab.etcd.start();
+  await first?.healthy();
+  await waitFor(
+    'all is in the store again',
+    async () => {
+      expect((await storeKeys(lab)).toSorted()).toEqual(before.toSorted());
+      expect(await announced()).toEqual(await inDocker());
+      return true;
+    },
+    patienceMs,
+  );
+  await startsAndReaches();
+});
+
+test('no ping was lost in all of that', async () => {
+  for (const [name] of networks) await lab.host('h1').docker(['exec', name, 'killall', '-INT', 'ping']);
+  for (const output of await Promise.all(pinging)) {
+    const [, sent, received] = /(\d+) packets transmitted, (\d+) packets received/.exec(output) ?? [];
+    console.log(`${received} of ${sent} pings answered`);
+    expect(Number(sent)).toBeGreaterThan(500);
+    expect(received).toBe(sent);
+  }
+});

@@ -1,0 +1,122 @@
+/** The plugin is installed and upgraded from a registry, as its users do, while containers send to each other. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { buildPlugin } from '../../plugin/build.ts';
+import { addressOf, createNetwork, pings, pluginName, startContainer } from '../cluster/cluster.ts';
+import type { Host } from '../lab/host.ts';
+import { Lab } from '../lab/lab.ts';
+import { publish, type StoredPlugin } from '../lab/registry.ts';
+import { namespaceOf } from '../lab/underlay.ts';
+
+const port = 5_000;
+const reference = (tag: number) => `127.0.0.1:${port}/weft/plugin:${tag}`;
+const networks = [
+  ['blue', 'routed', '10.77.0.0/16'],
+  ['red', 'vxlan', '10.78.0.0/16'],
+] as const;
+const upgraded = [
+  { name: 'h1', docker: '28.5' },
+  { name: 'h2', docker: '20.10' },
+] as const;
+
+let lab: Lab;
+let folder: string;
+const registries: ChildProcess[] = [];
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weft-registry-'));
+  const built = await buildPlugin();
+  lab = await Lab.up({
+    name: 'upgrade',
+    hosts: [...upgraded, { name: 'other', docker: '26.1' }],
+    etcd: { members: 1 },
+  });
+  const store = `WEFT_ETCD_ENDPOINTS=${lab.etcd.endpoints}`;
+  await lab.host('other').installPlugin(built, pluginName, { WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints });
+  const stored = await storedOn(lab.host('other'));
+  await publish(stored, folder, '1', (config) => ({ ...config, description: 'the first' }));
+  await publish(stored, folder, '2', (config) => ({ ...config, description: 'the next' }));
+  for (const { name } of upgraded) {
+    await serveOn(name);
+    const install = ['install', '--grant-all-permissions', '--alias', pluginName, reference(1), store];
+    await lab.host(name).docker(['plugin', ...install], { timeoutMs: 120_000 });
+  }
+  for (const [network, fabric, subnet] of networks) {
+    for (const host of lab.hosts) {
+      const options = ['-o', `weft.network=${network}`, '-o', `weft.fabric=${fabric}`];
+      await createNetwork(host, network, ['--subnet', subnet, ...options]);
+      await startContainer(host, network, network);
+    }
+  }
+});
+
+afterAll(async () => {
+  for (const registry of registries) registry.kill();
+  await lab?.down();
+  await rm(folder, { recursive: true });
+});
+
+async function storedOn(host: Host): Promise<StoredPlugin> {
+  const plugins = host.path('/var/lib/docker/plugins');
+  const id = (await readdir(plugins)).find((entry) => /^[0-9a-f]{64}$/.test(entry));
+  const { Manifest } = JSON.parse(await readFile(join(plugins, id ?? '', 'config.json'), 'utf8'));
+  return { manifest: Manifest, blobs: join(plugins, 'storage/blobs') };
+}
+
+/** On the host's loopback. */
+async function serveOn(name: string): Promise<void> {
+  const program = join(import.meta.dirname, '../lab/registry.ts');
+  const inHost = `--net=/run/netns/${namespaceOf(lab.name, name)}`;
+  const registry = spawn('nsenter', [inHost, process.execPath, program, folder, String(port)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  registries.push(registry);
+  if (registry.stdout !== null) await once(registry.stdout, 'data');
+}
+
+const description = (host: Host) =>
+  host.docker(['plugin', 'inspect', '--format={{.Config.Description}}', pluginName]);
+
+async function upgrade(host: Host): Promise<void> {
+  const startedMs = performance.now();
+  await host.docker(['plugin', 'disable', '--force', pluginName]);
+  const upgrade = ['upgrade', '--grant-all-permissions', '--skip-remote-check', pluginName, reference(2)];
+  await host.docker(['plugin', ...upgrade], { timeoutMs: 120_000 });
+  await host.docker(['plugin', 'enable', pluginName]);
+  console.log(`${host.name}: upgraded in ${Math.round(performance.now() - startedMs)} ms`);
+}
+
+describe.each(upgraded)('Docker $docker', ({ name }) => {
+  test('no ping is lost in an upgrade, and the new plugin knows the networks', async () => {
+    const [host, other] = [lab.host(name), lab.host('other')];
+    expect((await description(host)).trim()).toBe('the first');
+    const targets = await Promise.all(networks.map(([network]) => addressOf(other, network, network)));
+    for (const [index, [network]] of networks.entries()) await pings(host, network, targets[index] ?? '');
+    const pinging = networks.map(([network], index) => pingUntilTold(host, network, targets[index] ?? ''));
+
+    await upgrade(host);
+    expect((await description(host)).trim()).toBe('the next');
+    for (const [network] of networks) {
+      await pings(other, network, await startContainer(host, network, `${network}-next`));
+      await host.docker(['rm', '--force', `${network}-next`]);
+    }
+
+    for (const [network] of networks) await host.docker(['exec', network, 'killall', '-INT', 'ping']);
+    for (const { sent, received } of await Promise.all(pinging)) {
+      console.log(`${host.name}: ${received} of ${sent} pings answered`);
+      expect(sent).toBeGreaterThan(200);
+      expect(received).toBe(sent);
+    }
+  });
+});
+
+async function pingUntilTold(host: Host, container: string, address: string) {
+  const ping = ['exec', container, 'ping', '-q', '-i', '0.01', address];
+  const output = await host.docker(ping, { timeoutMs: 240_000 });
+  const counts = /(\d+) packets transmitted, (\d+) packets received/.exec(output) ?? [];
+  return { sent: Number(counts[1]), received: Number(counts[2]) };
+}
