@@ -96,9 +96,19 @@ export function memoryOf(parts: MemoryParts): Memory {
   async function tellNetwork(network: LedgerNetwork): Promise<void> {
     const known = cluster.participant(network.key, hostId)?.dockerNetworks ?? [];
     if (!known.includes(network.id)) {
-      const { v: _, key, internal, pools, ...options } = networkOf(network);
+      const { v: _, key, internal, pools, own = [], ...options } = networkOf(network);
       const dockerNetwork = network.id;
-      await membership.join({ key, dockerNetwork, internal, pools, options: { ...options, network: key } });
+      // Its recipe is lost too: without the note of that, the network is offered to the others as a new one.
+      const notes = ledger.replicas.all().filter(({ docker }) => docker === dockerNetwork);
+      await Promise.all(notes.map(({ id }) => ledger.replicas.delete(id)));
+      await membership.join({
+        key,
+        dockerNetwork,
+        internal,
+        pools,
+        own,
+        options: { ...options, network: key },
+      });
     }
     for (const gateway of network.gateways ?? []) {
       const [address = ''] = gateway.split('/');
