@@ -24,6 +24,8 @@ export interface Recipes {
   resume(recipe: Recipe): Promise<void>;
   /** Whether the store has the weft network of this key. */
   hasNetwork(key: string): boolean;
+  /** Whether the store has it that this host takes part in that network by this one of Docker's. */
+  takesPart(key: string, dockerNetwork: string): boolean;
   /** Takes away the recipe of a network that the store does not have. @throws as `publish` */
   discard(recipe: Recipe): Promise<void>;
 }
@@ -128,6 +130,9 @@ export function recipesOf({ store, keys, cluster, hostId, connected }: RecipePar
       }),
 
     hasNetwork: (key) => cluster.network(key) !== undefined,
+
+    takesPart: (key, dockerNetwork) =>
+      cluster.participant(key, hostId)?.dockerNetworks.includes(dockerNetwork) === true,
 
     discard: (recipe) =>
       change('discard', recipe, async (now, entry) =>

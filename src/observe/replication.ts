@@ -15,6 +15,8 @@ import { type DockerNetwork, isAlike } from './docker-network.ts';
 export interface LocalNetwork extends DockerNetwork {
   /** Key of the weft network that it is; absent: it is not weft's. */
   readonly key?: string;
+  /** The store has it that this host takes part by it. */
+  readonly isTold: boolean;
   /** All its subnets were chosen by weft. */
   readonly automatic: boolean;
 }
@@ -78,7 +80,7 @@ export function nextStep({ host, networks, recipe, replica, exists }: Sight): St
     return { do: 'note', replica: { id: own.name, recipe: recipe.id, network: own.key, docker: own.id } };
   }
   // Not removed, but forgotten: by a store that has lost everything, say.
-  if (!exists(own.key))
+  if (!own.isTold || !exists(own.key))
     return { do: 'nothing', because: 'the store has lost it; remove it, and make it again' };
   if (replica !== undefined) {
     return { do: 'remove', network: own, else: 'it was removed on another host, and containers use it here' };
@@ -128,6 +130,10 @@ function clash(own: LocalNetwork, recipe: Recipe, isWithout: boolean): Step {
   return isWithout ? { do: 'resume', recipe } : { do: 'remove', network: own, else: because };
 }
 
-function recipeOf({ automatic: _, key: __, ...network }: LocalNetwork, key: string, host: string): Recipe {
+function recipeOf(
+  { automatic: _, isTold: __, key: ___, ...network }: LocalNetwork,
+  key: string,
+  host: string,
+): Recipe {
   return { v: 1, ...network, host, network: key, without: [] };
 }

@@ -165,7 +165,8 @@ export function startReplication(parts: ReplicationParts): Replication {
     const key = ledger.networks.get(network.id)?.key;
     const pools = ledger.pools.all().filter((pool) => pool.network === network.id);
     const automatic = pools.length > 0 && pools.every((pool) => pool.automatic === true);
-    return { ...network, ...(key !== undefined && { key }), automatic };
+    const isTold = key !== undefined && recipes.takesPart(key, network.id);
+    return { ...network, ...(key !== undefined && { key }), isTold, automatic };
   }
 
   function report(name: string, trouble: string | undefined): void {

@@ -64,6 +64,8 @@ export class FakeDocker {
   readonly changes: string[] = [];
   readonly #folder = mkdtempSync(join(tmpdir(), 'weft-docker-'));
   readonly #networks = new Map<string, Network>();
+  /** Names of networks that are just being made. */
+  readonly #making = new Set<string>();
   readonly #containers = new Map<string, Container>();
   readonly #followers = new Set<ServerResponse>();
   #server: Server | undefined;
@@ -106,13 +108,15 @@ export class FakeDocker {
   /** As `docker network create`; answers the id. `racing`: as Docker 20.10 if another of the name is being made. */
   async createNetwork(creation: Creation, { racing = false } = {}): Promise<string> {
     const { Name, Driver = 'bridge' } = creation;
-    if (!racing && this.network(Name) !== undefined)
+    if (!racing && (this.#making.has(Name) || this.network(Name) !== undefined))
       throw new Refused(409, `network with name ${Name} already exists`);
     const id = this.#newId();
+    this.#making.add(Name);
     const made =
       Driver === 'weft'
-        ? await this.#callPlugin(id, creation)
+        ? await this.#callPlugin(id, creation).finally(() => this.#making.delete(Name))
         : { pools: [], subnets: creation.IPAM?.Config ?? [] };
+    this.#making.delete(Name);
     this.#networks.set(id, { id, creation, ...made });
     this.#tell('network', 'create', id);
     return id;

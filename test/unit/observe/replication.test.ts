@@ -19,13 +19,13 @@ function local(change: Partial<LocalNetwork> = {}): LocalNetwork {
       ipv6: false,
     },
     ...{ options: {}, labels: {}, ipam: { driver: 'weft-ipam', options: {}, subnets: [{ subnet }] } },
-    ...{ key: subnet, automatic: true },
+    ...{ key: subnet, isTold: true, automatic: true },
     ...change,
   };
 }
 
 function recipe(change: Partial<Recipe> = {}): Recipe {
-  const { automatic: _, key: __, ...network } = local();
+  const { automatic: _, isTold: __, key: ___, ...network } = local();
   return { v: 1, ...network, id: 'r1', network: subnet, without: [], ...change };
 }
 
@@ -155,7 +155,7 @@ describe('a removal', () => {
   });
 
   test('is not what a store is taken for that has lost everything', () => {
-    const step = stepAt({ replica, networks: [local()], exists: () => false });
+    const step = stepAt({ replica, networks: [local({ isTold: false })] });
     expect(step).toMatchObject({ do: 'nothing', because: expect.any(String) });
   });
 

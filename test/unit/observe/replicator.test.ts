@@ -305,10 +305,28 @@ describe('three hosts', () => {
     await h1.docker.createNetwork(blue);
     await settlesOn('blue');
     const { entries } = await store.list('/weft/v1/');
-    const writes = entries.filter(({ key }) => !key.includes('/hosts/')).map(({ key }) => ({ delete: key }));
+    const writes = entries
+      .filter(({ key }) => !key.startsWith('/weft/v1/hosts/'))
+      .map(({ key }) => ({ delete: key }));
     await store.transact({ conditions: [], writes });
     for (const machine of machines) await troubleOf(machine, 'blue');
     expect(namesEverywhere()).toEqual(everywhere('blue'));
+  });
+
+  test('offer their networks anew to a store that was wiped, one host after the other', async () => {
+    await h1.docker.createNetwork(blue);
+    await settlesOn('blue');
+    for (const machine of machines) machine.stop();
+    await store.transact({ conditions: [], writes: [{ deletePrefix: '/weft/v1/' }] });
+    for (const machine of machines) {
+      await machine.restart();
+      await expect.poll(() => store.get('/weft/v1/recipes/blue'), patience).toBeDefined();
+      expect(namesEverywhere()).toEqual(everywhere('blue'));
+    }
+    const isNoted = ({ weft }: Machine) => weft.ledger.replicas.get('blue')?.docker !== undefined;
+    await expect.poll(() => machines.every(isNoted), patience).toBe(true);
+    await h3.docker.removeNetwork('blue');
+    await settlesOn();
   });
 });
 
