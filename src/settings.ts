@@ -145,7 +145,7 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     help: 'on: a container started with --mac-address gets the address again that it had, if it is free; Docker then makes up the MACs of all others. Takes effect when the plugin is enabled.',
     expected: 'on or off',
     default: 'off',
-    parse: (text) => (text === 'on' || text === 'off' ? text === 'on' : malformed()),
+    parse: parseSwitch,
   },
   WEFT_DNS: {
     help: 'Whether containers of this host find those of other hosts by name: `on` or `off`.',

@@ -105,6 +105,7 @@ export function startAgent(options: AgentOptions): Agent {
   const neighbourhood = neighbourhoodOf({
     ...{ hostId, cluster, ledger, kernel, underlay, log },
     probePort: options.probePort,
+    keepsAll: () => memory.keepsAll(),
     turned: () => reconciler.mark('host'),
   });
   const passes = passesOver(kernel, ledger, views, neighbourhood, () => memory.keepsAll());

@@ -10,6 +10,7 @@ import { requestPool } from '../ipam/pools.ts';
 import { reserveGateway } from '../ipam/reservations.ts';
 import type { Log } from '../log.ts';
 import { contains, familyOf, parseAddress, parsePrefix } from '../model/address.ts';
+import { poolNamesOf } from '../model/pool-name.ts';
 import type { Announcements } from './announcements.ts';
 import type { Cluster } from './cluster.ts';
 import { coalesce } from './coalesce.ts';
@@ -88,17 +89,18 @@ export function memoryOf(parts: MemoryParts): Memory {
   }
 
   async function tellPool({ id, cidr }: LedgerPool): Promise<void> {
-    const reference = parsePoolId(id)?.reference;
-    if (reference === undefined) return;
-    await requestPool(ipam, { pool: cidr, options: {}, family: familyOf(cidr) }, reference);
+    const known = parsePoolId(id);
+    if (known === undefined) return;
+    const options = known.network === undefined ? {} : { 'weft.network': known.network };
+    await requestPool(ipam, { pool: cidr, options, family: familyOf(cidr) }, known.reference);
   }
 
   async function tellNetwork(network: LedgerNetwork): Promise<void> {
     const known = cluster.participant(network.key, hostId)?.dockerNetworks ?? [];
     if (!known.includes(network.id)) {
-      const { v: _, key, internal, pools, ...options } = networkOf(network);
-      const dockerNetwork = network.id;
-      await membership.join({ key, dockerNetwork, internal, pools, options: { ...options, network: key } });
+      const { v: _, key, internal, pools, own = [], ...options } = networkOf(network);
+      const joined = { key, dockerNetwork: network.id, internal, pools, own };
+      await membership.join({ ...joined, options: { ...options, network: key } });
     }
     for (const gateway of network.gateways ?? []) {
       const [address = ''] = gateway.split('/');
@@ -110,15 +112,18 @@ export function memoryOf(parts: MemoryParts): Memory {
   async function tellEndpoint({ id, network: dockerNetwork, mac, addresses }: LedgerEndpoint): Promise<void> {
     const network = ledger.networks.get(dockerNetwork);
     if (network === undefined) return;
-    const held = new Set(assignmentsOf(ipam, hostId).map(({ address }) => address));
-    for (const address of addresses.filter((address) => !held.has(address))) {
-      const pool = poolOf(dockerNetwork, address);
-      if (pool !== undefined) await assignAddress(ipam, pool.id, address);
+    const held = assignmentsOf(ipam, hostId);
+    for (const address of addresses) {
+      const id = poolOf(dockerNetwork, address)?.id;
+      if (id === undefined) continue;
+      const pool = parsePoolId(id)?.name;
+      const isHeld = held.some((one) => one.pool === pool && one.address === address);
+      if (!isHeld) await assignAddress(ipam, id, address);
     }
     if (cluster.endpoint(network.key, id) !== undefined) return;
     await announcements.announce(
       { v: 1, id, network: network.key, host: hostId, mac, addresses },
-      network.pools,
+      poolNamesOf(network),
     );
   }
 

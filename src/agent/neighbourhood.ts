@@ -39,16 +39,23 @@ export function neighbourhoodOf(of: {
   readonly kernel: Pick<Kernel, 'route' | 'mainRoutes' | 'openUdp'>;
   readonly underlay: () => Underlay;
   readonly probePort: number;
+  /** Whether the store is known to lack what other hosts have. */
+  readonly keepsAll: () => boolean;
   /** The way to a host is to be another from now on. */
   readonly turned: () => void;
   readonly log: Log;
 }): Neighbourhood {
   const { hostId, cluster, ledger, kernel, underlay, probePort, turned, log } = of;
+  let targets: readonly ProbeTarget[] = [];
   const prober = new Prober({
     hostId,
     port: probePort,
     ownAddress: () => underlay().address,
-    targets: probeTargets,
+    // Whom the store has forgotten is asked as before: what is held of the way there must not be lost.
+    targets: async () => {
+      if (!of.keepsAll() || targets.length === 0) targets = await probeTargets();
+      return targets;
+    },
     addressOf: (id) => cluster.host(id)?.address,
     isSource: (address) => probedPools().some(({ source }) => source === address),
     openUdp: (at, receive) => kernel.openUdp(at, receive),

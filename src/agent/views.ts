@@ -142,7 +142,7 @@ function isShared({ fabric }: Network): boolean {
 
 /** The ledger's own copy: networks stay known while the store is away. */
 export function networkOf(network: LedgerNetwork): Network {
-  const { key, fabric, vni, mtu, encap, internal, isolate, gateway, broadcast, pools } = network;
+  const { key, fabric, vni, mtu, encap, internal, isolate, gateway, broadcast, pools, own } = network;
   return {
     v: 1,
     key,
@@ -154,6 +154,7 @@ export function networkOf(network: LedgerNetwork): Network {
     ...(isolate === undefined ? {} : { isolate }),
     ...(gateway === undefined ? {} : { gateway }),
     ...(broadcast === undefined ? {} : { broadcast }),
+    ...(own === undefined ? {} : { own }),
     ...(encap === undefined ? {} : { encap }),
   };
 }

@@ -1,4 +1,4 @@
-/** The etcd cluster that the hosts share loses a member, its history, its room, all of its data. Pings go on through all of it. */
+/** The etcd cluster that the hosts share loses a member, its history, all of its data. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -24,7 +24,6 @@ const networks = [
 const patienceMs = 90_000;
 
 let lab: Lab;
-let pinging: Promise<string>[];
 
 beforeAll(async () => {
   lab = await clusterUp({
@@ -45,14 +44,6 @@ beforeAll(async () => {
     }
     await pings(h1, name, await addressOf(h2, name, name));
   }
-  const targets = await Promise.all(networks.map(([name]) => addressOf(h2, name, name)));
-  pinging = networks.map(([name], index) => {
-    const ping = ['exec', name, 'ping', '-q', '-i', '0.05', targets[index] ?? ''];
-    const output = h1.docker(ping, { timeoutMs: 280_000 });
-    // Heard of when it is asked for.
-    output.catch(() => undefined);
-    return output;
-  });
 });
 
 afterAll(() => lab?.down());
@@ -131,7 +122,13 @@ async function startsWithPatience(network: string, name: string): Promise<string
   return addressOf(h1, network, name);
 }
 
-test('with all members wiped, the hosts tell the new ones what they hold', async () => {
+test('with all members wiped, no ping is lost, and the hosts tell the new ones what they hold', async () => {
+  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
+  const targets = await Promise.all(networks.map(([name]) => addressOf(h2, name, name)));
+  const pinging = networks.map(([name], index) => {
+    const ping = ['exec', name, 'ping', '-q', '-i', '0.05', targets[index] ?? ''];
+    return h1.docker(ping, { timeoutMs: 240_000 });
+  });
   const before = await storeKeys(lab);
   const [first] = lab.etcd.members;
   for (const member of lab.etcd.members) await member.kill();
@@ -152,15 +149,12 @@ test('with all members wiped, the hosts tell the new ones what they hold', async
     },
     patienceMs,
   );
-  await startsAndReaches();
-});
-
-test('no ping was lost in all of that', async () => {
-  for (const [name] of networks) await lab.host('h1').docker(['exec', name, 'killall', '-INT', 'ping']);
+  for (const [name] of networks) await h1.docker(['exec', name, 'killall', '-INT', 'ping']);
   for (const output of await Promise.all(pinging)) {
     const [, sent, received] = /(\d+) packets transmitted, (\d+) packets received/.exec(output) ?? [];
     console.log(`${received} of ${sent} pings answered`);
-    expect(Number(sent)).toBeGreaterThan(500);
+    expect(Number(sent)).toBeGreaterThan(100);
     expect(received).toBe(sent);
   }
+  await startsAndReaches();
 });

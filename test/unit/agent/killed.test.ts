@@ -2,13 +2,12 @@
  * weft killed inside a call of Docker's, at each of its steps: before the step takes effect, and after it. Docker
  * takes the call for failed and goes on as it does then, with the weft that it starts next.
  */
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, test } from 'vitest';
 import type { Agent } from '../../../src/agent/agent.ts';
-import { openLedger } from '../../../src/agent/ledger.ts';
 import { containerEnd, hostEnd } from '../../../src/model/names.ts';
 import { records } from '../../../src/model/records.ts';
 import type { FakeKernel } from '../../fakes/kernel.ts';
@@ -172,9 +171,8 @@ class Machine {
     const valuesOf = (kind: string) =>
       entries.filter(({ key }) => keys.parse(key)?.kind === kind).map(({ value }) => value);
     const blocks = valuesOf('block').map(records.block.parse);
-    const ledger = openLedger(this.#disk, (file) => {
-      throw new Error(`${file} is damaged`);
-    });
+    const files = (kind: string) =>
+      readdirSync(join(this.#disk, 'ledger', kind)).filter((name) => name.endsWith('.json'));
     const spaces = this.kernel.everywhere();
     const links = spaces.flatMap((space) => space.links().map(({ name }) => name));
     return {
@@ -182,7 +180,7 @@ class Machine {
       pools: valuesOf('reference').length,
       endpoints: valuesOf('endpoint').map((value) => records.endpoint.parse(value).id),
       assigned: blocks.flatMap(({ assigned }) => Object.keys(assigned)).length,
-      inLedger: [ledger.networks, ledger.pools, ledger.endpoints].map((shelf) => shelf.all().length),
+      inLedger: ['networks', 'pools', 'endpoints'].map((kind) => files(kind).length),
       veths: links.filter((name) => /h$/.test(name)),
       containerEnds: spaces.flatMap((space) => space.containerEnds().filter((name) => /c$/.test(name))),
       ports: [...this.kernel.heldPorts],

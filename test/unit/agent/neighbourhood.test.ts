@@ -38,6 +38,7 @@ function neighbourhood(hosts: readonly Host[]) {
     })),
   });
   return neighbourhoodOf({
+    keepsAll: () => false,
     ...{ hostId: 'h1', cluster: new Cluster(mirror, keys, log), ledger: openLedger(folder, () => {}) },
     ...{ kernel, log, probePort: 9338, turned: () => {} },
     underlay: () => ({ hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 }),
