@@ -5,36 +5,30 @@
  * Starting waits for nothing that can be away: calls are answered from the first moment, and those that need
  * the store say so while it is missing.
  */
-import { randomBytes } from 'node:crypto';
-import { isDeepStrictEqual } from 'node:util';
-import { explain, WeftError } from '../errors.ts';
-import type { Underlay } from '../fabric/fabric.ts';
+import { explain } from '../errors.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
-import type { Ipam } from '../ipam/ipam.ts';
-import type { AutomaticSubnets } from '../ipam/range.ts';
 import type { HostChange, Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
-import type { Prefix } from '../model/address.ts';
-import { keyedQueue } from '../model/queue.ts';
-import { systemClock } from '../store/clock.ts';
 import { keysBelow } from '../store/keys.ts';
 import { Mirror, mirroring } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
+import { type AddressRules, addressManagement } from './address-management.ts';
 import { addressUseCases } from './addresses.ts';
 import { announcementsTo } from './announcements.ts';
 import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
 import { endpointUseCases } from './endpoints.ts';
-import { foreignRoutes, routesOf, worthTelling } from './foreign-routes.ts';
+import { worthTelling } from './foreign-routes.ts';
 import { hostIdIn } from './host-id.ts';
 import { keepAlive, publishHost } from './host-record.ts';
-import { type Ledger, openLedger, usesAddress } from './ledger.ts';
+import { type Ledger, openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
 import { type NameBook, nameBookOf } from './name-book.ts';
 import { neighbourhoodOf, type Standing } from './neighbourhood.ts';
 import { networkUseCases } from './networks.ts';
 import { newsRouter } from './news.ts';
+import { ownUplink } from './own-uplink.ts';
 import { passesOver } from './passes.ts';
 import { publicationUseCases } from './publications.ts';
 import { Readiness } from './readiness.ts';
@@ -42,12 +36,12 @@ import { type Recipes, recipesOf } from './recipes.ts';
 import { Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
 import type { ThisHost } from './this-host.ts';
-import { findUplink, type Uplink } from './underlay.ts';
+import type { Uplink } from './underlay.ts';
 import { unneededIn } from './unneeded.ts';
 import { afterUpheavals } from './upheaval.ts';
 import { Views } from './views.ts';
 
-export interface AgentOptions {
+export interface AgentOptions extends AddressRules {
   readonly store: Store;
   readonly kernel: Kernel;
   readonly storePrefix: string;
@@ -56,9 +50,6 @@ export interface AgentOptions {
   readonly address?: string;
   readonly hostName: string;
   readonly stateDir: string;
-  readonly automaticSubnets: AutomaticSubnets;
-  readonly excludedRanges: readonly Prefix[];
-  readonly addressRestMs: number;
   readonly vxlanPort: number;
   readonly probePort: number;
   readonly resyncMs: number;
@@ -100,6 +91,11 @@ export function startAgent(options: AgentOptions): Agent {
   const store = mirroring(options.store, () => [mirror]);
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
+  const uplink = ownUplink({
+    ...{ kernel, hostId, log, endpoints: options.storeEndpoints, vxlanPort: options.vxlanPort },
+    ...(options.address !== undefined && { wished: options.address }),
+  });
+  const { underlay } = uplink;
   const views = new Views(cluster, ledger, underlay);
   const neighbourhood = neighbourhoodOf({
     ...{ hostId, cluster, ledger, kernel, underlay, log },
@@ -113,30 +109,11 @@ export function startAgent(options: AgentOptions): Agent {
   const connected = () => established && mirror.connected;
   const readiness = new Readiness(connected);
   const recipes = recipesOf({ store, keys, cluster, hostId, connected });
-  let uplink: Uplink | undefined;
   /** The cluster's state is known here, and this host known to the cluster. */
   let established = false;
   let establishing: NodeJS.Timeout | undefined;
 
-  const ipam: Ipam = {
-    store,
-    mirror,
-    keys,
-    queue: keyedQueue(),
-    hostId,
-    hostName: (id) => cluster.host(id)?.name ?? id,
-    network: (key) => cluster.network(key),
-    inUse: (pool, address) => usesAddress(ledger, pool, address),
-    routes: async () => foreignRoutes(await kernel.mainRoutes()),
-    routesElsewhere: () => routesOf(cluster.hosts().filter(({ id }) => id !== hostId)),
-    automatic: options.automaticSubnets,
-    excluded: options.excludedRanges,
-    restMs: options.addressRestMs,
-    now: Date.now,
-    clock: systemClock,
-    random: Math.random,
-    randomId: () => randomBytes(6).toString('hex'),
-  };
+  const ipam = addressManagement({ store, mirror, keys, hostId, cluster, ledger, kernel, rules: options });
   const announcements = announcementsTo(ipam);
   const nameBook = nameBookOf({ keys, cluster, ledger, announcements });
   const host: ThisHost = {
@@ -180,14 +157,6 @@ export function startAgent(options: AgentOptions): Agent {
     log,
   });
 
-  function underlay(): Underlay {
-    if (uplink !== undefined) return { hostId, ...uplink, vxlanPort: options.vxlanPort };
-    throw new WeftError(
-      'unavailable',
-      'this host has no address by which others could reach it; set WEFT_ADDRESS',
-    );
-  }
-
   function onNews(changed: readonly string[]): void {
     const scopes = scopesOf(changed);
     if (scopes === 'all') reconciler.markAll();
@@ -221,13 +190,13 @@ export function startAgent(options: AgentOptions): Agent {
     if (established || stopping.signal.aborted) return;
     try {
       await refresh();
-      established = true;
       await neighbourhood.recall();
+      established = true;
       reconciler.open();
       void neighbourhood.probe(stopping.signal);
       readiness.check();
       recipes.hear([]);
-      log.info({ host: hostId, ...uplink }, 'this host takes part');
+      log.info({ host: hostId, ...uplink.current() }, 'this host takes part');
       await memory.tellAgain();
     } catch (error) {
       readiness.report(explain(error));
@@ -249,17 +218,7 @@ export function startAgent(options: AgentOptions): Agent {
   }
 
   async function refresh(): Promise<void> {
-    const found = await findUplink(kernel, {
-      endpoints: options.storeEndpoints,
-      ...(uplink !== undefined && { last: uplink.address }),
-      ...(options.address !== undefined && { wished: options.address }),
-    });
-    const before = uplink;
-    uplink = found;
-    if (before !== undefined && !isDeepStrictEqual(before, found)) {
-      log.info({ before, ...found }, 'the uplink is another');
-      reconciler.markAll();
-    }
+    if (await uplink.find()) reconciler.markAll();
     if (!mirror.connected) return;
     const foreign = worthTelling(await ipam.routes(), options.automaticSubnets, cluster.config()?.range6);
     await publishHost({ store, keys, cluster }, hostName, underlay(), foreign);
@@ -296,7 +255,8 @@ export function startAgent(options: AgentOptions): Agent {
       stopping.signal,
     ),
   ]);
-  const bearsOnUplink = (change: HostChange) => change.kind !== 'link' || change.name === uplink?.link;
+  const bearsOnUplink = (change: HostChange) =>
+    change.kind !== 'link' || change.name === uplink.current()?.link;
   const endUpheavals = afterUpheavals(kernel, bearsOnUplink, () => void resettle());
   const timer = setInterval(() => void resync(), resyncMs);
 
@@ -304,7 +264,7 @@ export function startAgent(options: AgentOptions): Agent {
     network: { ...networks, ...endpoints, ...publications },
     addresses,
     ...{ hostId, ledger, recipes, nameBook },
-    status: async () => ({ host: hostId, uplink, peers: await neighbourhood.standing() }),
+    status: async () => ({ host: hostId, uplink: uplink.current(), peers: await neighbourhood.standing() }),
     async close() {
       clearInterval(timer);
       memory.close();

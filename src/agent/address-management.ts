@@ -1,0 +1,44 @@
+/** What addresses are managed with on this host. */
+import { randomBytes } from 'node:crypto';
+import type { Ipam } from '../ipam/ipam.ts';
+import type { AutomaticSubnets } from '../ipam/range.ts';
+import type { Kernel } from '../kernel/kernel.ts';
+import type { Prefix } from '../model/address.ts';
+import { keyedQueue } from '../model/queue.ts';
+import { systemClock } from '../store/clock.ts';
+import type { Cluster } from './cluster.ts';
+import { foreignRoutes, routesOf } from './foreign-routes.ts';
+import { type Ledger, usesAddress } from './ledger.ts';
+
+export interface AddressRules {
+  readonly automaticSubnets: AutomaticSubnets;
+  readonly excludedRanges: readonly Prefix[];
+  readonly addressRestMs: number;
+}
+
+export function addressManagement(
+  of: Pick<Ipam, 'store' | 'mirror' | 'keys' | 'hostId'> & {
+    readonly cluster: Cluster;
+    readonly ledger: Ledger;
+    readonly kernel: Kernel;
+    readonly rules: AddressRules;
+  },
+): Ipam {
+  const { cluster, ledger, kernel, rules, ...shared } = of;
+  return {
+    ...shared,
+    queue: keyedQueue(),
+    hostName: (id) => cluster.host(id)?.name ?? id,
+    network: (key) => cluster.network(key),
+    inUse: (pool, address) => usesAddress(ledger, pool, address),
+    routes: async () => foreignRoutes(await kernel.mainRoutes()),
+    routesElsewhere: () => routesOf(cluster.hosts().filter(({ id }) => id !== shared.hostId)),
+    automatic: rules.automaticSubnets,
+    excluded: rules.excludedRanges,
+    restMs: rules.addressRestMs,
+    now: Date.now,
+    clock: systemClock,
+    random: Math.random,
+    randomId: () => randomBytes(6).toString('hex'),
+  };
+}
