@@ -85,6 +85,11 @@ export class Cluster {
     return this.#one(this.#keys.network(key), this.#kinds.network);
   }
 
+  /** Whether there is such a record, be it one that cannot be read. */
+  hasNetwork(key: string): boolean {
+    return this.#mirror.get(this.#keys.network(key)) !== undefined;
+  }
+
   networks(): Network[] {
     return Array.from(this.#mirror.entries(this.#keys.networks)).flatMap((entry) => {
       if (this.#keys.parse(entry.key)?.kind !== 'network') return [];
@@ -152,6 +157,11 @@ export class Cluster {
 
   recipes(): Recipe[] {
     return this.#all(this.#keys.recipes, this.#kinds.recipe);
+  }
+
+  /** As `hasNetwork`. */
+  hasRecipe(name: string): boolean {
+    return this.#mirror.get(this.#keys.recipe(name)) !== undefined;
   }
 
   #one<T>(key: string, kind: Kind<T>): T | undefined {

@@ -22,7 +22,9 @@ export interface Recipes {
   renounce(recipe: Recipe): Promise<void>;
   /** This host has it again. @throws as `publish` */
   resume(recipe: Recipe): Promise<void>;
-  /** Whether the store has the weft network of this key. */
+  /** Whether the store has a recipe of this name, be it one that cannot be read and that `all` leaves out. */
+  isTaken(name: string): boolean;
+  /** Whether the store has the weft network of this key, be its record one that cannot be read. */
   hasNetwork(key: string): boolean;
   /** Whether the store has it that this host takes part in that network by this one of Docker's. */
   takesPart(key: string, dockerNetwork: string): boolean;
@@ -129,7 +131,9 @@ export function recipesOf({ store, keys, cluster, hostId, connected }: RecipePar
         return replacement(entry, { ...now, without: now.without.filter((host) => host !== hostId) });
       }),
 
-    hasNetwork: (key) => cluster.network(key) !== undefined,
+    isTaken: (name) => cluster.hasRecipe(name),
+
+    hasNetwork: (key) => cluster.hasNetwork(key),
 
     takesPart: (key, dockerNetwork) =>
       cluster.participant(key, hostId)?.dockerNetworks.includes(dockerNetwork) === true,

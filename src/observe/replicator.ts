@@ -35,6 +35,9 @@ export interface Replication {
 /** Names that are worked on at once: dockerd makes networks one after the other, but waits for weft between. */
 const atOnce = 4;
 
+const unreadable =
+  'what the hosts share of it in the store is damaged, or of a newer weft; nothing is done about it here meanwhile';
+
 export function startReplication(parts: ReplicationParts): Replication {
   const { docker, agent, clock, random, log, signal } = parts;
   const { hostId, ledger, recipes } = agent;
@@ -75,10 +78,16 @@ export function startReplication(parts: ReplicationParts): Replication {
     let networks = listed.filter((network) => network.name === name);
     let last: Step | undefined;
     for (;;) {
+      const all = recipes.all();
+      // The store has gone; a pass starts when it is back.
+      if (all === undefined) return;
+      const recipe = all.find((recipe) => recipe.name === name);
+      // To go on as if there were none would be to remove the network.
+      if (recipe === undefined && recipes.isTaken(name)) return report(name, unreadable);
       const step = nextStep({
         host: hostId,
         networks: networks.map(localOf),
-        recipe: recipes.all()?.find((recipe) => recipe.name === name),
+        recipe,
         replica: ledger.replicas.get(name),
         exists: recipes.hasNetwork,
       });

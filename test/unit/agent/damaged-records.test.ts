@@ -1,6 +1,7 @@
 /** Records that no weft of this version has written: left out and named, one by one; the rest goes on. */
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Recipe } from '../../../src/model/records.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import {
   createNetwork,
@@ -25,6 +26,13 @@ let networks: { readonly [name: string]: readonly [MadeNetwork, MadeNetwork] };
 
 const subnets = { blue: '10.77.0.0/16', red: '10.78.0.0/16', green: '10.79.0.0/16', grey: '10.80.0.0/16' };
 
+const blueRecipe: Recipe = {
+  v: 1,
+  ...{ id: 'blue', name: 'blue', network: 'blue', driver: 'weft', without: [] },
+  ...{ internal: false, attachable: false, ipv4: true, ipv6: false, options: {}, labels: {} },
+  ipam: { driver: 'weft-ipam', options: {}, subnets: [{ subnet: subnets.blue }] },
+};
+
 beforeEach(async () => {
   store = new FakeStore();
   lines = [];
@@ -46,6 +54,9 @@ beforeEach(async () => {
     await startContainer(first, at(name, 0), `${name}1`);
     await startContainer(second, at(name, 1), `${name}2`);
   }
+  const { endpoint } = await startContainer(second, at('blue', 1), 'web');
+  await second.nameBook.write(endpoint, ['web'], 'blue');
+  await second.recipes.publish(blueRecipe);
 });
 afterEach(async () => {
   for (const host of [h1, h2]) await host?.remove();
@@ -77,10 +88,12 @@ const kinds: Readonly<Record<string, (prefix: typeof keys) => string>> = {
   reference: ({ references }) => references(subnets.blue),
   network: ({ network }) => network('blue'),
   participant: ({ participants }) => participants('blue'),
+  recipe: ({ recipes }) => recipes,
+  names: ({ namesOn }) => namesOn('blue'),
 };
 
 /** Those that a host reads of others though it is asked nothing. */
-const read = ['host', 'endpoint', 'endpoint on a segment', 'block'];
+const read = ['host', 'endpoint', 'endpoint on a segment', 'block', 'recipe'];
 
 describe.each(Object.entries(kinds))('a %s record', (kind, prefixOf) => {
   test.each(Object.entries(damages))('%s is named, and everything else goes on', async (_how, damage) => {
@@ -93,6 +106,11 @@ describe.each(Object.entries(kinds))('a %s record', (kind, prefixOf) => {
     const { key, value } = entry;
     store.writeElsewhere([{ put: key, value: damage(value, other?.value ?? '') }]);
     await letPass(2 * resyncMs);
+    expect(h1.recipes.all()).toHaveLength(kind === 'recipe' ? 0 : 1);
+    expect(h1.recipes.isTaken('blue')).toBe(true);
+    expect(h1.recipes.hasNetwork('blue')).toBe(true);
+    const names = h1.nameBook.members('blue').flatMap((member) => member.names);
+    expect(names.includes('web')).toBe(kind !== 'names');
 
     const here = await startContainer(h1, at('green', 0), 'green1');
     expect(here.address).toBe('10.79.0.2');

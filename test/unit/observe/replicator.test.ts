@@ -301,6 +301,31 @@ describe('three hosts', () => {
     await expect.poll(() => keysIn(store), patience).toEqual([]);
   });
 
+  test.each(['recipes/blue', 'networks/10.160.0.0%2F20'])(
+    'remove nothing because %s cannot be read',
+    async (key) => {
+      await h1.docker.createNetwork(blue);
+      await settlesOn('blue');
+      const entry = await store.get(`/weft/v1/${key}`);
+      const value = entry?.value ?? '';
+      expect(value).toContain('"v":1');
+      const put = (value: string) =>
+        store.transact({ conditions: [], writes: [{ put: `/weft/v1/${key}`, value }] });
+      await put(value.replace('"v":1', '"v":2'));
+      // A pass begins on every host, and ends.
+      await h1.docker.createNetwork({ ...blue, Name: 'green' });
+      await settlesOn('blue', 'green');
+      await put(value);
+      await h1.docker.createNetwork({ ...blue, Name: 'red' });
+      await settlesOn('blue', 'green', 'red');
+      expect(
+        machines.flatMap(({ docker }) => docker.changes.filter((change) => change.startsWith('DELETE'))),
+      ).toEqual([]);
+      await h1.docker.removeNetwork('blue');
+      await settlesOn('green', 'red');
+    },
+  );
+
   test('remove nothing because the store has lost everything', async () => {
     await h1.docker.createNetwork(blue);
     await settlesOn('blue');
