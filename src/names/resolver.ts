@@ -4,6 +4,7 @@
  * servers of the host are what they are without weft.
  */
 import type { Socket } from 'node:net';
+import { pipeline } from 'node:stream/promises';
 import type { ResolverPlace } from '../kernel/docker-resolver.ts';
 import { framesIn, inFrame } from './frame.ts';
 
@@ -60,12 +61,16 @@ export function serveNames(place: ResolverPlace, answer: Answer): void {
 
   async function converse(client: Socket): Promise<void> {
     keep(client, idleMs);
-    for await (const query of framesIn(client)) {
+    // One that does not read its answers is not read from: they would pile up here.
+    await pipeline(framesIn(client), answersTo, client);
+  }
+
+  async function* answersTo(queries: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const query of queries) {
       const bytes = answer(query, 'tcp') ?? (await ask(query));
-      if (bytes === undefined) break;
-      client.write(inFrame(bytes));
+      if (bytes === undefined) return;
+      yield inFrame(bytes);
     }
-    client.end();
   }
 
   async function ask(query: Buffer): Promise<Buffer | undefined> {

@@ -35,6 +35,7 @@ let container: UdpSocket;
 let closing: AbortController;
 let place: { -readonly [K in keyof ResolverPlace]: ResolverPlace[K] };
 let asked: string[];
+let answerMuch: () => Buffer;
 
 beforeEach(async () => {
   docker = await open();
@@ -61,9 +62,10 @@ beforeEach(async () => {
     closed: closing.signal,
     close: () => closing.abort(),
   };
-  serveNames(place, (query, over) =>
-    /web/.test(String(query)) ? Buffer.from(`${query} by ${over}`) : undefined,
-  );
+  serveNames(place, (query, over) => {
+    if (/much/.test(String(query))) return answerMuch();
+    return /web/.test(String(query)) ? Buffer.from(`${query} by ${over}`) : undefined;
+  });
 });
 
 afterEach(() => {
@@ -110,6 +112,29 @@ test('many questions on one connection are answered in order, however they are c
   const answers = ['3 web by tcp', '4 example by Docker', '5 web by tcp'];
   expect(await askByTcp(queries)).toEqual(answers);
   expect(await askByTcp(queries, 3)).toEqual(answers);
+});
+
+test('who asks by TCP and does not read is not read from', async () => {
+  const connected = once(weft.tcp, 'connection');
+  const client = connect(weft.tcpPort, loopback);
+  const [served]: Socket[] = await connected;
+  const answer = Buffer.alloc(60_000);
+  let most = 0;
+  answerMuch = () => {
+    most = Math.max(most, served?.writableLength ?? Number.NaN);
+    return answer;
+  };
+  const count = 300;
+  client.write(Buffer.concat(Array.from({ length: count }, () => inFrame(Buffer.from('much')))));
+  await expect.poll(() => served?.writableNeedDrain).toBe(true);
+  let answers = 0;
+  for await (const frame of framesIn(client)) {
+    expect(frame).toHaveLength(answer.length);
+    answers += 1;
+    if (answers === count) break;
+  }
+  expect(answers).toBe(count);
+  expect(most).toBeLessThan(2 * answer.length);
 });
 
 test('an answer that is not of Docker, or to another question, is not handed on', async () => {
