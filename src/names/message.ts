@@ -41,10 +41,10 @@ const mostTcpBytes = 65_535;
 
 /** Undefined for whatever else it is: then others may know what to answer. */
 export function readQuery(bytes: Buffer): Query | undefined {
-  if (bytes.length < 12 || (bytes.readUInt16BE(2) & (responseBit | opcodeBits)) !== 0) return undefined;
+  if (!isOrdinary(bytes)) return undefined;
   const packet = decoded(bytes);
-  const [question, second] = packet?.questions ?? [];
-  if (packet === undefined || question === undefined || second !== undefined) return undefined;
+  const [question] = packet?.questions ?? [];
+  if (packet === undefined || question === undefined) return undefined;
   if (question.class !== undefined && question.class !== 'IN') return undefined;
   const edns = packet.additionals?.find((record) => record.type === 'OPT');
   if (edns !== undefined && edns.ednsVersion !== 0) return undefined;
@@ -54,6 +54,16 @@ export function readQuery(bytes: Buffer): Query | undefined {
     recursionDesired: ((packet.flags ?? 0) & RECURSION_DESIRED) !== 0,
     ...(edns !== undefined && { udpBytes: edns.udpPayloadSize }),
   };
+}
+
+/**
+ * By its header: a question, and perhaps what EDNS adds. To be seen before anything is decoded, since 64 KB can name
+ * more records, each by a pointer to a long name, than can be read while others wait.
+ */
+function isOrdinary(bytes: Buffer): boolean {
+  if (bytes.length < 12 || (bytes.readUInt16BE(2) & (responseBit | opcodeBits)) !== 0) return false;
+  const [questions, answers, authorities, additionals] = [4, 6, 8, 10].map((at) => bytes.readUInt16BE(at));
+  return questions === 1 && answers === 0 && authorities === 0 && (additionals ?? 0) <= 1;
 }
 
 /** What does not fit is left out, and that said, so that it is asked for again by TCP. No data: there is none. */

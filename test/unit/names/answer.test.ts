@@ -102,6 +102,32 @@ test('who knows EDNS is answered with it, and nobody else', () => {
 
 describe('is left to others', () => {
   const question: Question = { type: 'A', name: 'web' };
+  const record: Answer = { type: 'A', name: 'web', data: '10.77.0.9' };
+
+  /** 64 KB that take a good part of a second to decode. */
+  function flood(): Buffer {
+    const whole = query(question);
+    // Pointers, each to the one before it: a record's name is as far as these go.
+    const chain = Array.from(
+      { length: 7_000 },
+      (_, at) => 0xc000 + (at === 0 ? 12 : whole.length + 12 + 2 * (at - 1)),
+    );
+    const pointers = Buffer.from(chain.flatMap((pointer) => [pointer >> 8, pointer & 0xff]));
+    const last = chain.at(-1) ?? 0;
+    const text = Buffer.concat([
+      Buffer.of(0xc0, 12, 0, 0xff, 0, 1, 0, 0, 0, 0),
+      lengthOf(pointers),
+      pointers,
+    ]);
+    const one = Buffer.from([last >> 8, last & 0xff, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 10, 77, 0, 9]);
+    const count = 3_000;
+    whole.writeUInt16BE(count + 1, 10);
+    return Buffer.concat([whole, text, ...Array.from({ length: count }, () => one)]);
+  }
+
+  function lengthOf({ length }: Buffer): Buffer {
+    return Buffer.of(length >> 8, length & 0xff);
+  }
 
   test.each([
     ['a name that nobody has', query({ type: 'A', name: 'example.com' })],
@@ -109,6 +135,10 @@ describe('is left to others', () => {
     ['another operation', query(question, { flags: 0x2800 })],
     ['two questions at once', encode({ type: 'query', questions: [question, question] })],
     ['no question', encode({ type: 'query', questions: [] })],
+    ['what brings answers along', query(question, { answers: [record] })],
+    ['what brings authorities along', query(question, { authorities: [record] })],
+    ['what brings more along than EDNS', query(question, { additionals: [edns(1232), record] })],
+    ['thousands of records that all name one long name', flood()],
     ['an answer', encode({ type: 'response', questions: [question] })],
     ['a later EDNS', query(question, { additionals: [edns(1232, 1)] })],
     ['nothing', Buffer.alloc(0)],
