@@ -76,7 +76,7 @@ function tooLate(method: string, subject: Subject, deadlineMs: number): WeftErro
   return new WeftError(
     'timeout',
     `weft did not finish ${describe(method, subject)} within ${deadlineMs / 1000} s, as the store or this host is slow: ` +
-      'try again, and if it stays so look at "weft doctor" and the log of weft',
+      'try again, and if it stays so look at the log of weft (lines of the plugin in: journalctl -u docker)',
   );
 }
 

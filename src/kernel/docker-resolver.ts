@@ -9,6 +9,7 @@ import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { closeSync, openSync, statSync } from 'node:fs';
 import { createServer, type Server, Socket as TcpSocket } from 'node:net';
 import { WeftError } from '../errors.ts';
+import { EINVAL, EOPNOTSUPP } from './errno.ts';
 import { addDetour } from './netlink/detour.ts';
 import { wireAddress } from './netlink/ip.ts';
 import { explainVerdict } from './netlink/message.ts';
@@ -39,6 +40,16 @@ export interface ResolverPlace {
   close(): void;
 }
 
+/** No container of this host can be answered: the kernel knows no table that ends with its owner. */
+export class TableOwnershipMissing extends WeftError {
+  constructor() {
+    super(
+      'kernel',
+      'names of other hosts need Linux 5.12 or newer here; Docker alone answers, as without weft',
+    );
+  }
+}
+
 /**
  * @param runDir the host's `/run`, as this process sees it
  * @param sandbox as Docker names it: `/var/run/docker/netns/<id>`
@@ -50,25 +61,25 @@ export function sandboxFile(runDir: string, sandbox: string): string {
 /**
  * @param file of the container's namespace
  * @returns undefined when there is no namespace at the file, yet or any more
- * @throws WeftError `kernel`
+ * @throws WeftError `kernel`; TableOwnershipMissing
  */
 export async function takeResolverPlace(file: string): Promise<ResolverPlace | undefined> {
   const inode = inodeOf(file);
   if (inode === undefined) return undefined;
-  const namespaceFd = openSync(file, 'r');
+  const namespaceFd = openFile(file);
   const open = (protocol: 'udp' | 'tcp', address: string, listens: boolean) => {
     const { bytes } = wireAddress(address);
     const mark = listens ? {} : { mark: passMark };
     return inNamespace(namespaceFd, () => openLocalSocket({ protocol, bytes, listens, ...mark }));
   };
-  const table = new SocketPool(() => inNamespace(namespaceFd, () => openNetlinkSocket('netfilter')), 1);
+  const netfilter = new SocketPool(() => inNamespace(namespaceFd, () => openNetlinkSocket('netfilter')), 1);
   const datagrams = createSocket('udp4').on('error', () => undefined);
   const connections = createServer().on('error', () => undefined);
   const closing = new AbortController();
   const close = () => {
     if (closing.signal.aborted) return;
     closing.abort();
-    table.close();
+    netfilter.close();
     datagrams.close();
     connections.close();
     closeSync(namespaceFd);
@@ -82,11 +93,13 @@ export async function takeResolverPlace(file: string): Promise<ResolverPlace | u
       [UDP, udp.port],
       [TCP, tcp.port],
     ]);
-    const answers = await table.ask(addDetour({ ...docker, ports, exceptMark: passMark }));
-    const failure = answers.find(({ errno }) => errno !== 0);
+    const [table, ...rest] = await netfilter.ask(addDetour({ ...docker, ports, exceptMark: passMark }));
+    if (table?.errno === EINVAL || table?.errno === EOPNOTSUPP) throw new TableOwnershipMissing();
+    const failure = [table, ...rest].find((answer) => answer !== undefined && answer.errno !== 0);
     if (failure !== undefined) throw new WeftError('kernel', `no table there: ${explainVerdict(failure)}`);
   } catch (cause) {
     close();
+    if (cause instanceof TableOwnershipMissing) throw cause;
     throw new WeftError('kernel', `cannot answer for names in the namespace ${file}`, { cause });
   }
   return {
@@ -107,6 +120,15 @@ export async function takeResolverPlace(file: string): Promise<ResolverPlace | u
     closed: closing.signal,
     close,
   };
+}
+
+/** @throws WeftError `kernel` */
+function openFile(file: string): number {
+  try {
+    return openSync(file, 'r');
+  } catch (cause) {
+    throw new WeftError('kernel', `cannot open the namespace ${file}`, { cause });
+  }
 }
 
 /** Of the namespace; undefined where none is mounted. */

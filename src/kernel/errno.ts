@@ -2,7 +2,17 @@ import { constants } from 'node:os';
 
 const names = new Map(Object.entries(constants.errno).map(([name, errno]) => [errno, name]));
 
-export const { EADDRINUSE, EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, EPROTONOSUPPORT, ESRCH } = constants.errno;
+export const {
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EEXIST,
+  EINVAL,
+  ENODEV,
+  ENOENT,
+  EOPNOTSUPP,
+  EPROTONOSUPPORT,
+  ESRCH,
+} = constants.errno;
 
 /** `ENOENT` of 2. */
 export function errnoName(errno: number): string {

@@ -5,7 +5,7 @@
 import { coalesce } from '../agent/coalesce.ts';
 import type { NameBook } from '../agent/name-book.ts';
 import { explain } from '../errors.ts';
-import type { ResolverPlace } from '../kernel/docker-resolver.ts';
+import { type ResolverPlace, TableOwnershipMissing } from '../kernel/docker-resolver.ts';
 import type { Log } from '../log.ts';
 import { answerTo } from './answer.ts';
 import { serveNames } from './resolver.ts';
@@ -13,7 +13,7 @@ import { type Zone, zoneOf } from './zone.ts';
 
 export interface ContainerNamesParts {
   readonly nameBook: Pick<NameBook, 'members' | 'onChange' | 'sandboxes'>;
-  /** Undefined while the sandbox has no namespace. @throws WeftError `kernel` */
+  /** Undefined while the sandbox has no namespace. @throws WeftError `kernel`; TableOwnershipMissing */
   readonly takePlace: (sandbox: string) => Promise<ResolverPlace | undefined>;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -42,7 +42,11 @@ export function answerContainers(parts: ContainerNamesParts): ContainerNames {
   const places = new Map<string, ResolverPlace>();
   /** Sandboxes that have no namespace yet, and the looks at which it is in a hurry. */
   const awaited = new Map<string, number>();
+  /** Not to be tried again before the next of the later looks. */
   const failed = new Set<string>();
+  /** Of these the log has said that they fail. */
+  const reported = new Set<string>();
+  let isPossible = true;
   let wanted: ReadonlyMap<string, readonly string[]> = new Map();
   let soon: NodeJS.Timeout | undefined;
 
@@ -53,14 +57,14 @@ export function answerContainers(parts: ContainerNamesParts): ContainerNames {
   }
 
   const pass = coalesce(async () => {
-    if (signal.aborted) return;
+    if (signal.aborted || !isPossible) return;
     wanted = nameBook.sandboxes();
     for (const sandbox of places.keys()) if (!wanted.has(sandbox)) leave(sandbox);
-    for (const known of [awaited, failed]) {
+    for (const known of [awaited, failed, reported]) {
       for (const sandbox of known.keys()) if (!wanted.has(sandbox)) known.delete(sandbox);
     }
     for (const sandbox of wanted.keys()) {
-      if (!places.has(sandbox) && !failed.has(sandbox)) await serve(sandbox);
+      if (isPossible && !places.has(sandbox) && !failed.has(sandbox)) await serve(sandbox);
     }
     clearTimeout(soon);
     const isUrgent = [...awaited.values()].some((looks) => looks > 0);
@@ -75,6 +79,7 @@ export function answerContainers(parts: ContainerNamesParts): ContainerNames {
         return;
       }
       awaited.delete(sandbox);
+      reported.delete(sandbox);
       if (signal.aborted) return place.close();
       places.set(sandbox, place);
       serveNames(place, (query, over) => {
@@ -82,8 +87,15 @@ export function answerContainers(parts: ContainerNamesParts): ContainerNames {
         return answerTo(query, networks.map(zone), over, random);
       });
     } catch (error) {
+      if (error instanceof TableOwnershipMissing) {
+        isPossible = false;
+        awaited.clear();
+        return log.warn(error.message);
+      }
       failed.add(sandbox);
-      log.warn({ sandbox, reason: explain(error) }, 'a container is not told names of other hosts yet');
+      if (!reported.has(sandbox))
+        log.warn({ sandbox, reason: explain(error) }, 'a container is not told names of other hosts yet');
+      reported.add(sandbox);
     }
   }
 
@@ -107,6 +119,8 @@ export function answerContainers(parts: ContainerNamesParts): ContainerNames {
     clearTimeout(soon);
     for (const sandbox of places.keys()) leave(sandbox);
   });
+  // Their namespaces are there, or will never be: the host or Docker has started anew since.
+  for (const sandbox of nameBook.sandboxes().keys()) awaited.set(sandbox, 0);
   look();
   return { look };
 }

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { Member } from '../../../src/agent/name-book.ts';
 import { WeftError } from '../../../src/errors.ts';
+import { TableOwnershipMissing } from '../../../src/kernel/docker-resolver.ts';
 import { answerContainers, type ContainerNames } from '../../../src/names/containers.ts';
 import { type FakeResolverPlace, fakeResolverPlace } from '../../fakes/resolver-place.ts';
 
@@ -12,6 +13,11 @@ let members: Map<string, Member[]>;
 /** Those that have a namespace, as often as they were taken. */
 let places: Map<string, FakeResolverPlace[]>;
 let refused: boolean;
+let refusal: WeftError;
+/** What was logged. */
+let lines: string[];
+/** Each time that a place was to be taken: for whom. */
+let tries: string[];
 let stopping: AbortController;
 let changed: (network: string) => void;
 let names: ContainerNames;
@@ -26,6 +32,13 @@ beforeEach(() => {
   places = new Map();
   refused = false;
   stopping = new AbortController();
+  refusal = new WeftError('kernel', 'told to fail');
+  lines = [];
+  tries = [];
+  begin();
+});
+
+function begin(): void {
   names = answerContainers({
     nameBook: {
       members: (network) => members.get(network) ?? [],
@@ -35,7 +48,8 @@ beforeEach(() => {
       sandboxes: () => new Map(wanted),
     },
     async takePlace(sandbox) {
-      if (refused) throw new WeftError('kernel', 'told to fail');
+      tries.push(sandbox);
+      if (refused) throw refusal;
       const taken = places.get(sandbox);
       if (taken === undefined) return undefined;
       const place = fakeResolverPlace();
@@ -43,10 +57,10 @@ beforeEach(() => {
       return place;
     },
     random: () => 0,
-    log: pino({ level: 'silent' }),
+    log: pino({ base: null }, { write: (line: string) => void lines.push(JSON.parse(line).msg) }),
     signal: stopping.signal,
   });
-});
+}
 
 afterEach(() => {
   stopping.abort();
@@ -138,6 +152,36 @@ test('what fails is tried again', async () => {
   refused = false;
   await vi.advanceTimersByTimeAsync(5_000);
   expect(isAnswered('one')).toBe(true);
+});
+
+test('what fails again and again is logged once', async () => {
+  appears('one');
+  refused = true;
+  await joins('one', ['blue']);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(tries.length).toBeGreaterThan(10);
+  expect(lines).toEqual(['a container is not told names of other hosts yet']);
+});
+
+test('what the kernel cannot do is said once for the host, and not tried again', async () => {
+  for (const sandbox of ['one', 'two']) appears(sandbox);
+  refused = true;
+  refusal = new TableOwnershipMissing();
+  for (const sandbox of ['one', 'two']) await joins(sandbox, ['blue']);
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(tries).toEqual(['one']);
+  expect(lines).toEqual([expect.stringContaining('Linux 5.12')]);
+});
+
+test('containers from before weft started are in no hurry', async () => {
+  stopping = new AbortController();
+  wanted.set('old', ['blue']);
+  begin();
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(tries).toEqual(['old']);
+  appears('old');
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(isAnswered('old')).toBe(true);
 });
 
 test('with weft, it ends for all', async () => {
