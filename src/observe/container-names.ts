@@ -28,6 +28,9 @@ export function nameContainers(parts: ContainerNamingParts): void {
   const { docker, nameBook, clock, random, log, signal } = parts;
   /** Containers to be looked at. */
   const due = new Set<string>();
+  const underWay = new Set<string>();
+  /** To be looked at again after a pause. */
+  const failed = new Set<string>();
   const pause = backOff(500, 60_000, random);
   let unlisted = false;
   let retrying = false;
@@ -42,49 +45,57 @@ export function nameContainers(parts: ContainerNamingParts): void {
     }
   }
 
-  const pass = coalesce(async () => {
-    if (signal.aborted) return;
-    let wentWell = true;
-    const fail = (error: unknown) => {
-      log.debug({ reason: explain(error) }, 'cannot tell the names of containers yet');
-      wentWell = false;
-    };
-    if (unlisted) {
-      unlisted = false;
-      const all = await docker.containers().catch((error: unknown) => {
-        unlisted = true;
-        fail(error);
-        return [];
-      });
-      for (const id of all) due.add(id);
-    }
-    const queue = [...due].values();
-    const work = async () => {
-      for (const id of queue) {
-        due.delete(id);
-        await name(id).catch((error: unknown) => {
-          due.add(id);
+  /** Each in a place of its own, so that one for which dockerd takes its time holds up no other. */
+  function work(): void {
+    for (const id of due) {
+      if (signal.aborted || underWay.size >= atOnce) return;
+      // What is being told may be old by now: once more, after it.
+      if (underWay.has(id)) continue;
+      due.delete(id);
+      underWay.add(id);
+      const end = () => {
+        underWay.delete(id);
+        work();
+      };
+      name(id)
+        .catch((error: unknown) => {
+          failed.add(id);
           fail(error);
-        });
-      }
-    };
-    await Promise.all(Array.from({ length: atOnce }, work));
-    if (wentWell) pause.reset();
-    else void retry();
+        })
+        .then(end);
+    }
+    if (!unlisted && underWay.size + failed.size === 0) pause.reset();
+  }
+
+  const list = coalesce(async () => {
+    if (signal.aborted) return;
+    try {
+      for (const id of await docker.containers()) due.add(id);
+      unlisted = false;
+      work();
+    } catch (error) {
+      unlisted = true;
+      fail(error);
+    }
   });
+
+  function fail(error: unknown): void {
+    log.debug({ reason: explain(error) }, 'cannot tell the names of containers yet');
+    void retry();
+  }
 
   async function retry(): Promise<void> {
     if (retrying) return;
     retrying = true;
     await clock.sleep(pause.next(), signal);
     retrying = false;
-    void pass();
+    for (const id of failed) due.add(id);
+    failed.clear();
+    if (unlisted) void list();
+    work();
   }
 
-  function lookAtAll(): void {
-    unlisted = true;
-    void pass();
-  }
+  const lookAtAll = () => void list();
 
   nameBook.onForgotten(lookAtAll);
   void followDocker({
@@ -94,7 +105,7 @@ export function nameContainers(parts: ContainerNamingParts): void {
       const id = containerIn(event);
       if (id === undefined) return;
       due.add(id);
-      void pass();
+      work();
     },
   });
 }

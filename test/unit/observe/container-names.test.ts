@@ -15,6 +15,8 @@ const clock: Clock = {
 /** Containers that Docker has, by id. */
 let containers: Map<string, DockerContainer>;
 let failures: number;
+/** Containers about which Docker answers nothing until the promise does. */
+let held: Map<string, Promise<void>>;
 let asked: string[];
 /** What hosts were told, by endpoint. */
 let told: Map<string, string>;
@@ -26,6 +28,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   containers = new Map();
   failures = 0;
+  held = new Map();
   asked = [];
   told = new Map();
   connections = [];
@@ -43,6 +46,7 @@ async function begin(): Promise<void> {
       containers: async () => [...containers.keys()],
       async container(id) {
         asked.push(id);
+        await held.get(id);
         if (failures-- > 0) throw new WeftError('timeout', 'told to fail');
         const container = containers.get(id);
         if (container === undefined) throw new WeftError('not-found', 'no such container');
@@ -108,6 +112,23 @@ test.each([
   await begin();
   await happens(event);
   expect(asked).toEqual([]);
+});
+
+test('one for which Docker takes its time holds up no other, and is looked at again if it changes', async () => {
+  await begin();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  held.set('1', promise);
+  for (const id of ['1', '2', '3', '4', '5', '6']) {
+    has(id, `web${id}`);
+    await happens({ type: 'container', action: 'start', id });
+  }
+  expect([...told.keys()]).toEqual(['weft-2', 'weft-3', 'weft-4', 'weft-5', 'weft-6']);
+  await happens({ type: 'container', action: 'rename', id: '1' });
+  expect(asked.filter((id) => id === '1')).toHaveLength(1);
+  resolve();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(asked.filter((id) => id === '1')).toHaveLength(2);
+  expect(told.get('weft-1')).toBe('web1 in blue');
 });
 
 test('one that is gone by then is nobody', async () => {
