@@ -223,7 +223,7 @@ export function openLedger(stateDir: string, damaged: (file: string) => void): L
     }),
     replicas: new Shelf(folder('replicas'), {
       isItem: (item): item is LedgerReplica => replicaChecker.Check(item),
-      durable: false,
+      durable: true,
       damaged,
     }),
   };
