@@ -44,8 +44,10 @@ export function startReplication(parts: ReplicationParts): Replication {
   const troubles = new Map<string, string>();
   const pause = backOff(500, 60_000, random);
   let connected = false;
-  /** A network is to go as soon as containers let it. */
+  /** A network is to go as soon as containers let it, or is being found out to. */
   let waits = false;
+  /** As this pass has it. */
+  let stillWaits = false;
   let retrying = false;
 
   /** @returns whether all went well */
@@ -133,8 +135,10 @@ export function startReplication(parts: ReplicationParts): Replication {
         const { network } = step;
         // A name that stands for two says nothing of this one.
         const references = networks.length > 1 ? [network.id] : [network.id, network.name];
+        // The last container may go before the answer is here.
+        waits = true;
         if (await docker.isUsed(...references)) {
-          waits = true;
+          stillWaits = true;
           report(network.name, step.else);
           return undefined;
         }
@@ -188,11 +192,12 @@ export function startReplication(parts: ReplicationParts): Replication {
   }
 
   const pass = coalesce(async () => {
-    waits = false;
+    stillWaits = false;
     const wentWell = await look().catch((error: unknown) => {
       log.debug({ reason: explain(error) }, 'cannot look at the networks of this host');
       return false;
     });
+    waits = stillWaits;
     if (wentWell) pause.reset();
     else void retry();
   });

@@ -1,7 +1,7 @@
 /** Hosts with weft, each beside a Docker of its own, on one store. */
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Docker, dockerAt } from '../../../src/observe/docker.ts';
+import { type Docker, type DockerEvent, dockerAt } from '../../../src/observe/docker.ts';
 import { type Replication, startReplication } from '../../../src/observe/replicator.ts';
 import { systemClock } from '../../../src/store/clock.ts';
 import { FakeDocker } from '../../fakes/docker.ts';
@@ -24,6 +24,11 @@ class Machine {
   /** weft is dead because of `Death`. */
   isDead = false;
   deaths = 0;
+  resyncMs = 250;
+  /** Docker has answered whether a network is used, and weft has not heard it yet. */
+  onUsed: () => Promise<void> = async () => undefined;
+  /** weft has heard an event. */
+  onHeard: (event: DockerEvent) => void = () => undefined;
   #stop = new AbortController();
 
   constructor(weft: WeftHost) {
@@ -53,6 +58,12 @@ class Machine {
       ...real,
       createNetwork: mortal(real.createNetwork),
       removeNetwork: mortal(real.removeNetwork),
+      isUsed: async (...references) => {
+        const answer = await real.isUsed(...references);
+        await this.onUsed();
+        return answer;
+      },
+      events: async (signal) => this.#told(await real.events(signal)),
     };
     const { publish, renounce, resume, discard, ...reads } = weft.recipes;
     const recipes = {
@@ -66,7 +77,7 @@ class Machine {
     this.replication = startReplication({
       docker: api,
       agent: { ...weft, recipes },
-      resyncMs: 250,
+      resyncMs: this.resyncMs,
       clock: systemClock,
       random: () => 0,
       log: pino({ level: 'silent' }),
@@ -90,6 +101,13 @@ class Machine {
     this.stop();
     await this.weft.remove();
     await this.docker.remove();
+  }
+
+  async *#told(events: AsyncIterable<DockerEvent>): AsyncGenerator<DockerEvent> {
+    for await (const event of events) {
+      yield event;
+      this.onHeard(event);
+    }
   }
 
   #die(): void {
@@ -218,6 +236,22 @@ describe('three hosts', () => {
     await troubleOf(h2, 'blue');
     await expect.poll(namesEverywhere, patience).toEqual([[], ['blue'], []]);
     await h2.docker.removeContainer(container);
+    await settlesOn();
+  });
+
+  test('lose it also where its last container goes while Docker is asked', async () => {
+    h2.resyncMs = 600_000;
+    await h2.restart();
+    await h1.docker.createNetwork(blue);
+    await settlesOn('blue');
+    const container = h2.docker.createContainer('blue');
+    const { promise: heard, resolve } = Promise.withResolvers<void>();
+    h2.onHeard = ({ action, id }) => action === 'destroy' && id === container && resolve();
+    h2.onUsed = async () => {
+      await h2.docker.removeContainer(container);
+      await heard;
+    };
+    await h1.docker.removeNetwork('blue');
     await settlesOn();
   });
 
