@@ -42,13 +42,16 @@ export interface Docker {
   containers(): Promise<string[]>;
   /** @throws WeftError `not-found` too */
   container(id: string): Promise<DockerContainer>;
-  /** Connects; the events of networks and containers from then on, until the connection or the signal ends. */
+  /** Connects; what bears on networks and names from then on, until the connection or the signal ends. */
   events(signal: AbortSignal): Promise<AsyncIterable<DockerEvent>>;
 }
 
 /** API versions: weft uses nothing that came later than the first, which is Docker 20.10's, or went by the last. */
 const oldestApi = 41;
 const newestApi = 51;
+
+/** Actions of networks and containers. What else they do (each health check, say) is much, and nothing to weft. */
+const heard = ['create', 'destroy', 'connect', 'disconnect', 'start', 'rename'];
 
 /** While dockerd starts it takes connections, and answers none. */
 const readTimeoutMs = 10_000;
@@ -149,7 +152,7 @@ export function dockerAt(socketPath: string): Docker {
       // The daemon behind the socket may be another than the last time.
       version = undefined;
       await ask('GET', '/_ping', readTimeoutMs);
-      const filters = encodeURIComponent(JSON.stringify({ type: ['network', 'container'] }));
+      const filters = encodeURIComponent(JSON.stringify({ type: ['network', 'container'], event: heard }));
       const response = await dial('GET', `${version ?? ''}/events?filters=${filters}`, signal);
       if (response.statusCode === 200) return eventsIn(response);
       throw new WeftError('unavailable', complaintIn(await textOf(response), response.statusCode));
