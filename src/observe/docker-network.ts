@@ -26,7 +26,7 @@ export const NetworkList = Type.Array(
     Scope: text,
     Internal: Type.Boolean(),
     Attachable: Type.Boolean(),
-    /** From Docker 27 on; before, there is IPv4 always. */
+    /** From Docker 28.0 on; before, there is IPv4 always. */
     EnableIPv4: Type.Optional(Type.Boolean()),
     EnableIPv6: Type.Boolean(),
     ConfigOnly: Type.Boolean(),
@@ -108,11 +108,15 @@ export function renderNetwork(network: DockerNetwork): object {
   };
 }
 
-/** Whether the same was asked for, whatever subnets came of it. */
+/** Whether the same was asked for, whatever subnets came of it, and by whichever project and version of Compose. */
 export function isAlike(one: DockerNetwork, other: DockerNetwork): boolean {
   return isDeepStrictEqual(asked(one), asked(other));
 }
 
 function asked({ driver, internal, attachable, ipv4, ipv6, options, labels, ipam }: DockerNetwork) {
-  return { driver, internal, attachable, ipv4, ipv6, options, labels, ipam: [ipam.driver, ipam.options] };
+  const own = Object.entries(labels).filter(([name]) => !name.startsWith('com.docker.compose.'));
+  return {
+    ...{ driver, internal, attachable, ipv4, ipv6, options },
+    ...{ labels: Object.fromEntries(own), ipam: [ipam.driver, ipam.options] },
+  };
 }

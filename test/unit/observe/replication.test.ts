@@ -68,6 +68,11 @@ describe('a network that the user has made here', () => {
   test('gives way to the first of its name, if the subnet is all that differs', () => {
     const late = local();
     expect(stepAt({ networks: [late], recipe: other })).toMatchObject({ do: 'remove', network: late });
+    const byCompose = local({ labels: { 'com.docker.compose.version': '2.20.3' } });
+    expect(stepAt({ networks: [byCompose], recipe: other })).toMatchObject({
+      do: 'remove',
+      network: byCompose,
+    });
     expect(stepAt({ networks: [late], recipe: { ...other, without: ['h1'] } })).toMatchObject({
       do: 'resume',
     });
