@@ -1,7 +1,7 @@
 /** Builds each thing with an effect once, and puts them together. Loaded after the sockets are open. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Agent, type AgentStatus, startAgent } from './agent/agent.ts';
+import { type Agent, startAgent } from './agent/agent.ts';
 import type { Config, StoreAccess } from './config.ts';
 import { WeftError } from './errors.ts';
 import { sandboxFile, takeResolverPlace } from './kernel/docker-resolver.ts';
@@ -17,18 +17,8 @@ import { systemClock } from './store/clock.ts';
 import { openEtcdStore } from './store/etcd.ts';
 import type { Store } from './store/store.ts';
 
-/** How this host stands, for people. */
-export interface HostStatus extends AgentStatus {
-  /** Networks that are not here as on the other hosts, by name, and why. */
-  readonly troubles?: ReadonlyMap<string, string>;
-}
-
 /** @throws WeftError when this host cannot be served at all: a certificate that is not there, no netlink */
-export async function start(
-  config: Config,
-  log: Log,
-  signal: AbortSignal,
-): Promise<Agent & { status(): Promise<HostStatus> }> {
+export async function start(config: Config, log: Log, signal: AbortSignal): Promise<Agent> {
   const kernel = await openKernel({ runDir: config.runDir });
   kernel.makeSysctlsWritable();
   const { store, endpoints } = openStore(config, log, signal);
@@ -57,10 +47,8 @@ export async function start(
     signal,
   };
   nameContainers({ ...observing, nameBook: agent.nameBook });
-  const named = config.names ? tellingNames(agent, config.runDir, log, signal) : agent;
-  if (!config.replicate) return named;
-  const { troubles } = startReplication({ ...observing, agent });
-  return { ...named, status: async () => ({ ...(await agent.status()), troubles: troubles() }) };
+  if (config.replicate) startReplication({ ...observing, agent });
+  return config.names ? tellingNames(agent, config.runDir, log, signal) : agent;
 }
 
 /** The agent, whose containers are told names. */

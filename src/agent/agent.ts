@@ -25,7 +25,7 @@ import { type Ledger, openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
 import { type NameBook, nameBookOf } from './name-book.ts';
-import { neighbourhoodOf, type Standing } from './neighbourhood.ts';
+import { neighbourhoodOf } from './neighbourhood.ts';
 import { networkUseCases } from './networks.ts';
 import { newsRouter } from './news.ts';
 import { ownUplink } from './own-uplink.ts';
@@ -36,7 +36,6 @@ import { type Recipes, recipesOf } from './recipes.ts';
 import { Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
 import type { ThisHost } from './this-host.ts';
-import type { Uplink } from './underlay.ts';
 import { unneededIn } from './unneeded.ts';
 import { afterUpheavals } from './upheaval.ts';
 import { Views } from './views.ts';
@@ -63,16 +62,8 @@ export interface Agent {
   readonly ledger: Ledger;
   readonly recipes: Recipes;
   readonly nameBook: NameBook;
-  readonly status: () => Promise<AgentStatus>;
   /** Lets go of everything and leaves the kernel as it is. */
   close(): Promise<void>;
-}
-
-/** How this host stands with the others, for people. */
-export interface AgentStatus {
-  readonly host: string;
-  readonly uplink: Uplink | undefined;
-  readonly peers: readonly Standing[];
 }
 
 /** Calls that need the store wait for it this long; Docker must be answered well before its patience ends. */
@@ -264,7 +255,6 @@ export function startAgent(options: AgentOptions): Agent {
     network: { ...networks, ...endpoints, ...publications },
     addresses,
     ...{ hostId, ledger, recipes, nameBook },
-    status: async () => ({ host: hostId, uplink: uplink.current(), peers: await neighbourhood.standing() }),
     async close() {
       clearInterval(timer);
       memory.close();
