@@ -61,10 +61,17 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
   return {
     async requestPool(request) {
       await host.ready();
-      const granted = await requestPool(ipam, request);
+      const { isGlobal = false, ...wanted } = request;
+      const granted = await requestPool(ipam, wanted);
       const automatic = request.pool === undefined && request.options['weft.network'] === undefined;
+      const { poolId: id, cidr } = granted;
       try {
-        await ledger.pools.put({ id: granted.poolId, cidr: granted.cidr, ...(automatic && { automatic }) });
+        await ledger.pools.put({
+          id,
+          cidr,
+          ...(automatic && { automatic }),
+          ...(isGlobal && { global: true }),
+        });
       } catch (error) {
         await giveBackPool(granted.poolId);
         throw error;

@@ -17,6 +17,7 @@ import { addressUseCases } from './addresses.ts';
 import { announcementsTo } from './announcements.ts';
 import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
+import { coalesce } from './coalesce.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { worthTelling } from './foreign-routes.ts';
 import { hostIdIn } from './host-id.ts';
@@ -169,15 +170,17 @@ export function startAgent(options: AgentOptions): Agent {
       const wasAway = !mirror.connected;
       const wentBack = notice.type === 'snapshot' && notice.revision < mirror.revision;
       mirror.apply(notice);
-      if (mirror.connected) memory.compare(wentBack);
-      if (established && wasAway && mirror.connected) void resettle();
+      const isLost = mirror.connected && memory.compare(wentBack);
+      // What hosts are led to is told after where they are.
+      if (established && mirror.connected && (wasAway || isLost)) {
+        void resettle().then(() => memory.tellAgain());
+      }
       if (notice.type === 'snapshot') void establish();
-      if (established) void memory.tellAgain();
     }
   }
 
   /** Once the cluster's state is here: makes this host known, and opens the way to the kernel. */
-  async function establish(): Promise<void> {
+  const establish = coalesce(async () => {
     if (established || stopping.signal.aborted) return;
     try {
       await refresh();
@@ -195,7 +198,7 @@ export function startAgent(options: AgentOptions): Agent {
       clearTimeout(establishing);
       establishing = setTimeout(() => void establish(), establishRetryMs).unref();
     }
-  }
+  });
 
   /** Something of this host's network has changed that may bear on the way to the others. */
   async function resettle(): Promise<void> {
@@ -215,16 +218,16 @@ export function startAgent(options: AgentOptions): Agent {
     await publishHost({ store, keys, cluster }, hostName, underlay(), foreign);
   }
 
-  async function resync(): Promise<void> {
+  const resync = coalesce(async () => {
     if (!established) return;
     try {
       await refresh();
       await memory.tellAgain();
-      if (mirror.connected) await settle();
+      if (mirror.connected && !memory.keepsAll()) await settle();
     } catch (error) {
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');
     }
-  }
+  });
 
   /** Takes something away in the store. Docker would only log a failure; the settlement makes up for it. */
   async function giveBack(what: string, task: () => Promise<void>): Promise<void> {

@@ -91,6 +91,8 @@ export interface NetworkCalls {
 }
 
 export interface RequestPool {
+  /** From a manager of a swarm, for all its hosts; or for a network of this host, where the driver's scope is global. */
+  readonly isGlobal?: boolean;
   /** CIDR; absent: choose one. */
   readonly pool?: string;
   /** `--ip-range` */

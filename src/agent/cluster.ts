@@ -4,6 +4,7 @@
  */
 import { explain, WeftError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { parsePoolName } from '../model/pool-name.ts';
 import {
   type Block,
   type ClusterConfig,
@@ -25,10 +26,10 @@ import type { Entry } from '../store/store.ts';
 type Kind<T> = (entry: Entry) => T;
 
 /** @param keyOf where such a record belongs: at another key it would speak for somebody else */
-function kind<T>(parse: (json: string) => T, keyOf?: (record: T) => string): Kind<T> {
+function kind<T>(parse: (json: string) => T, keyOf?: (record: T, key: string) => string): Kind<T> {
   return ({ key, value }) => {
     const record = parse(value);
-    const place = keyOf?.(record) ?? key;
+    const place = keyOf?.(record, key) ?? key;
     if (place !== key) throw new WeftError('invalid', `it says that it belongs to ${place}`);
     return record;
   };
@@ -52,7 +53,11 @@ export class Cluster {
       host: kind(records.host.parse, ({ id }) => keys.host(id)),
       network: kind(records.network.parse, ({ key }) => keys.network(key)),
       participant: kind(records.participant.parse),
-      pool: kind(records.pool.parse, ({ cidr }) => keys.pool(cidr)),
+      pool: kind(records.pool.parse, ({ cidr }, key) => {
+        const place = keys.parse(key);
+        const isOwn = place?.kind === 'pool' && parsePoolName(place.pool).cidr === cidr;
+        return isOwn ? key : keys.pool(cidr);
+      }),
       poolReference: kind(records.poolReference.parse),
       block: kind(records.block.parse, ({ pool, cidr }) => keys.block(pool, cidr)),
       endpoint: kind(records.endpoint.parse, ({ network, id }) => keys.endpoint(network, id)),

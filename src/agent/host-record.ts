@@ -44,7 +44,7 @@ function outermost(prefixes: readonly Prefix[]): Prefix[] {
   return outer;
 }
 
-/** How long a host that is not heard of still counts as alive; nothing of its is taken away when it does not. */
+/** How long a host that is not heard of still counts as alive; that alone takes nothing of its away. */
 const aliveTtlSeconds = 45;
 
 /** Keeps `alive/<host>` up until the signal aborts; then it runs out by itself. */

@@ -49,6 +49,8 @@ const LedgerPool = Type.Object({
   network: Type.Optional(text),
   /** Chosen by weft; absent: asked for. */
   automatic: Type.Optional(Type.Boolean()),
+  /** Of the global address space: a manager of a swarm holds it for all hosts, and makes no network with it. */
+  global: Type.Optional(Type.Boolean()),
 });
 export type LedgerPool = Static<typeof LedgerPool>;
 

@@ -31,8 +31,11 @@ export interface MemoryParts {
 }
 
 export interface Memory {
-  /** To be called with what the store answers now; `wentBack`: its revision is less than it was. */
-  compare(wentBack: boolean): void;
+  /**
+   * To be called with what the store answers now; `wentBack`: its revision is less than it was.
+   * @returns whether it was now found to have lost data
+   */
+  compare(wentBack: boolean): boolean;
   /**
    * Whether nothing may be taken out of the kernel because the store does not know of it: the other hosts have to
    * tell again as well, and until they have, their routes must stay.
@@ -51,11 +54,12 @@ export function memoryOf(parts: MemoryParts): Memory {
   let isLacking = false;
   let keeping: NodeJS.Timeout | undefined;
 
-  function compare(wentBack: boolean): void {
+  function compare(wentBack: boolean): boolean {
     // What a host says of itself only a store that has lost its data does not have.
     const isForgotten = cluster.host(hostId) === undefined && ledger.networks.all().length > 0;
-    if (!wentBack && !isForgotten) return;
-    if (!isLacking) {
+    if (!wentBack && !isForgotten) return false;
+    const isNews = !isLacking;
+    if (isNews) {
       log.error('the store has lost data (it was wiped, or restored from a backup), and is told again');
     }
     isLacking = true;
@@ -65,10 +69,19 @@ export function memoryOf(parts: MemoryParts): Memory {
       keeping = undefined;
       parts.over();
     }, keepMs);
+    return isNews;
+  }
+
+  /** Lost while weft did not look: what is in a container has been announced, and nobody else takes it back. */
+  function lacksEndpoints(): boolean {
+    return ledger.endpoints.all().some(({ id, network, sandbox }) => {
+      const key = ledger.networks.get(network)?.key;
+      return sandbox !== undefined && key !== undefined && cluster.endpoint(key, id) === undefined;
+    });
   }
 
   const tellAgain = coalesce(async () => {
-    if (!isLacking) return;
+    if (!isLacking && !lacksEndpoints()) return;
     isLacking = false;
     for (const pool of ledger.pools.all()) await tell(`pool ${pool.cidr}`, () => tellPool(pool));
     for (const network of ledger.networks.all()) {

@@ -5,7 +5,7 @@ import { probeSource } from '../fabric/reach.ts';
 import { holdersOf } from '../fabric/routed.ts';
 import type { Kernel, MainRoute } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
-import { contains, parseAddress, parsePrefix } from '../model/address.ts';
+import { contains, overlaps, parseAddress, parsePrefix } from '../model/address.ts';
 import { tunnelName } from '../model/names.ts';
 import type { Host } from '../model/records.ts';
 import { systemClock } from '../store/clock.ts';
@@ -127,9 +127,15 @@ export function neighbourhoodOf(of: {
     look: () => prober.look(),
 
     async recall() {
-      const hops = (await kernel.mainRoutes()).filter(({ own, link }) => own && link !== tunnelName);
-      const direct = new Set(hops.map(({ via }) => via));
-      const isDirect = ({ address, linkLocal }: Host) => direct.has(address) || direct.has(linkLocal);
+      const pools = probedPools().map(({ pool }) => parsePrefix(pool));
+      const isProbed = (destination: string) =>
+        pools.some((pool) => overlaps(pool, parsePrefix(destination)));
+      const hops = (await kernel.mainRoutes())
+        .filter(({ own, link, destination }) => own && link !== tunnelName && isProbed(destination))
+        .flatMap(({ via }) => via ?? []);
+      const direct = new Set(hops);
+      const isDirect = ({ address, linkLocal }: Host) =>
+        direct.has(address) || (linkLocal !== undefined && direct.has(linkLocal));
       for (const host of cluster.hosts().filter(isDirect)) prober.recall(host.id);
     },
   };

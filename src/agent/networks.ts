@@ -151,7 +151,9 @@ export function networkUseCases(
 
   /** This host's own RequestPool for the subnet, which no other network uses yet. */
   function heldPool({ cidr }: NetworkPool, network: string | undefined): LedgerPool {
-    const held = ledger.pools.all().filter((pool) => pool.cidr === cidr && pool.network === undefined);
+    const isFree = (pool: LedgerPool) => pool.cidr === cidr && pool.network === undefined;
+    // Of a swarm's manager that also runs tasks, the network is given the one that was asked for on its behalf.
+    const held = ledger.pools.all().filter(isFree).sort(byScope);
     const named = held.find(({ id }) => network !== undefined && parsePoolId(id)?.network === network);
     const pool = named ?? held.find((pool) => !isOwn(pool));
     if (pool !== undefined) return pool;
@@ -191,6 +193,11 @@ export function networkUseCases(
 /** Whose namespace holds the network: a namespace of its own, or the host's. */
 export function scopeOf({ vni }: Pick<Network, 'vni'>): Scope {
   return vni === undefined ? 'host' : namespaceName(vni);
+}
+
+/** Those of this host alone first. */
+function byScope(one: LedgerPool, other: LedgerPool): number {
+  return Number(one.global ?? false) - Number(other.global ?? false);
 }
 
 /** Whether it is one network's, which was named when it was asked for, and overlaps others. */

@@ -7,7 +7,7 @@ import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
 import { diff } from '../kernel/diff.ts';
 import type { Kernel, Namespace } from '../kernel/kernel.ts';
-import type { NamespaceState } from '../kernel/state.ts';
+import type { Change, NamespaceState } from '../kernel/state.ts';
 import { type Family, familyOf } from '../model/address.ts';
 import { hostEnd, legEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
@@ -89,7 +89,7 @@ export function passesOver(
     const isInhabited = views.networks().some((one) => scopeOf(one) === scope && views.isInhabited(one.key));
     if (!isInhabited) leading.delete(scope);
     const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired).filter(
-      (change) => change.do === 'put' || !keepsAll(),
+      (change) => !keepsAll() || !cutsOff(change),
     );
     if (changes.length > 0) await namespace.apply(changes);
     if (isInhabited) leading.add(scope);
@@ -190,6 +190,12 @@ export function passesOver(
       return [...new Set(['host', filterScope, ...wanted, ...(await kernel.namespaces())])];
     },
   };
+}
+
+/** Whether other hosts, or their containers, may be reached no more after it. */
+function cutsOff(change: Change): boolean {
+  if (change.do === 'put') return change.kind === 'route' && change.object.type === 'unreachable';
+  return change.kind === 'route' || change.kind === 'neighbour' || change.kind === 'fdb';
 }
 
 function hasLink({ links }: NamespaceState, { id }: LedgerEndpoint): boolean {

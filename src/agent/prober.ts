@@ -190,8 +190,13 @@ export class Prober {
   #receive(bytes: Buffer, { address }: UdpPlace): void {
     const message = parseProbe(bytes);
     if (message === undefined) return;
-    if (message.kind === 'answer') this.#hear(message, address);
-    else this.#answer(message, address);
+    try {
+      if (message.kind === 'answer') this.#hear(message, address);
+      else this.#answer(message, address);
+    } catch (error) {
+      // Lost, as any datagram may be.
+      this.#options.log.debug({ reason: explain(error) }, 'cannot answer a probe');
+    }
   }
 
   /** As it was asked: from the same address, to where that host is known to be. */

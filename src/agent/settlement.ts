@@ -96,9 +96,13 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
     const leftEndpoints = ledger.endpoints
       .all()
       .filter(({ sandbox }) => sandbox === undefined)
-      .map(({ id: endpoint, network }) => ({
-        name: `endpoint ${endpoint} that no container has`,
-        giveBack: () => parts.deleteEndpoint({ network, endpoint }),
+      .map((endpoint) => ({
+        name: `endpoint ${endpoint.id} that no container has`,
+        giveBack: async () => {
+          // One that has been joined since is another object.
+          if (ledger.endpoints.get(endpoint.id) !== endpoint) return;
+          await parts.deleteEndpoint({ network: endpoint.network, endpoint: endpoint.id });
+        },
       }));
 
     // Docker releases the pools of a network when it removes it, or was refused it.
@@ -118,7 +122,9 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
   function isPoolWanted(id: string, isOld: boolean): boolean {
     const pool = ledger.pools.get(id);
     if (pool === undefined) return false;
-    return pool.network === undefined ? !isOld : ledger.networks.get(pool.network) !== undefined;
+    return pool.network === undefined
+      ? pool.global === true || !isOld
+      : ledger.networks.get(pool.network) !== undefined;
   }
 
   return async () => {

@@ -4,6 +4,8 @@ import type { AddressCalls, RequestAddress, RequestPool } from '../agent/calls.t
 import { answers, type Methods, takes } from './method.ts';
 import * as schema from './schema.ts';
 
+const globalAddressSpace = 'weft-global';
+
 export function ipamDriver(addresses: AddressCalls, wantsMac: boolean): Methods {
   return {
     // Pools and addresses outlive a restart, so Docker need not replay its requests.
@@ -16,7 +18,7 @@ export function ipamDriver(addresses: AddressCalls, wantsMac: boolean): Methods 
     // (libnetwork/network.go, requestPoolHelper).
     'IpamDriver.GetDefaultAddressSpaces': answers({
       LocalDefaultAddressSpace: 'weft-local',
-      GlobalDefaultAddressSpace: 'weft-global',
+      GlobalDefaultAddressSpace: globalAddressSpace,
     }),
 
     'IpamDriver.RequestPool': takes(schema.RequestPool, (body) => {
@@ -63,8 +65,10 @@ export function ipamDriver(addresses: AddressCalls, wantsMac: boolean): Methods 
   };
 }
 
-function readPool({ Pool, SubPool, Options, V6 }: Static<typeof schema.RequestPool>): RequestPool {
+function readPool(request: Static<typeof schema.RequestPool>): RequestPool {
+  const { AddressSpace, Pool, SubPool, Options, V6 } = request;
   return {
+    ...(AddressSpace === globalAddressSpace && { isGlobal: true }),
     ...(Pool && { pool: Pool }),
     ...(SubPool && { range: SubPool }),
     options: Options ?? {},

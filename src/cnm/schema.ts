@@ -85,6 +85,7 @@ export const ProgramExternalConnectivity = Type.Object({
 export const Discovery = Type.Object({});
 
 export const RequestPool = Type.Object({
+  AddressSpace: orNull(Type.String()),
   Pool: orNull(address),
   SubPool: orNull(address),
   Options: texts,

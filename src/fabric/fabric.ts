@@ -36,6 +36,12 @@ export interface Peer {
   readonly direct: { readonly passes: boolean };
 }
 
+/** One for each address: a host that was made anew has the address of one that is gone, and another id. */
+export function hostsAt(peers: ReadonlyMap<string, Peer>): Peer[] {
+  const byAddress = Array.from(peers.values(), (peer) => [peer.address, peer] as const);
+  return [...new Map(byAddress).values()];
+}
+
 export interface LocalEndpoint extends Endpoint {
   /**
    * Which network of its container this is, from 1. Every network of a container needs a next hop of its

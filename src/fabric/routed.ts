@@ -27,6 +27,7 @@ import type { Block, Network } from '../model/records.ts';
 import {
   containerMtu,
   type Fabric,
+  hostsAt,
   type LocalEndpoint,
   merge,
   type NetworkView,
@@ -178,18 +179,16 @@ function isOfFamily({ address }: Underlay): (peer: Peer) => boolean {
   return (peer) => familyOf(peer.address) === familyOf(address);
 }
 
-/** To every host that has addresses of these networks, whichever way they go now: then a change is one route. */
+/**
+ * To every other host, whichever way packets go to it now: then a change is one route, and one that has no
+ * addresses of these networks yet is answered as well.
+ */
 function tunnel(views: readonly NetworkView[]): NamespaceState {
   const [first] = views;
   if (first === undefined) return emptyState;
   const { underlay, peers } = first;
-  const hosts = new Set(views.flatMap(({ blocks }) => blocks.flatMap(holdersOf)));
   const families = new Set(views.flatMap(({ network }) => network.pools.map(familyOf)));
-  return tunnelState(
-    underlay,
-    [...hosts].flatMap((host) => peers.get(host) ?? []).filter(isOfFamily(underlay)),
-    families,
-  );
+  return tunnelState(underlay, hostsAt(peers).filter(isOfFamily(underlay)), families);
 }
 
 /** Its owner, and those who hold single addresses of it. */

@@ -18,7 +18,7 @@ import {
 } from '../kernel/state.ts';
 import { familyOf, singleLength } from '../model/address.ts';
 import { bridgeMac, containerEnd, hostEnd, portMacOf } from '../model/names.ts';
-import { containerMtu, type Fabric, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
+import { containerMtu, type Fabric, hostsAt, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
 import { legInSegment } from './leg.ts';
 import { vxlanOverhead } from './tunnel.ts';
 
@@ -90,7 +90,7 @@ function narrowHosts([view]: readonly NetworkView[]): NamespaceState {
   if (view === undefined) return emptyState;
   const { peers, underlay } = view;
   const { link, address: source } = underlay;
-  const routes = Array.from(peers.values()).flatMap(({ address, path, mtu }): Route[] => {
+  const routes = hostsAt(peers).flatMap(({ address, path, mtu }): Route[] => {
     if (path?.link !== link || mtu >= underlay.mtu || familyOf(address) !== familyOf(source)) return [];
     const destination = `${address}/${singleLength(familyOf(address))}`;
     const via = path.via === undefined ? {} : { via: path.via };

@@ -130,9 +130,9 @@ const Block = Type.Object({
   pool: Type.Refine(Type.String(), isPoolName, () => 'must be the name of a pool'),
   /** Host that serves automatic addresses from it, and to which all others route it. */
   owner: text,
-  /** Grows with every write; a writer that saw an older one is refused. */
+  /** Grows with every write: it tells whether a block is still as it was at an earlier look. */
   sequence: Type.Integer(),
-  /** Offsets given back, longest-free first. What is neither here nor in `assigned` was never used. */
+  /** Offsets given back, longest-free first. What is nowhere in the record was never used. */
   freed: Type.Array(Type.Integer({ minimum: 0, maximum: 63 })),
   /** When each of these was, by offset; milliseconds since 1970. Absent of one: longer ago than matters. */
   freedMs: Type.Optional(Type.Record(offset, Type.Number())),

@@ -240,7 +240,8 @@ describe('two hosts', () => {
       return namespaces();
     };
     const joined = Promise.all([join('c1'), join('c3')]);
-    await until(() => joining === 2);
+    // No time passes: an endpoint that nobody joins for long is given back.
+    while (joining < 2) await new Promise(setImmediate);
     await letPass(10);
     expect((await read()).links.filter(({ kind }) => kind === 'veth')).toEqual([]);
     look();

@@ -46,6 +46,15 @@ test('tells what the store holds, as records', async () => {
   expect(cluster.network('blue')).toBeUndefined();
 });
 
+test('knows a pool that overlaps others by its network', async () => {
+  const cidr = '10.77.0.0/16';
+  const pool = records.pool.render({ v: 1, cidr, reserved: [] });
+  await put(keys.pool(`${cidr}@blue`), pool);
+  await put(keys.pool('10.78.0.0/16'), pool);
+  expect(cluster.pool(`${cidr}@blue`)?.cidr).toBe(cidr);
+  expect(cluster.pool('10.78.0.0/16')).toBeUndefined();
+});
+
 test('follows the store', async () => {
   await put(keys.host('h1'), records.host.render(h1));
   expect(cluster.host('h1')?.address).toBe('10.9.0.1');

@@ -79,6 +79,16 @@ describe.each(['routed', 'vxlan'])('with a %s network', (fabric) => {
     await stopContainer(host, next);
   });
 
+  test('restored from a backup while no weft ran: all is told again too', async () => {
+    const before = await known();
+    store.stop();
+    store.restore(backup.entries, backup.revision);
+    hosts = await Promise.all(hosts.map((host) => host.restart()));
+    store.start();
+    await until(async () => (await known()).length === before.length);
+    expect(await known()).toEqual(before);
+  });
+
   test('deleted by hand: the same, with no restart of the store', async () => {
     const [before, deleted] = [await known(), deletions()];
     store.writeElsewhere([{ deletePrefix: keys.root }]);

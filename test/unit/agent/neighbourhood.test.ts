@@ -4,9 +4,9 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Cluster } from '../../../src/agent/cluster.ts';
-import { openLedger } from '../../../src/agent/ledger.ts';
+import { type Ledger, openLedger } from '../../../src/agent/ledger.ts';
 import { neighbourhoodOf } from '../../../src/agent/neighbourhood.ts';
-import type { Vxlan } from '../../../src/kernel/state.ts';
+import type { Change, Vxlan } from '../../../src/kernel/state.ts';
 import { type Host, records } from '../../../src/model/records.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
 import { Mirror } from '../../../src/store/mirror.ts';
@@ -21,9 +21,11 @@ const host = (id: string, address: string, mtu?: number): Host => ({
 
 let kernel: FakeKernel;
 let folder: string;
+let ledger: Ledger;
 beforeEach(() => {
   kernel = new FakeKernel();
   folder = mkdtempSync(join(tmpdir(), 'weft-unit-'));
+  ledger = openLedger(folder, () => {});
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
@@ -39,7 +41,7 @@ function neighbourhood(hosts: readonly Host[]) {
   });
   return neighbourhoodOf({
     keepsAll: () => false,
-    ...{ hostId: 'h1', cluster: new Cluster(mirror, keys, log), ledger: openLedger(folder, () => {}) },
+    ...{ hostId: 'h1', cluster: new Cluster(mirror, keys, log), ledger },
     ...{ kernel, log, probePort: 9338, turned: () => {} },
     underlay: () => ({ hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 }),
   });
@@ -64,16 +66,34 @@ describe('the other hosts', () => {
     expect(h2?.path).toMatchObject({ link: 'eth0' });
   });
 
+  test('do not include what this host was before it lost its id', async () => {
+    const hosts = [host('h0', '10.9.0.1'), host('h2', '10.9.0.2')];
+    expect([...(await neighbourhood(hosts).peers()).keys()]).toEqual(['h2']);
+  });
+
   test('are sent to as before by a weft that starts anew', async () => {
-    const hosts = [host('h2', '10.9.0.2'), host('h3', '10.9.0.3'), host('h4', '10.9.0.4')];
-    const route = (destination: string, via: string, link: string) =>
-      ({ do: 'put', kind: 'route', object: { destination, type: 'unicast', link, via } }) as const;
+    const hosts = ['h2', 'h3', 'h4', 'h5'].map((id) => host(id, `10.9.0.${id.slice(1)}`));
+    const subject = neighbourhood(hosts);
+    for (const [key, encap] of [
+      ['blue', 'auto'],
+      ['white', 'never'],
+    ] as const) {
+      const subnet = key === 'blue' ? '10.77.0.0/16' : '10.78.0.0/16';
+      const made = { fabric: 'routed', internal: false, pools: [subnet], interfacePrefix: 'eth' };
+      await ledger.networks.put({ id: key, key, encap, ...made });
+    }
+    const route = (destination: string, via: string | undefined, link: string): Change => {
+      const object = { destination, type: 'unicast', link, ...(via && { via }) } as const;
+      return { do: 'put', kind: 'route', object };
+    };
     await kernel.host.apply([
       { do: 'put', kind: 'link', object: tunnel },
+      // That of a container has no next hop, which is not to be taken for that of a host without IPv6.
+      route('10.77.0.2/32', undefined, 'eth0'),
       route('10.77.0.64/26', '10.9.0.2', 'eth0'),
       route('10.77.0.128/26', '10.9.0.3', 'weft-l3'),
+      route('10.78.0.64/26', '10.9.0.4', 'eth0'),
     ]);
-    const subject = neighbourhood(hosts);
     await subject.recall();
     const passing = (await subject.standing()).filter(({ direct }) => direct.passes);
     expect(passing.map(({ id }) => id)).toEqual(['h2']);

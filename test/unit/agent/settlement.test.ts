@@ -176,9 +176,9 @@ test('an endpoint that was never joined, or was left, is deleted at the second l
   expect(released).toEqual([id]);
 });
 
-test('a pool is released when its network is gone, or none was made with it for long', async () => {
+test('a pool is released when its network is gone, or none was made with it for long, but for a swarm’s', async () => {
   const cidr = '10.77.0.0/16';
-  const held = { r1: { network: 'gone' }, r2: {}, r3: {}, r4: { network: 'd1' } };
+  const held = { r1: { network: 'gone' }, r2: {}, r3: {}, r4: { network: 'd1' }, r5: { global: true } };
   for (const [id, made] of Object.entries(held)) {
     const sinceMs = id === 'r2' ? nowMs - 599_000 : 0;
     await put(keys.reference(cidr, id), records.poolReference.render({ v: 1, host: 'h1', sinceMs }));

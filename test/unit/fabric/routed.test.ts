@@ -166,6 +166,14 @@ describe('the tunnel', () => {
     expect(rules).toEqual([{ family: 4, priority: table, table, mark: 0x57_00_00 }]);
   });
 
+  test('has one entry for an address, also when another host had it before, and for hosts without a block', () => {
+    const peers = [peer('h0', '10.9.0.2'), peer('h2', '10.9.0.2'), peer('h9', '10.9.0.9')];
+    const state = routed.shared([view({ peers: new Map(peers.map((one) => [one.id, one])) })]);
+    expect(state.fdb.map((entry) => entry.table === 'self' && entry.vtep)).toEqual(['10.9.0.2', '10.9.0.9']);
+    expect(state.neighbours).toHaveLength(2);
+    expect(state.routes).toHaveLength(2);
+  });
+
   test('is not there when nothing may go through it', () => {
     expect(shared('never')).toEqual(emptyState);
     expect(shared()).toEqual(emptyState);
