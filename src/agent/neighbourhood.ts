@@ -2,12 +2,11 @@
 import { randomBytes } from 'node:crypto';
 import type { Peer, Underlay } from '../fabric/fabric.ts';
 import { probeSource } from '../fabric/reach.ts';
-import { holdersOf } from '../fabric/routed.ts';
 import type { Kernel, MainRoute } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { contains, overlaps, parseAddress, parsePrefix } from '../model/address.ts';
 import { tunnelName } from '../model/names.ts';
-import type { Host } from '../model/records.ts';
+import { type Host, holdersOf } from '../model/records.ts';
 import { systemClock } from '../store/clock.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
