@@ -10,6 +10,7 @@ import { type Host, holdersOf } from '../model/records.ts';
 import { systemClock } from '../store/clock.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
+import { isShared } from './networks.ts';
 import type { Passage } from './passage.ts';
 import { Prober, type ProbeTarget } from './prober.ts';
 
@@ -82,7 +83,7 @@ export function neighbourhoodOf(of: {
     const { family } = parseAddress(underlay().address);
     return ledger.networks
       .all()
-      .filter(({ vni, encap = 'auto' }) => vni === undefined && encap === 'auto')
+      .filter((network) => isShared(network) && (network.encap ?? 'auto') === 'auto')
       .flatMap(({ pools }) => pools)
       .filter((pool) => parsePrefix(pool).family === family)
       .toSorted()

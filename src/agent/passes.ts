@@ -13,7 +13,7 @@ import { hostEnd, legEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
-import { scopeOf } from './networks.ts';
+import { isShared, scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 import type { Views } from './views.ts';
 
@@ -126,7 +126,7 @@ export function passesOver(
   }
 
   function hostMembers(): Network[] {
-    return views.networks().filter((network) => scopeOf(network) === 'host');
+    return views.networks().filter(isShared);
   }
 
   /** Of what the host routes: subnets of networks, and what comes by legs. */
