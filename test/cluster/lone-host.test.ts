@@ -1,38 +1,24 @@
 /** A host on its own: no etcd but the one that weft brings along. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { buildPlugin } from '../../plugin/build.ts';
-import type { Host } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
 import { addressOf, createNetwork, leavesNoTrace, pings, pluginName, startContainer } from './cluster.ts';
+import { testLab } from './test-lab.ts';
+import { pidsOf, weftPids } from './weft-process.ts';
 
-let lab: Lab;
-let host: Host;
+const lab = testLab({ name: 'lone', hosts: [{ name: 'h1', docker: '28.5' }] });
+const host = lab.host('h1');
 
 beforeAll(async () => {
-  const plugin = await buildPlugin();
-  lab = await Lab.up({ name: 'lone', hosts: [{ name: 'h1', docker: '28.5' }] });
-  host = lab.host('h1');
-  await host.installPlugin(plugin, pluginName, { WEFT_RESYNC_SECONDS: '3' });
+  await host.installPlugin(await buildPlugin(), pluginName, { WEFT_RESYNC_SECONDS: '3' });
 });
-
-afterAll(() => lab?.down());
 
 const networks = [
   { name: 'blue', fabric: 'routed' },
   { name: 'red', fabric: 'vxlan' },
 ] as const;
 
-/** Processes of the host whose command begins like that, as the host numbers them. */
-async function pidsOf(command: string): Promise<string[]> {
-  const script = `for p in /proc/[0-9]*; do
-    case "$(tr '\\0' ' ' <$p/cmdline)" in "${command} "*) echo \${p#/proc/} ;; esac
-  done 2>/dev/null; true`;
-  return (await host.exec(['sh', '-c', script])).split('\n').filter(Boolean);
-}
-
-const etcdPids = () => pidsOf('etcd --name=weft');
-const weftPids = () => pidsOf('node /opt/weft/weft.js');
+const etcdPids = () => pidsOf(host, 'etcd --name=weft');
 
 describe.each(networks)('a $fabric network', ({ name, fabric }) => {
   test('is created without any setting, and connects two containers', async () => {
@@ -55,7 +41,7 @@ async function allWork(): Promise<void> {
 
 test('networks and traffic outlive the plugin’s being disabled and enabled', async () => {
   await host.docker(['plugin', 'disable', '--force', pluginName]);
-  expect([...(await weftPids()), ...(await etcdPids())]).toEqual([]);
+  expect([...(await weftPids(host)), ...(await etcdPids())]).toEqual([]);
   for (const { name } of networks) {
     await pings(host, `${name}2`, await addressOf(host, name, `${name}1`));
   }
@@ -76,7 +62,7 @@ async function killOne(pids: () => Promise<string[]>): Promise<void> {
 
 test('weft killed takes its etcd along, and is back with one', async () => {
   const etcd = await etcdPids();
-  await killOne(weftPids);
+  await killOne(() => weftPids(host));
   await waitFor('one etcd, another one', async () => {
     const now = await etcdPids();
     return now.length === 1 && now[0] !== etcd[0];
