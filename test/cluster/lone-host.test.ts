@@ -2,7 +2,16 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { buildPlugin } from '../../plugin/build.ts';
 import { waitFor } from '../lab/wait.ts';
-import { addressOf, createNetwork, leavesNoTrace, pings, pluginName, startContainer } from './cluster.ts';
+import {
+  addressOf,
+  bothFabrics,
+  createNetwork,
+  leavesNoTrace,
+  pings,
+  pluginName,
+  removeNetwork,
+  startContainer,
+} from './cluster.ts';
 import { testLab } from './test-lab.ts';
 import { pidsOf, weftPids } from './weft-process.ts';
 
@@ -13,14 +22,9 @@ beforeAll(async () => {
   await host.installPlugin(await buildPlugin(), pluginName, { WEFT_RESYNC_SECONDS: '3' });
 });
 
-const networks = [
-  { name: 'blue', fabric: 'routed' },
-  { name: 'red', fabric: 'vxlan' },
-] as const;
-
 const etcdPids = () => pidsOf(host, 'etcd --name=weft');
 
-describe.each(networks)('a $fabric network', ({ name, fabric }) => {
+describe.each(bothFabrics)('a $fabric network', ({ name, fabric }) => {
   test('is created without any setting, and connects two containers', async () => {
     await createNetwork(host, name, ['-o', `weft.fabric=${fabric}`]);
     const address = await startContainer(host, name, `${name}1`, ['--restart', 'always']);
@@ -31,7 +35,7 @@ describe.each(networks)('a $fabric network', ({ name, fabric }) => {
 
 /** Old containers reach each other, and one that is started now. */
 async function allWork(): Promise<void> {
-  for (const { name } of networks) {
+  for (const { name } of bothFabrics) {
     await waitFor(`${name}1 runs`, async () => (await addressOf(host, name, `${name}1`)) !== '', 60_000);
     await pings(host, `${name}2`, await addressOf(host, name, `${name}1`));
     await pings(host, `${name}2`, await startContainer(host, name, 'next'));
@@ -42,7 +46,7 @@ async function allWork(): Promise<void> {
 test('networks and traffic outlive the plugin’s being disabled and enabled', async () => {
   await host.docker(['plugin', 'disable', '--force', pluginName]);
   expect([...(await weftPids(host)), ...(await etcdPids())]).toEqual([]);
-  for (const { name } of networks) {
+  for (const { name } of bothFabrics) {
     await pings(host, `${name}2`, await addressOf(host, name, `${name}1`));
   }
   await host.docker(['plugin', 'enable', pluginName]);
@@ -83,9 +87,6 @@ test('networks and containers are back after a power cut', async () => {
 });
 
 test('nothing of weft is left when all is removed', async () => {
-  for (const { name } of networks) {
-    await host.docker(['rm', '--force', `${name}1`, `${name}2`]);
-    await host.docker(['network', 'rm', name]);
-  }
+  for (const { name } of bothFabrics) await removeNetwork([host], name, [`${name}1`, `${name}2`]);
   await leavesNoTrace(host);
 });
