@@ -1,11 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { Cluster } from '../../../src/agent/cluster.ts';
-import { type Ledger, openLedger } from '../../../src/agent/ledger.ts';
+import type { Ledger } from '../../../src/agent/ledger.ts';
 import { Membership } from '../../../src/agent/membership.ts';
 import { type Leftover, type SettlementParts, settlement } from '../../../src/agent/settlement.ts';
 import { records } from '../../../src/model/records.ts';
@@ -13,13 +10,13 @@ import { ipamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import type { Watcher } from '../../fakes/watcher.ts';
 import { endpoint } from '../fabric/views.ts';
+import { testLedger } from './test-ledger.ts';
 import { keys } from './weft-host.ts';
 
 const mine = endpoint('h1', '10.77.0.2');
 const theirs = endpoint('h2', '10.77.0.66');
 const held = { pool: '10.77.0.0/16', address: '10.77.0.2', operation: 'o1', sinceMs: 0 };
 
-let folder: string;
 let ledger: Ledger;
 let store: FakeStore;
 let watcher: Watcher;
@@ -29,8 +26,7 @@ let nowMs: number;
 let unneeded: Leftover[];
 let look: () => Promise<void>;
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'weft-settlement-'));
-  ledger = openLedger(folder, () => {});
+  ledger = testLedger();
   store = new FakeStore();
   const ipam = await ipamHost(store, 'h1');
   watcher = ipam.watcher;
@@ -57,10 +53,7 @@ beforeEach(async () => {
     log,
   });
 });
-afterEach(async () => {
-  await watcher.stop();
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => watcher.stop());
 
 async function put(key: string, value: string): Promise<void> {
   store.writeElsewhere([{ put: key, value }]);
