@@ -1,15 +1,15 @@
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { Cluster } from '../../../src/agent/cluster.ts';
 import type { Ledger } from '../../../src/agent/ledger.ts';
 import { Membership } from '../../../src/agent/membership.ts';
 import { type Leftover, type SettlementParts, settlement } from '../../../src/agent/settlement.ts';
 import { records } from '../../../src/model/records.ts';
-import { ipamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import type { Watcher } from '../../fakes/watcher.ts';
 import { endpoint } from '../fabric/views.ts';
+import { testHost } from '../ipam/test-host.ts';
 import { testLedger } from './test-ledger.ts';
 import { keys } from './weft-host.ts';
 
@@ -28,7 +28,7 @@ let look: () => Promise<void>;
 beforeEach(async () => {
   ledger = testLedger();
   store = new FakeStore();
-  const ipam = await ipamHost(store, 'h1');
+  const ipam = await testHost(store, 'h1');
   watcher = ipam.watcher;
   nowMs = 1_700_000_000_000;
   heldAddresses = () => [];
@@ -53,7 +53,6 @@ beforeEach(async () => {
     log,
   });
 });
-afterEach(() => watcher.stop());
 
 async function put(key: string, value: string): Promise<void> {
   store.writeElsewhere([{ put: key, value }]);

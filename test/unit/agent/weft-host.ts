@@ -82,7 +82,7 @@ export function startHost(
   writeFileSync(join(stateDir, 'host-id'), `${id}\n`);
   const running = {
     close: async () => {},
-    async remove() {
+    async remove(): Promise<void> {
       hosts.delete(running);
       await running.close();
       rmSync(stateDir, { recursive: true });
