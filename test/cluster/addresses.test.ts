@@ -3,12 +3,11 @@ import { describe, expect, test } from 'vitest';
 import {
   complaint,
   createNetwork,
-  leavesNoTrace,
   pings,
   reachesNot,
-  removeContainers,
   startContainer,
   storeKeys,
+  sweep,
 } from './cluster.ts';
 import { testCluster } from './test-lab.ts';
 
@@ -98,10 +97,6 @@ test('an address that was given back is not given to the next container', async 
 });
 
 test('nothing is left of any of them', async () => {
-  for (const host of [h26, h28]) {
-    await removeContainers(host);
-    await host.docker(['network', 'prune', '--force']);
-    await leavesNoTrace(host);
-  }
+  await sweep(lab.hosts);
   expect(await storeKeys(lab)).toEqual([]);
 });
