@@ -153,8 +153,7 @@ describe('an automatic subnet', () => {
 
 describe('the range of IPv6 subnets, where none is set', () => {
   const automatic = { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } };
-  const hostWith = (id: string, random: number) =>
-    testHost(store, id, { automatic, random: () => random });
+  const hostWith = (id: string, random: number) => testHost(store, id, { automatic, random: () => random });
 
   it('is drawn at random from the unique local ones', async () => {
     expect((await ask(await hostWith('low', 0), { family: 6 })).cidr).toBe('fd00::/64');
