@@ -12,6 +12,7 @@ import {
   startContainer,
   storeKeys,
 } from './cluster.ts';
+import { lookUp } from './look-up.ts';
 
 const hosts = [
   { name: 'h1', docker: '20.10' },
@@ -33,21 +34,6 @@ beforeAll(async () => {
 afterAll(() => lab?.down());
 
 const known = (name: string): Host => lab.host(name);
-
-/** What the container is answered, in order of text; `undefined` when the name is refused. */
-async function lookUp(
-  host: Host,
-  container: string,
-  name: string,
-  type = 'a',
-): Promise<readonly string[] | undefined> {
-  const look = ['exec', container, 'nslookup', `-type=${type}`, name];
-  const output = await host.docker(look).catch(() => undefined);
-  if (output === undefined) return undefined;
-  const [, answer = ''] = output.split('127.0.0.11:53\n');
-  const found = answer.matchAll(/^(?:Address: |.*\tname = )(.*)$/gm);
-  return Array.from(found, ([, data = '']) => data).toSorted();
-}
 
 /** Waits until it is so; hosts hear of each other's containers a moment after these have started. */
 async function finds(
