@@ -115,6 +115,18 @@ describe('two networks of the same subnet', () => {
   });
 });
 
+test('a manager’s subnet is for its swarm, whose hosts each ask for it too, and for no other network', async () => {
+  const asked = { pool: subnet, options: {}, family: 4 } as const;
+  const { cidr } = await host.addresses.requestPool({ ...asked, isGlobal: true });
+  const create = () =>
+    host.network.createNetwork({ id: 'wl5zbz', options: {}, internal: false, pools: [{ cidr }] });
+  await expect(create()).rejects.toThrow('with WEFT_SCOPE=global weft serves networks of a swarm only');
+  const { poolId } = await host.addresses.requestPool(asked);
+  await create();
+  await removeNetwork(host, { id: 'wl5zbz', poolId, cidr, gateway: '10.77.0.1/16' });
+  expect(await keysIn(store)).toEqual([keys.pool(subnet), keys.reference(subnet, 'swarm')]);
+});
+
 test('a subnet that is given twice is refused, and nothing is left', async () => {
   const { poolId, cidr } = await host.addresses.requestPool({ pool: subnet, options: {}, family: 4 });
   const before = await keysIn(store);
