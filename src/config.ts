@@ -36,6 +36,8 @@ export interface Config {
   readonly stateDir: string;
   /** Where subnets come from that nobody asked for by name, and the prefix length of each. */
   readonly automaticSubnets: { readonly 4: SubnetRange; readonly 6?: SubnetRange };
+  /** Addresses in a block, a power of two: of the subnets that this host is the first to use. */
+  readonly blockSize: number;
   /** What such subnets must not overlap. */
   readonly excludedRanges: readonly Prefix[];
   /** For how long an address that was given back is given to nobody who did not ask for it by name. */
@@ -73,6 +75,11 @@ function reader(env: Environment, problems: Set<string>): Read {
 /** Never throws: weft must be heard to say what is wrong with its settings. */
 export function readSockets(env: Environment = process.env): readonly string[] {
   return socketPaths(reader(env, new Set()));
+}
+
+/** Where the command `weft` asks the weft that runs. Never throws. */
+export function readUpkeepSocket(env: Environment = process.env): string {
+  return join(reader(env, new Set())('WEFT_STATE_DIR'), 'weft.sock');
 }
 
 /** Asked for by Docker before anything else. Never throws. */
@@ -116,6 +123,7 @@ export function readConfig(env: Environment = process.env): Config {
       4: pool,
       ...(range6 && { 6: { range: range6, length: families[6].subnetLength } }),
     },
+    blockSize: read('WEFT_BLOCK_SIZE'),
     excludedRanges: read('WEFT_POOL_EXCLUDE'),
     addressRestMs: read('WEFT_ADDRESS_REST_SECONDS') * 1000,
     addressByMac: read('WEFT_ADDRESS_BY_MAC'),
