@@ -57,6 +57,8 @@ test('status tells how the other host is reached, since when and why', async () 
 });
 
 test('on hosts that work, all agrees', async () => {
+  // With its first container, Docker 20.10 puts rules of its own before weft's, which weft sees at its next pass.
+  await weft(h2, 'repair');
   expect(await weft(h1, 'check')).toEqual({ code: 0, text: 'on host h1, all agrees' });
   expect(await weft(h2, 'check')).toEqual({ code: 0, text: 'on host h2, all agrees' });
 });
