@@ -1,18 +1,19 @@
 /** What a pass of the reconciler does, scope by scope. */
 
 import { containerMtu, merge, type NetworkView, type Peer } from '../fabric/fabric.ts';
-import { hostTable } from '../fabric/host-table.ts';
+import { hostTable, segmentsOnlyTable } from '../fabric/host-table.ts';
 import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
+import { isTunnelInUse } from '../fabric/reach.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
-import { describe } from '../kernel/change.ts';
 import { diff } from '../kernel/diff.ts';
-import type { Kernel, Namespace, PacketFilter } from '../kernel/kernel.ts';
-import { type NftTable, renderNftUpdate } from '../kernel/nft.ts';
+import type { Kernel, Namespace } from '../kernel/kernel.ts';
+import type { NftTable } from '../kernel/nft.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
 import { type Family, familyOf } from '../model/address.ts';
 import { hostEnd, legEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
+import { differencesOf, inWords } from './differences.ts';
 import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
 import { scopeOf } from './networks.ts';
@@ -151,31 +152,44 @@ export function passesOver(
     return familiesOf([...membersOf('host'), ...views.legs().map(({ network }) => network)]);
   }
 
-  function isFilterNeeded(): boolean {
+  /** Whether the host routes what is of networks. */
+  function isRouter(): boolean {
     return membersOf('host').length > 0 || views.legs().length > 0;
+  }
+
+  /** The host's table as it should be, to be asked for when nothing can come between; undefined: there should be none. */
+  async function desiredHostTable(): Promise<(() => NftTable) | undefined> {
+    if (views.networks().length === 0) return undefined;
+    if (!isRouter()) return () => segmentsOnlyTable(views.underlay());
+    const peers = [...(await neighbourhood.peers()).values()];
+    const tunnelInUse = isTunnelInUse(membersOf('host'), peers);
+    const outside = { uplinks: await uplinkNames(peers), tunnelInUse };
+    return () => hostTable(views.hostTable(outside));
   }
 
   /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
   async function filter(): Promise<number> {
-    if (!isFilterNeeded()) {
-      await kernel.removeForwardAccept();
-      await kernel.host.filters.inet.remove();
+    const { inet } = kernel.host.filters;
+    const isRouting = isRouter();
+    const table = await desiredHostTable();
+    if (!isRouting) await kernel.removeForwardAccept();
+    if (table === undefined) {
+      await inet.remove();
       return 0;
     }
-    const uplinks = await uplinkNames();
     const results = [
-      kernel.enableForwarding(routedFamilies()).changed,
-      (await kernel.ensureForwardAccept()).changed,
-      await kernel.host.filters.inet.write(() => hostTable(views.hostTable(uplinks))),
+      isRouting && kernel.enableForwarding(routedFamilies()).changed,
+      isRouting && (await kernel.ensureForwardAccept()).changed,
+      await inet.write(table),
     ];
     return results.filter((changed) => changed).length;
   }
 
   /** The links by which the other hosts are reached, and reach this one. */
-  async function uplinkNames(): Promise<string[]> {
+  async function uplinkNames(peers: readonly Peer[]): Promise<string[]> {
     const { address } = views.underlay();
     const own = (await kernel.addresses()).filter((candidate) => candidate.address === address);
-    const paths = [...(await neighbourhood.peers()).values()].flatMap(({ path }) => path ?? []);
+    const paths = peers.flatMap(({ path }) => path ?? []);
     return [...new Set([...own, ...paths].map(({ link }) => link))];
   }
 
@@ -200,17 +214,19 @@ export function passesOver(
 
   async function differencesOfFilter(): Promise<string[]> {
     const { inet } = kernel.host.filters;
-    if (isFilterNeeded()) {
-      const uplinks = await uplinkNames();
-      return [
-        ...(await differencesOf(inet, 'the host', () => hostTable(views.hostTable(uplinks)))),
-        ...((await kernel.hasForwardAccept())
-          ? []
-          : ['the FORWARD chain of iptables does not let weft through']),
-        ...(kernel.forwards(routedFamilies()) ? [] : ['the host does not forward (net.ipv4.ip_forward)']),
-      ];
+    const table = await desiredHostTable();
+    if (table === undefined) {
+      return (await inet.read()) === undefined
+        ? []
+        : ['the host has a packet filter of weft, and no network'];
     }
-    return (await inet.read()) === undefined ? [] : ['the host has a packet filter of weft, and no network'];
+    const found = await differencesOf(inet, 'the host', table);
+    if (!isRouter()) return found;
+    if (!(await kernel.hasForwardAccept())) {
+      found.push('the FORWARD chain of iptables does not let weft through');
+    }
+    if (!kernel.forwards(routedFamilies())) found.push('the host does not forward (net.ipv4.ip_forward)');
+    return found;
   }
 
   async function scopes(): Promise<readonly Scope[]> {
@@ -260,20 +276,6 @@ interface Comparison {
   /** Whether there is an endpoint of this host. */
   readonly isInhabited: boolean;
   readonly changes: readonly Change[];
-}
-
-function inWords(place: string, changes: readonly Change[]): string[] {
-  return changes.map((change) =>
-    change.do === 'put'
-      ? `in the kernel, ${place} lacks ${describe(change)}, or has another in its place`
-      : `in the kernel, ${place} has ${describe(change)}, which nothing needs`,
-  );
-}
-
-async function differencesOf(filter: PacketFilter, place: string, wanted: () => NftTable): Promise<string[]> {
-  const installed = await filter.read();
-  if (renderNftUpdate(installed, wanted()) === undefined) return [];
-  return [`the packet filter of ${place} is not as it should be`];
 }
 
 /** Whether other hosts, or their containers, may be reached no more after it. */
