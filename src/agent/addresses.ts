@@ -65,12 +65,14 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
       const granted = await (isGlobal ? requestPoolForTasks : requestPool)(ipam, wanted);
       const automatic = request.pool === undefined && request.options['weft.network'] === undefined;
       const { poolId: id, cidr } = granted;
+      const reserve = request.options['weft.reserve'];
       try {
         await ledger.pools.put({
           id,
           cidr,
           ...(automatic && { automatic }),
           ...(isGlobal && { global: true }),
+          ...(reserve !== undefined && { reserve }),
         });
       } catch (error) {
         await giveBackPool(granted.poolId);

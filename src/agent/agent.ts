@@ -36,6 +36,7 @@ import { Readiness } from './readiness.ts';
 import { type Recipes, recipesOf } from './recipes.ts';
 import { filterScope, Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
+import { type Tending, tendingOf } from './tending.ts';
 import type { ThisHost } from './this-host.ts';
 import { unneededIn } from './unneeded.ts';
 import { afterUpheavals } from './upheaval.ts';
@@ -63,6 +64,7 @@ export interface Agent {
   readonly ledger: Ledger;
   readonly recipes: Recipes;
   readonly nameBook: NameBook;
+  readonly tending: Tending;
   /** Lets go of everything and leaves the kernel as it is. */
   close(): Promise<void>;
 }
@@ -111,6 +113,7 @@ export function startAgent(options: AgentOptions): Agent {
   const ipam = addressManagement({ store, mirror, keys, hostId, cluster, ledger, kernel, rules: options });
   const announcements = announcementsTo(ipam);
   const nameBook = nameBookOf({ keys, cluster, ledger, announcements });
+  const ready = () => readiness.wait(readyTimeoutMs);
   const host: ThisHost = {
     id: hostId,
     underlay,
@@ -123,7 +126,7 @@ export function startAgent(options: AgentOptions): Agent {
     reconciler,
     leadsToOthers: passes.leadsToOthers,
     log,
-    ready: () => readiness.wait(readyTimeoutMs),
+    ready,
     giveBack,
   };
   const memory = memoryOf({
@@ -134,7 +137,7 @@ export function startAgent(options: AgentOptions): Agent {
   const networks = networkUseCases(host);
   const endpoints = endpointUseCases(host, publications);
   const addresses = addressUseCases(host, ipam);
-  const settle = settlement({
+  const settling = settlement({
     hostId,
     cluster,
     ledger,
@@ -226,7 +229,7 @@ export function startAgent(options: AgentOptions): Agent {
     try {
       await refresh();
       await memory.tellAgain();
-      if (mirror.connected && !memory.keepsAll()) await settle();
+      if (mirror.connected && !memory.keepsAll()) await settling.look();
     } catch (error) {
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');
     }
@@ -261,6 +264,11 @@ export function startAgent(options: AgentOptions): Agent {
     network: { ...networks, ...endpoints, ...publications },
     addresses,
     ...{ hostId, ledger, recipes, nameBook },
+    tending: tendingOf({
+      ...{ ipam, cluster, ledger, announcements, memory, neighbourhood, passes, reconciler, hostName },
+      ...{ settlement: settling, uplink: uplink.current, ready, resync },
+      trouble: () => readiness.trouble,
+    }),
     async close() {
       clearInterval(timer);
       memory.close();

@@ -51,6 +51,8 @@ const LedgerPool = Type.Object({
   automatic: Type.Optional(Type.Boolean()),
   /** Of the global address space: a manager of a swarm holds it for all hosts, and makes no network with it. */
   global: Type.Optional(Type.Boolean()),
+  /** As asked for by `weft.reserve`. */
+  reserve: Type.Optional(text),
 });
 export type LedgerPool = Static<typeof LedgerPool>;
 
