@@ -6,8 +6,9 @@ import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
 import { isTunnelInUse } from '../fabric/reach.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
+import { hostSets } from '../fabric/tunnel-guard.ts';
 import { diff } from '../kernel/diff.ts';
-import type { Kernel, Namespace } from '../kernel/kernel.ts';
+import type { Kernel, Namespace, PacketFilter } from '../kernel/kernel.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
 import { type Family, familiesOf } from '../model/address.ts';
 import { hostEnd, legEnd } from '../model/names.ts';
@@ -139,24 +140,44 @@ export function passesOver(
     return familiesOf(networks.flatMap(({ pools }) => pools));
   }
 
-  /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
+  /**
+   * Networks that share the host's routing need the host to route, to let them through, and to keep them apart; of all,
+   * tunnels are the hosts' alone.
+   */
   async function filter(): Promise<number> {
     const { inet } = kernel.host.filters;
-    if (hostMembers().length === 0 && views.legs().length === 0) {
+    if (views.networks().length === 0) {
       await kernel.removeForwardAccept();
-      if (views.networks().length > 0)
-        return Number(await inet.write(() => segmentsOnlyTable(views.underlay())));
       await inet.remove();
       return 0;
     }
     const peers = [...(await neighbourhood.peers()).values()];
-    const outside = { uplinks: await uplinkNames(peers), tunnelInUse: isTunnelInUse(hostMembers(), peers) };
+    const outside = {
+      uplinks: await uplinkNames(peers),
+      tunnelInUse: isTunnelInUse(hostMembers(), peers),
+      hosts: await hostAddresses(peers, inet),
+    };
+    if (hostMembers().length === 0 && views.legs().length === 0) {
+      await kernel.removeForwardAccept();
+      return Number(await inet.write(() => segmentsOnlyTable(views.hostTable(outside))));
+    }
     const results = [
       kernel.enableForwarding(routedFamilies()).changed,
       (await kernel.ensureForwardAccept()).changed,
       await inet.write(() => hostTable(views.hostTable(outside))),
     ];
     return results.filter((changed) => changed).length;
+  }
+
+  /** Of the other hosts; those that the store has forgotten included, as long as they may tell it again. */
+  async function hostAddresses(peers: readonly Peer[], filter: PacketFilter): Promise<string[]> {
+    const known = peers.map(({ address }) => address);
+    if (!keepsAll()) return known;
+    const sets = (await filter.read())?.sets ?? [];
+    const before = sets
+      .filter(({ name }) => hostSets.includes(name))
+      .flatMap(({ elements }) => [...elements]);
+    return [...new Set([...known, ...before])];
   }
 
   /** The links by which the other hosts are reached, and reach this one. */
