@@ -5,7 +5,7 @@
  * Starting waits for nothing that can be away: calls are answered from the first moment, and those that need
  * the store say so while it is missing.
  */
-import { explain } from '../errors.ts';
+import { explain, WeftError } from '../errors.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import type { HostChange, Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
@@ -21,7 +21,7 @@ import { coalesce } from './coalesce.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { worthTelling } from './foreign-routes.ts';
 import { hostIdIn } from './host-id.ts';
-import { keepAlive, publishHost } from './host-record.ts';
+import { isOfCopy, keepAlive, publishHost } from './host-record.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
@@ -35,6 +35,8 @@ import { publicationUseCases } from './publications.ts';
 import { Readiness } from './readiness.ts';
 import { type Recipes, recipesOf } from './recipes.ts';
 import { filterScope, Reconciler } from './reconciler.ts';
+import { recoverLedger } from './recovery.ts';
+import { seenRevision } from './seen-revision.ts';
 import { settlement } from './settlement.ts';
 import { type Tending, tendingOf } from './tending.ts';
 import type { ThisHost } from './this-host.ts';
@@ -50,6 +52,8 @@ export interface AgentOptions extends AddressRules {
   readonly storeEndpoints: readonly string[];
   readonly address?: string;
   readonly hostName: string;
+  /** As `bootId` tells it. */
+  readonly boot: string;
   readonly stateDir: string;
   readonly vxlanPort: number;
   readonly probePort: number;
@@ -74,12 +78,13 @@ const readyTimeoutMs = 4_000;
 const establishRetryMs = 1_000;
 
 export function startAgent(options: AgentOptions): Agent {
-  const { kernel, log, hostName, resyncMs } = options;
+  const { kernel, log, hostName, boot, resyncMs } = options;
   const stopping = new AbortController();
   const hostId = hostIdIn(options.stateDir);
   const ledger = openLedger(options.stateDir, (file) =>
     log.error({ file }, 'cannot use a file of the ledger'),
   );
+  const seen = seenRevision(options.stateDir);
   const keys = keysBelow(options.storePrefix);
   const mirror = new Mirror(options.storePrefix, (changed) => onNews(changed));
   const store = mirroring(options.store, () => [mirror]);
@@ -103,17 +108,18 @@ export function startAgent(options: AgentOptions): Agent {
   const passes = passesOver(kernel, ledger, views, neighbourhood, () => memory.keepsAll());
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
-  const connected = () => established && mirror.connected;
+  const connected = () => established && mirror.connected && !isCopied();
   const readiness = new Readiness(connected);
   const recipes = recipesOf({ store, keys, cluster, hostId, connected });
   /** The cluster's state is known here, and this host known to the cluster. */
   let established = false;
   let establishing: NodeJS.Timeout | undefined;
+  /** Ends with the signal. */
+  let heartbeat: Promise<void> | undefined;
 
   const ipam = addressManagement({ store, mirror, keys, hostId, cluster, ledger, kernel, rules: options });
   const announcements = announcementsTo(ipam);
   const nameBook = nameBookOf({ keys, cluster, ledger, announcements });
-  const ready = () => readiness.wait(readyTimeoutMs);
   const host: ThisHost = {
     id: hostId,
     underlay,
@@ -155,6 +161,21 @@ export function startAgent(options: AgentOptions): Agent {
     log,
   });
 
+  /** Whether there is another machine by this one's id: then what the store has in its name may be that one's. */
+  function isCopied(): boolean {
+    const [known, own] = [cluster.host(hostId), uplink.current()];
+    return known !== undefined && own !== undefined && isOfCopy(known, { boot, uplink: own });
+  }
+
+  async function ready(): Promise<void> {
+    await readiness.wait(readyTimeoutMs);
+    if (!memory.keepsAll()) return;
+    throw new WeftError(
+      'unavailable',
+      'the store has lost data, and for a minute all hosts tell it again what they hold, so that nobody else gets it: try again then (containers that run are not affected)',
+    );
+  }
+
   function onNews(changed: readonly string[]): void {
     const scopes = scopesOf(changed);
     if (scopes === 'all') reconciler.markAll();
@@ -174,11 +195,12 @@ export function startAgent(options: AgentOptions): Agent {
         );
       }
       const wasAway = !mirror.connected;
-      const wentBack = notice.type === 'snapshot' && notice.revision < mirror.revision;
+      const last = mirror.complete ? mirror.revision : seen.before;
+      const wentBack = notice.type === 'snapshot' && notice.revision < last;
       mirror.apply(notice);
       const isLost = mirror.connected && memory.compare(wentBack);
       // What hosts are led to is told after where they are.
-      if (established && mirror.connected && (wasAway || isLost)) {
+      if (connected() && (wasAway || isLost)) {
         void resettle().then(() => memory.tellAgain());
       }
       if (notice.type === 'snapshot') void establish();
@@ -190,8 +212,15 @@ export function startAgent(options: AgentOptions): Agent {
     if (established || stopping.signal.aborted) return;
     try {
       await refresh();
+      await recoverLedger({ hostId, cluster, ledger, log });
       await neighbourhood.recall();
       established = true;
+      heartbeat = keepAlive(
+        { store, keys },
+        hostId,
+        (error) => log.debug({ reason: explain(error) }, 'not announced yet'),
+        stopping.signal,
+      );
       reconciler.open();
       void neighbourhood.probe(stopping.signal);
       readiness.check();
@@ -220,8 +249,15 @@ export function startAgent(options: AgentOptions): Agent {
   async function refresh(): Promise<void> {
     if (await uplink.find()) reconciler.markAll();
     if (!mirror.connected) return;
+    const own = uplink.current();
+    if (own === undefined) return;
     const foreign = worthTelling(await ipam.routes(), options.automaticSubnets, cluster.config()?.range6);
-    await publishHost({ store, keys, cluster }, hostName, underlay(), foreign);
+    await publishHost(
+      { store, keys, cluster },
+      { id: hostId, name: hostName },
+      { boot, uplink: own },
+      foreign,
+    );
   }
 
   const resync = coalesce(async () => {
@@ -230,7 +266,9 @@ export function startAgent(options: AgentOptions): Agent {
       await refresh();
       await memory.tellAgain();
       if (mirror.connected && !memory.keepsAll()) await settling.look();
+      seen.note(mirror.revision);
     } catch (error) {
+      readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');
     }
   });
@@ -238,23 +276,15 @@ export function startAgent(options: AgentOptions): Agent {
   /** Takes something away in the store. Docker would only log a failure; the settlement makes up for it. */
   async function giveBack(what: string, task: () => Promise<void>): Promise<void> {
     try {
-      if (mirror.connected) return await task();
-      log.warn({ what }, 'will be given back when the store is back');
+      if (connected()) return await task();
+      log.warn({ what }, 'will be given back when this host takes part again');
     } catch (error) {
       log.warn({ what, reason: explain(error) }, 'will be given back later');
     }
   }
 
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
-  const following = Promise.all([
-    follow(),
-    keepAlive(
-      { store, keys },
-      hostId,
-      (error) => log.debug({ reason: explain(error) }, 'not announced yet'),
-      stopping.signal,
-    ),
-  ]);
+  const following = follow();
   const bearsOnUplink = (change: HostChange) =>
     change.kind !== 'link' || change.name === uplink.current()?.link;
   const endUpheavals = afterUpheavals(kernel, bearsOnUplink, () => void resettle());
@@ -275,7 +305,7 @@ export function startAgent(options: AgentOptions): Agent {
       endUpheavals();
       stopping.abort();
       reconciler.close();
-      await following;
+      await Promise.all([following, heartbeat]);
       await store.close();
       kernel.close();
     },
