@@ -55,6 +55,22 @@ export async function waitForNetwork(host: Host, name: string): Promise<void> {
   });
 }
 
+/** Names of those of weft's, in order. */
+export async function networksOf(host: Host): Promise<string[]> {
+  const format = ['network', 'ls', '--filter', 'driver=weft', '--format', '{{.Name}}'];
+  const names = (await host.docker(format)).split('\n');
+  return names.filter((name) => name !== '').toSorted();
+}
+
+/** Removes all containers and networks of the hosts; what is shared goes from all when the last of them lets it. */
+export async function sweep(hosts: readonly Host[]): Promise<void> {
+  for (const host of hosts) {
+    await host.exec(['sh', '-c', 'docker ps --all --quiet | xargs --no-run-if-empty docker rm --force']);
+    await host.docker(['network', 'prune', '--force']);
+  }
+  for (const host of hosts) await leavesNoTrace(host);
+}
+
 /** Starts a container that does nothing and answers its address on the network. */
 export async function startContainer(
   host: Host,

@@ -6,11 +6,12 @@ import { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
 import {
   createNetwork,
-  leavesNoTrace,
+  networksOf,
   pings,
   pluginName,
   startContainer,
   storeKeys,
+  sweep,
   waitForNetwork,
 } from './cluster.ts';
 
@@ -45,11 +46,7 @@ afterAll(() => lab?.down());
 
 /** Each test takes its networks away, and nothing of them stays anywhere. */
 afterEach(async () => {
-  for (const host of lab.hosts) {
-    await host.exec(['sh', '-c', 'docker ps --all --quiet | xargs --no-run-if-empty docker rm --force']);
-    await host.exec(['sh', '-c', 'docker network prune --force']);
-  }
-  for (const host of lab.hosts) await leavesNoTrace(host);
+  await sweep(lab.hosts);
   await waitFor('nothing is left in the store', async () => (await storeKeys(lab)).length === 0);
 });
 
@@ -58,11 +55,6 @@ async function install(host: Host): Promise<void> {
     WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints,
     WEFT_RESYNC_SECONDS: '5',
   });
-}
-
-async function networksOf(host: Host): Promise<string[]> {
-  const format = ['network', 'ls', '--filter', 'driver=weft', '--format', '{{.Name}}'];
-  return (await host.docker(format)).split('\n').filter((name) => name !== '');
 }
 
 async function waitForNone(name: string, hosts: readonly Host[], timeoutMs?: number): Promise<void> {
