@@ -102,12 +102,12 @@ export function networkUseCases(
   }
 
   /** A VTEP sends to addresses of its own family. */
-  function warnOfOtherFamily({ key, vni }: Network): void {
+  function warnOfOtherFamily(network: Network): void {
     const { address } = host.underlay();
     const hosts = cluster.hosts().filter((other) => familyOf(other.address) !== familyOf(address));
-    if (vni === undefined || hosts.length === 0) return;
+    if (isShared(network) || hosts.length === 0) return;
     log.warn(
-      { network: key, address, hosts: hosts.map((other) => `${other.name} at ${other.address}`) },
+      { network: network.key, address, hosts: hosts.map((other) => `${other.name} at ${other.address}`) },
       'these hosts are known by an address of the other family and will not be reached; set WEFT_ADDRESS there or here',
     );
   }
@@ -195,6 +195,11 @@ export function networkUseCases(
   }
 
   return { needsGateway, createNetwork, deleteNetwork };
+}
+
+/** Whether the hosts route its subnets; others have a namespace of their own. */
+export function isShared({ vni }: Pick<Network, 'vni'>): boolean {
+  return vni === undefined;
 }
 
 /** Whose namespace holds the network: a namespace of its own, or the host's. */

@@ -7,7 +7,8 @@ export async function lookUp(
   name: string,
   type = 'a',
 ): Promise<readonly string[] | undefined> {
-  const look = ['exec', container, 'nslookup', `-type=${type}`, name];
+  // It would ask for 5 s what nobody answers.
+  const look = ['exec', container, 'nslookup', '-timeout=2', `-type=${type}`, name];
   const output = await host.docker(look).catch(() => undefined);
   if (output === undefined) return undefined;
   const [, answer = ''] = output.split('127.0.0.11:53\n');
