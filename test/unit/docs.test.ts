@@ -30,6 +30,13 @@ test('settings of the plugin', () => {
   expect(tableOf('settings')).toEqual(rows);
 });
 
+test('virtual machines are set up by the script that the README gives to users', () => {
+  const script = 'bash plugin/setup-host.sh ';
+  expect(readme).toContain(script);
+  const vagrantfile = readFileSync(join(import.meta.dirname, '../vagrant/Vagrantfile'), 'utf8');
+  expect(vagrantfile).toContain(script.replace('plugin', '/weft/plugin'));
+});
+
 test('files that the README points to', () => {
   const files = Array.from(readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g), ([, file = '']) => file);
   expect(files.filter((file) => !existsSync(join(import.meta.dirname, '../..', file)))).toEqual([]);
