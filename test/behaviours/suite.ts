@@ -1,0 +1,43 @@
+/** The rows, tried with one driver. */
+import { describe, expect, test } from 'vitest';
+import { removeContainers } from '../cluster/cluster.ts';
+import { everyDocker } from '../cluster/test-lab.ts';
+import type { Host } from '../lab/host.ts';
+import type { Lab } from '../lab/lab.ts';
+import { isAtLeast } from '../lab/rootfs.ts';
+import { waitFor } from '../lab/wait.ts';
+import { type Driver, drivers } from './behaviour.ts';
+import { behaviours } from './behaviours.ts';
+
+/** On all hosts at once, each of which is on its own: what is done on one is nothing to the others. */
+export function behavioursSuite(driver: Driver, lab: Lab): void {
+  describe.each(everyDocker)('Docker $docker', { concurrent: true }, ({ name, docker }) => {
+    const known = behaviours.filter(({ since = docker }) => isAtLeast(docker, since));
+    // One after the other: some restart the daemon.
+    test.each(known)('$name', { concurrent: false }, async ({ see, holds, differs }) => {
+      const host = lab.host(name);
+      const networks: string[] = [];
+      const createNetwork = async (network: string, args: readonly string[] = []) => {
+        networks.push(network);
+        await host.docker(['network', 'create', ...drivers[driver], ...args, network]);
+      };
+      const difference = driver === 'bridge' ? undefined : differs?.[driver];
+      try {
+        expect(await see({ host, createNetwork })).toEqual(difference ? difference.sees : holds);
+      } finally {
+        await clear(host, networks);
+      }
+    });
+  });
+}
+
+async function clear(host: Host, networks: readonly string[]): Promise<void> {
+  await removeContainers(host);
+  // Swarm lets go of a container's networks a moment after it is gone.
+  await waitFor(`networks ${networks} are gone`, async () => {
+    const there = (await host.docker(['network', 'ls', '--format', '{{.Name}}'])).split('\n');
+    const left = networks.filter((network) => there.includes(network));
+    if (left.length > 0) await host.docker(['network', 'rm', ...left]);
+    return true;
+  });
+}
