@@ -53,7 +53,13 @@ async function suite(name: string, files: readonly string[], signal: AbortSignal
   try {
     const file = join(folder, 'report.json');
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    const vitest = [program('vitest'), 'run', '--config=test/vitest.config.ts', `--project=${name}`, ...files];
+    const vitest = [
+      program('vitest'),
+      'run',
+      '--config=test/vitest.config.ts',
+      `--project=${name}`,
+      ...files,
+    ];
     const exitCode = await runAttached([...vitest, ...reporters], signal);
     const count = countOf(JSON.parse(await readFile(file, 'utf8').catch(() => '{"testResults":[]}')));
     // An error outside of any test, or the end of vitest itself.

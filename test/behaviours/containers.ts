@@ -23,7 +23,10 @@ export async function createContainer(
 }
 
 /** By names of networks. */
-export async function attachments(host: Host, container: string): Promise<Readonly<Record<string, Attachment>>> {
+export async function attachments(
+  host: Host,
+  container: string,
+): Promise<Readonly<Record<string, Attachment>>> {
   const format = '{{json .NetworkSettings.Networks}}';
   return JSON.parse(await host.docker(['inspect', '--format', format, container]));
 }

@@ -73,7 +73,9 @@ export const names: readonly Behaviour[] = [
       };
     },
     holds: {
-      resolver: expect.stringMatching(/^(search example\nnameserver 127.0.0.11|nameserver 127.0.0.11\nsearch example)$/),
+      resolver: expect.stringMatching(
+        /^(search example\nnameserver 127.0.0.11|nameserver 127.0.0.11\nsearch example)$/,
+      ),
       answer: expect.stringContaining('192.0.2.7'),
       searched: expect.stringContaining('192.0.2.7'),
       own: true,

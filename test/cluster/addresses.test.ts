@@ -3,12 +3,11 @@ import { describe, expect, test } from 'vitest';
 import {
   complaint,
   createNetwork,
-  leavesNoTrace,
   pings,
   reachesNot,
-  removeContainers,
   startContainer,
   storeKeys,
+  sweep,
 } from './cluster.ts';
 import { testCluster } from './test-lab.ts';
 
@@ -113,10 +112,6 @@ test('a container gets the address again that its MAC had, whichever Docker it i
 });
 
 test('nothing is left of any of them', async () => {
-  for (const host of lab.hosts) {
-    await removeContainers(host);
-    await host.docker(['network', 'prune', '--force']);
-    await leavesNoTrace(host);
-  }
+  await sweep(lab.hosts);
   expect(await storeKeys(lab)).toEqual([]);
 });

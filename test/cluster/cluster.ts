@@ -81,6 +81,13 @@ export async function waitForNetwork(host: Host, name: string): Promise<void> {
   });
 }
 
+/** Names of those of weft's, in order. */
+export async function networksOf(host: Host): Promise<string[]> {
+  const format = ['network', 'ls', '--filter', 'driver=weft', '--format', '{{.Name}}'];
+  const names = (await host.docker(format)).split('\n');
+  return names.filter((name) => name !== '').toSorted();
+}
+
 /** With the containers of these names that are on it. */
 export async function removeNetwork(
   hosts: readonly Host[],
@@ -96,6 +103,15 @@ export async function removeNetwork(
 /** All that the host has, however they came to be. */
 export async function removeContainers(host: Host): Promise<void> {
   await host.exec(['sh', '-c', 'docker ps --all --quiet | xargs --no-run-if-empty docker rm --force']);
+}
+
+/** Removes all containers and networks of the hosts; what is shared goes from all when the last of them lets it. */
+export async function sweep(hosts: readonly Host[]): Promise<void> {
+  for (const host of hosts) {
+    await removeContainers(host);
+    await host.docker(['network', 'prune', '--force']);
+  }
+  for (const host of hosts) await leavesNoTrace(host);
 }
 
 /** Starts a container that does nothing and answers its address on the network. */

@@ -10,6 +10,7 @@ import {
   removeNetwork,
   startContainer,
 } from './cluster.ts';
+import { lookUp } from './look-up.ts';
 import { everyDocker, testCluster } from './test-lab.ts';
 
 const fabrics = [
@@ -20,22 +21,6 @@ const fabrics = [
 const lab = testCluster({ name: 'byname', hosts: everyDocker });
 
 const known = (name: string): Host => lab.host(name);
-
-/** What the container is answered, in order of text; `undefined` when the name is refused. */
-async function lookUp(
-  host: Host,
-  container: string,
-  name: string,
-  type = 'a',
-): Promise<readonly string[] | undefined> {
-  // It would ask for 5 s what nobody answers.
-  const look = ['exec', container, 'nslookup', '-timeout=2', `-type=${type}`, name];
-  const output = await host.docker(look).catch(() => undefined);
-  if (output === undefined) return undefined;
-  const [, answer = ''] = output.split('127.0.0.11:53\n');
-  const found = answer.matchAll(/^(?:Address: |.*\tname = )(.*)$/gm);
-  return Array.from(found, ([, data = '']) => data).toSorted();
-}
 
 /** Waits until it is so; hosts hear of each other's containers a moment after these have started. */
 async function finds(

@@ -2,14 +2,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { buildPlugin, pluginFolder } from '../../plugin/build.ts';
 import type { Host } from '../lab/host.ts';
-import {
-  complaint,
-  createNetwork,
-  leavesNoTrace,
-  pings,
-  pluginName,
-  startContainer,
-} from './cluster.ts';
+import { complaint, createNetwork, leavesNoTrace, pings, pluginName, startContainer } from './cluster.ts';
 import { allReachAll } from './reach.ts';
 import { everyDocker, testLab } from './test-lab.ts';
 

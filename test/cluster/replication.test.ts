@@ -5,11 +5,12 @@ import type { Host } from '../lab/host.ts';
 import { waitFor } from '../lab/wait.ts';
 import {
   createNetwork,
+  networksOf,
   nothingIsLeft,
   pings,
   pluginName,
-  removeContainers,
   startContainer,
+  sweep,
   waitForNetwork,
 } from './cluster.ts';
 import { testLab } from './test-lab.ts';
@@ -35,10 +36,7 @@ beforeAll(async () => {
 
 /** Each test takes its networks away, and nothing of them stays anywhere. */
 afterEach(async () => {
-  for (const host of lab.hosts) {
-    await removeContainers(host);
-    await host.docker(['network', 'prune', '--force']);
-  }
+  await sweep(lab.hosts);
   await nothingIsLeft(lab);
 });
 
@@ -47,11 +45,6 @@ async function install(host: Host): Promise<void> {
     WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints,
     WEFT_RESYNC_SECONDS: '5',
   });
-}
-
-async function networksOf(host: Host): Promise<string[]> {
-  const format = ['network', 'ls', '--filter', 'driver=weft', '--format', '{{.Name}}'];
-  return (await host.docker(format)).split('\n').filter((name) => name !== '');
 }
 
 async function waitForNone(name: string, hosts: readonly Host[], timeoutMs?: number): Promise<void> {

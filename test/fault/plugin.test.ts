@@ -108,7 +108,8 @@ test('what others break is repaired by the next pass', async () => {
 });
 
 test('with the store away at boot the plugin is enabled, says so, and works when it is back', async () => {
-  for (const host of lab.hosts) for (const { name } of bothFabrics) await host.docker(['network', 'rm', name]);
+  for (const host of lab.hosts)
+    for (const { name } of bothFabrics) await host.docker(['network', 'rm', name]);
   for (const host of lab.hosts) await leavesNoTrace(host);
   await lab.etcd.members[0]?.kill();
   await h1.stopDockerd();

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { familyOf } from '../../../src/model/address.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
 import { FakeStore } from '../../fakes/store.ts';
@@ -29,7 +29,6 @@ beforeEach(() => {
   store = new FakeStore();
   host = startHost(store);
 });
-afterEach(() => host.remove());
 
 const create = (fabric = 'routed') =>
   createNetwork(host, { id: 'd1', subnet, options: { 'weft.network': 'blue', 'weft.fabric': fabric } });
@@ -107,7 +106,6 @@ describe('two networks of the same subnet', () => {
     await expect(wish).rejects.toThrow('is in use on host h1');
     const h3 = startHost(store, 3);
     await expect(make(h3, 'green', 'vxlan', {})).rejects.toThrow('add --ipam-opt weft.network=green');
-    await Promise.all([h2.remove(), h3.remove()]);
   });
 });
 
@@ -152,7 +150,6 @@ describe('an address of the subnet for a gateway', () => {
     const [scope = ''] = await h2.kernel.namespaces();
     const { addresses } = await (await h2.kernel.namespace(scope)).read();
     expect(addresses.map(({ address }) => address)).toContain('10.77.0.1/16');
-    await h2.remove();
   });
 });
 

@@ -1,11 +1,11 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { assignAddress, assignmentsOf, releaseAddress } from '../../../src/ipam/addresses.ts';
-import { requestPool } from '../../../src/ipam/pools.ts';
 import { emptyBlocks } from '../../../src/ipam/reclaim.ts';
 import { reserveGateway } from '../../../src/ipam/reservations.ts';
 import { reserveForTask } from '../../../src/ipam/tasks.ts';
-import { type IpamHost, ipamHost } from '../../fakes/ipam-host.ts';
+import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
+import { poolOn, testHost } from './test-host.ts';
 
 let store: FakeStore;
 let nowMs: number;
@@ -19,15 +19,13 @@ let onHost: string;
 beforeEach(async () => {
   store = new FakeStore();
   nowMs = 1_700_000_000_000;
-  manager = await ipamHost(store, 'm', { now: () => nowMs });
-  host = await ipamHost(store, 'h', { now: () => nowMs });
-  const refer = async (on: IpamHost) =>
-    (await requestPool(on, { pool: '10.77.0.0/24', options: {}, family: 4 })).poolId;
+  manager = await testHost(store, 'm', { now: () => nowMs });
+  host = await testHost(store, 'h', { now: () => nowMs });
+  const refer = (on: IpamHost) => poolOn(on, '10.77.0.0/24');
   ofManager = await refer(manager);
   onManager = await refer(manager);
   onHost = await refer(host);
 });
-afterEach(() => Promise.all([manager, host].map(({ watcher }) => watcher.stop())));
 
 it('the address of a task is had by the host that runs it, and by no other container', async () => {
   const address = await reserveForTask(manager, ofManager);
