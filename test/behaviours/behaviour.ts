@@ -35,6 +35,8 @@ export interface Difference {
 /** Where a row is tried. */
 export interface Bed {
   readonly host: Host;
+  /** An address out in the world. */
+  readonly stranger: string;
   /** `docker network create` with the driver. */
   readonly createNetwork: (name: string, args?: readonly string[]) => Promise<void>;
 }

@@ -7,7 +7,7 @@ import { waitFor } from '../lab/wait.ts';
 import { type Behaviour, outcome } from './behaviour.ts';
 import { createContainer, interfacesOn, reaches } from './containers.ts';
 
-const many = Array.from({ length: 20 }, (_, index) => `net${index}`);
+const many = Array.from({ length: 10 }, (_, index) => `net${index}`);
 
 const ends = ['stopDockerd', 'killDockerd'] as const;
 
@@ -33,7 +33,7 @@ async function seeWithDaemon(
 
 export const daemon: readonly Behaviour[] = [
   {
-    name: 'a container is on its twenty networks again, with its `--ip`, after a stop and a crash of the daemon',
+    name: 'a container is on its ten networks again, with its `--ip`, after a stop and a crash of the daemon',
     async see({ host, createNetwork }) {
       for (const [index, name] of many.entries()) {
         await createNetwork(name, ['--subnet', `10.41.${index}.0/24`]);

@@ -16,6 +16,7 @@ export function behavioursSuite(driver: Driver, lab: Lab): void {
     // One after the other: some restart the daemon.
     test.each(known)('$name', { concurrent: false }, async ({ see, holds, differs }) => {
       const host = lab.host(name);
+      const stranger = lab.hosts.find((other) => other !== host)?.address ?? '';
       const networks: string[] = [];
       const createNetwork = async (network: string, args: readonly string[] = []) => {
         networks.push(network);
@@ -23,7 +24,7 @@ export function behavioursSuite(driver: Driver, lab: Lab): void {
       };
       const difference = driver === 'bridge' ? undefined : differs?.[driver];
       try {
-        expect(await see({ host, createNetwork })).toEqual(difference ? difference.sees : holds);
+        expect(await see({ host, stranger, createNetwork })).toEqual(difference ? difference.sees : holds);
       } finally {
         await clear(host, networks);
       }

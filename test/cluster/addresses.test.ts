@@ -1,14 +1,6 @@
 /** Every way in which Docker asks for subnets and addresses that the other files have no need of. */
 import { describe, expect, test } from 'vitest';
-import {
-  complaint,
-  createNetwork,
-  pings,
-  reachesNot,
-  startContainer,
-  storeKeys,
-  sweep,
-} from './cluster.ts';
+import { complaint, createNetwork, pings, reachesNot, startContainer, storeKeys, sweep } from './cluster.ts';
 import { testCluster } from './test-lab.ts';
 
 const lab = testCluster({
