@@ -47,7 +47,9 @@ export function buildPlugin(force = false): Promise<string> {
     await copyFile(join(projectFolder, 'config.json'), join(pluginFolder, 'config.json'));
     await rm(fresh, { recursive: true });
     await writeFile(keyFile, key);
-    const [size] = (await run(['du', '--summarize', '--human-readable', join(pluginFolder, 'rootfs')])).split('\t');
+    const [size] = (await run(['du', '--summarize', '--human-readable', join(pluginFolder, 'rootfs')])).split(
+      '\t',
+    );
     say(`the root file system takes ${size}`);
     return pluginFolder;
   });

@@ -118,7 +118,10 @@ export function passesOver(
     const { filters } = await kernel.namespace(scope);
     const published = () =>
       keys.flatMap((key) => views.attached(key)).flatMap(({ published = [] }) => published);
-    const forwarding = kernel.enableForwarding(familiesOf(members.flatMap(({ pools }) => pools)), scope).changed;
+    const forwarding = kernel.enableForwarding(
+      familiesOf(members.flatMap(({ pools }) => pools)),
+      scope,
+    ).changed;
     const table = await filters.inet.write(() => legTable(published().map(inSegment)));
     // The host's end of the leg has only now come to be.
     const changes = await bringHostInLine();

@@ -132,7 +132,9 @@ function probeRoutes({ network, underlay }: NetworkView): Route[] {
   const probed = network.pools.filter((pool) => familyOf(pool) === familyOf(underlay.address));
   return probed.flatMap((pool) => {
     const source = probeSource(pool);
-    return source === undefined ? [] : [{ destination: singlePrefix(source), type: 'unicast', link: underlay.link }];
+    return source === undefined
+      ? []
+      : [{ destination: singlePrefix(source), type: 'unicast', link: underlay.link }];
   });
 }
 
