@@ -10,6 +10,9 @@ const given = {
   labels: { 'com.example.note': 'a "quoted" ü' },
 } as const;
 
+/** Swarm adds the VNI. */
+const options = expect.objectContaining({ 'com.docker.network.driver.mtu': '1400' });
+
 export const networks: readonly Behaviour[] = [
   {
     name: '`docker network inspect` shows what was given: subnet, range, gateway, reserved addresses, options, labels',
@@ -26,9 +29,14 @@ export const networks: readonly Behaviour[] = [
     },
     holds: {
       ipam: [{ ...given.subnet, AuxiliaryAddresses: given.reserved }],
-      // Swarm adds the VNI.
-      options: expect.objectContaining({ 'com.docker.network.driver.mtu': '1400' }),
+      options,
       labels: given.labels,
+    },
+    differs: {
+      overlay: {
+        sees: { ipam: [given.subnet], options, labels: given.labels },
+        why: 'Swarm does not keep `--aux-address`.',
+      },
     },
   },
   {
@@ -46,6 +54,12 @@ export const networks: readonly Behaviour[] = [
       return outcome(createNetwork('red', ['--subnet', '10.41.0.128/25']));
     },
     holds: expect.stringContaining('overlaps'),
+    differs: {
+      overlay: {
+        sees: 'done',
+        why: 'Each network has a VNI of its own; which two a container is on, the user sees to.',
+      },
+    },
   },
   {
     name: '`network rm` is refused while a container runs on it; a stopped one then asks for it in vain',

@@ -5,12 +5,11 @@ import { everyDocker } from '../cluster/test-lab.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { isAtLeast } from '../lab/rootfs.ts';
-import { waitFor } from '../lab/wait.ts';
 import { type Driver, drivers } from './behaviour.ts';
 import { behaviours } from './behaviours.ts';
 
 /** On all hosts at once, each of which is on its own: what is done on one is nothing to the others. */
-export function behavioursSuite(driver: Driver, lab: Lab): void {
+export function behavioursSuite(driver: Driver, lab: Lab, remove = removeNetworks): void {
   describe.each(everyDocker)('Docker $docker', { concurrent: true }, ({ name, docker }) => {
     const known = behaviours.filter(({ since = docker }) => isAtLeast(docker, since));
     // One after the other: some restart the daemon.
@@ -26,19 +25,16 @@ export function behavioursSuite(driver: Driver, lab: Lab): void {
       try {
         expect(await see({ host, stranger, createNetwork })).toEqual(difference ? difference.sees : holds);
       } finally {
-        await clear(host, networks);
+        await removeContainers(host);
+        await remove(host, networks);
       }
     });
   });
 }
 
-async function clear(host: Host, networks: readonly string[]): Promise<void> {
-  await removeContainers(host);
-  // Swarm lets go of a container's networks a moment after it is gone.
-  await waitFor(`networks ${networks} are gone`, async () => {
-    const there = (await host.docker(['network', 'ls', '--format', '{{.Name}}'])).split('\n');
-    const left = networks.filter((network) => there.includes(network));
-    if (left.length > 0) await host.docker(['network', 'rm', ...left]);
-    return true;
-  });
+/** Those that a row has made and not removed. */
+async function removeNetworks(host: Host, made: readonly string[]): Promise<void> {
+  const there = (await host.docker(['network', 'ls', '--format', '{{.Name}}'])).split('\n');
+  const left = made.filter((network) => there.includes(network));
+  if (left.length > 0) await host.docker(['network', 'rm', ...left]);
 }
