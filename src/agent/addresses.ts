@@ -6,7 +6,7 @@ import { parsePoolId } from '../ipam/holdings.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { releasePool, requestPool } from '../ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../ipam/reservations.ts';
-import { reserveForTask } from '../ipam/tasks.ts';
+import { requestPoolForTasks, reserveForTask } from '../ipam/tasks.ts';
 import { contains, familyOf, parseAddress, parsePrefix, printAddress } from '../model/address.ts';
 import type { AddressCalls, RequestAddress } from './calls.ts';
 import type { LedgerPool } from './ledger.ts';
@@ -62,7 +62,7 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
     async requestPool(request) {
       await host.ready();
       const { isGlobal = false, ...wanted } = request;
-      const granted = await requestPool(ipam, wanted);
+      const granted = await (isGlobal ? requestPoolForTasks : requestPool)(ipam, wanted);
       const automatic = request.pool === undefined && request.options['weft.network'] === undefined;
       const { poolId: id, cidr } = granted;
       try {

@@ -1,8 +1,9 @@
 /** What a pass of the reconciler does, scope by scope. */
 
 import { containerMtu, merge, type NetworkView, type Peer } from '../fabric/fabric.ts';
-import { hostTable } from '../fabric/host-table.ts';
+import { hostTable, segmentsOnlyTable } from '../fabric/host-table.ts';
 import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
+import { isTunnelInUse } from '../fabric/reach.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
 import { diff } from '../kernel/diff.ts';
@@ -140,25 +141,29 @@ export function passesOver(
 
   /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
   async function filter(): Promise<number> {
+    const { inet } = kernel.host.filters;
     if (hostMembers().length === 0 && views.legs().length === 0) {
       await kernel.removeForwardAccept();
-      await kernel.host.filters.inet.remove();
+      if (views.networks().length > 0)
+        return Number(await inet.write(() => segmentsOnlyTable(views.underlay())));
+      await inet.remove();
       return 0;
     }
-    const uplinks = await uplinkNames();
+    const peers = [...(await neighbourhood.peers()).values()];
+    const outside = { uplinks: await uplinkNames(peers), tunnelInUse: isTunnelInUse(hostMembers(), peers) };
     const results = [
       kernel.enableForwarding(routedFamilies()).changed,
       (await kernel.ensureForwardAccept()).changed,
-      await kernel.host.filters.inet.write(() => hostTable(views.hostTable(uplinks))),
+      await inet.write(() => hostTable(views.hostTable(outside))),
     ];
     return results.filter((changed) => changed).length;
   }
 
   /** The links by which the other hosts are reached, and reach this one. */
-  async function uplinkNames(): Promise<string[]> {
+  async function uplinkNames(peers: readonly Peer[]): Promise<string[]> {
     const { address } = views.underlay();
     const own = (await kernel.addresses()).filter((candidate) => candidate.address === address);
-    const paths = [...(await neighbourhood.peers()).values()].flatMap(({ path }) => path ?? []);
+    const paths = peers.flatMap(({ path }) => path ?? []);
     return [...new Set([...own, ...paths].map(({ link }) => link))];
   }
 

@@ -10,6 +10,7 @@ import { explain } from '../errors.ts';
 import type { Clock } from '../store/clock.ts';
 import {
   afterRound,
+  isAssumed,
   isInDoubt,
   type Passage,
   type Round,
@@ -204,7 +205,7 @@ export class Prober {
         : 'packets to a host are to be encapsulated';
       this.#options.log.info({ host: name, address, reason }, how);
     }
-    if (passes !== before.passes) this.#options.turned();
+    if (passes !== before.passes || isAssumed(passage) !== isAssumed(before)) this.#options.turned();
   }
 }
 

@@ -69,7 +69,7 @@ async function seenBy(
   { passes, mtu = 1500, peerMtu = mtu }: Circumstances,
 ): Promise<NetworkView> {
   const [path] = await self.host.kernel.route([other.address]);
-  const peer = { id: other.name, address: other.address, mtu: peerMtu, direct: { passes } };
+  const peer = { id: other.name, address: other.address, mtu: peerMtu, direct: { passes, assumed: false } };
   const { vni: _, ...shared } = network;
   return view({
     network: { ...shared, fabric: 'routed' },
@@ -87,6 +87,20 @@ async function settle(self: Side, other: Side, circumstances: Circumstances): Pr
   const desired = merge([routed.desired(seen), routed.shared([seen])]);
   await host.apply(diff(await host.read(), desired));
   expect(diff(await host.read(), desired)).toEqual([]);
+}
+
+async function filter({ host, name, address, container }: Side): Promise<void> {
+  const { vni: _, ...shared } = network;
+  const table = {
+    underlay: { address, vxlanPort: 4789 },
+    networks: [{ ...shared, fabric: 'routed' }],
+    segments: [],
+    uplinks: ['eth0'],
+    tunnelInUse: true,
+    endpoints: [endpoint(name, container)],
+    ways: { sources: [], publications: [] },
+  };
+  await host.kernel.host.filters.inet.write(() => hostTable(table));
 }
 
 /** A container on each side, once its host is settled. */
@@ -188,17 +202,7 @@ test('a host reaches the containers of another through the tunnel, and is answer
   const router = await overRouter();
   const container = await wire({ passes: false });
   await vi.waitUntil(() => container.pings(two.container), waiting);
-  const { vni: _, ...shared } = network;
-  const endpoints = [endpoint('h2', two.container)];
-  const ways = { sources: [], publications: [] };
-  const table = {
-    networks: [{ ...shared, fabric: 'routed' }],
-    segments: [],
-    uplinks: ['eth0'],
-    endpoints,
-    ways,
-  };
-  await two.host.kernel.host.filters.inet.write(() => hostTable(table));
+  await filter(two);
   spaces.at(-1)?.run('ip route add default via 169.254.1.1');
   const captured = capture(router, 'to-2');
   await vi.waitUntil(() => one.host.pings(two.container), waiting);
@@ -206,6 +210,29 @@ test('a host reaches the containers of another through the tunnel, and is answer
   // What the container begins itself, and what comes as it is, goes as ever.
   spaces.at(-1)?.run(`ping -q -c 1 -W 1 ${one.address} || true`);
   expect(captured()).toEqual({ direct: 1, encapsulated: 1 });
+});
+
+test('the kernel takes the packets around others for no connection', async () => {
+  await onOneLink();
+  const container = await wire({ passes: false });
+  for (const side of [one, two]) {
+    await filter(side);
+    side.host.run(`nft -f - <<'END'
+      table inet untracked {
+        chain in {
+          type filter hook input priority 0
+          udp dport 4789 ct state != untracked drop
+        }
+        chain out {
+          type filter hook output priority 0
+          udp dport 4789 ct state != untracked drop
+        }
+      }
+END`);
+  }
+  await vi.waitUntil(() => container.pings(two.container), waiting);
+  for (const { host } of [one, two]) host.run('nft flush chain inet weft outerIn');
+  expect(container.pings(two.container)).toBe(false);
 });
 
 test('a probe gets through a strict filter of sources before anything else does', async () => {

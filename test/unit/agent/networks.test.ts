@@ -45,6 +45,12 @@ test.each(fabrics)('$fabric: what is created and removed leaves nothing behind',
   expect(await host.kernel.host.filters.inet.read()).toBeUndefined();
 });
 
+test('a host of segments alone looks at no packet but those around others', async () => {
+  await create('vxlan');
+  const table = await host.kernel.host.filters.inet.read();
+  expect(table?.chains.map(({ name }) => name)).toEqual(['outerIn', 'outerOut']);
+});
+
 describe('two networks of the same subnet', () => {
   const named = (name: string, fabric?: string) => ({
     'weft.network': name,
@@ -107,6 +113,18 @@ describe('two networks of the same subnet', () => {
     const h3 = startHost(store, 3);
     await expect(make(h3, 'green', 'vxlan', {})).rejects.toThrow('add --ipam-opt weft.network=green');
   });
+});
+
+test('a manager’s subnet is for its swarm, whose hosts each ask for it too, and for no other network', async () => {
+  const asked = { pool: subnet, options: {}, family: 4 } as const;
+  const { cidr } = await host.addresses.requestPool({ ...asked, isGlobal: true });
+  const create = () =>
+    host.network.createNetwork({ id: 'wl5zbz', options: {}, internal: false, pools: [{ cidr }] });
+  await expect(create()).rejects.toThrow('with WEFT_SCOPE=global weft serves networks of a swarm only');
+  const { poolId } = await host.addresses.requestPool(asked);
+  await create();
+  await removeNetwork(host, { id: 'wl5zbz', poolId, cidr, gateway: '10.77.0.1/16' });
+  expect(await keysIn(store)).toEqual([keys.pool(subnet), keys.reference(subnet, 'swarm')]);
 });
 
 test('a subnet that is given twice is refused, and nothing is left', async () => {
