@@ -21,7 +21,12 @@ const releases = {
 
 export type DockerVersion = keyof typeof releases;
 
+/** From the oldest to the newest. */
 export const dockerVersions: readonly DockerVersion[] = ['20.10', '26.1', '28.5'];
+
+export function isAtLeast(docker: DockerVersion, oldest: DockerVersion): boolean {
+  return dockerVersions.indexOf(docker) >= dockerVersions.indexOf(oldest);
+}
 
 /** The release that carries etcd and the tools. */
 export const toolbox: DockerVersion = '26.1';
