@@ -7,6 +7,9 @@
  */
 import { explain } from '../errors.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
+import { givenAddresses } from '../ipam/outage.ts';
+import { refillSpares } from '../ipam/provision.ts';
+import { Spares } from '../ipam/spares.ts';
 import type { HostChange, Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { keysBelow } from '../store/keys.ts';
@@ -18,10 +21,12 @@ import { announcementsTo } from './announcements.ts';
 import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
 import { coalesce } from './coalesce.ts';
+import { dealingsWith } from './dealings.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { worthTelling } from './foreign-routes.ts';
 import { hostIdIn } from './host-id.ts';
 import { keepAlive, publishHost } from './host-record.ts';
+import { lastKnownOf } from './last-known.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
@@ -67,8 +72,6 @@ export interface Agent {
   close(): Promise<void>;
 }
 
-/** Calls that need the store wait for it this long; Docker must be answered well before its patience ends. */
-const readyTimeoutMs = 4_000;
 const establishRetryMs = 1_000;
 
 export function startAgent(options: AgentOptions): Agent {
@@ -80,7 +83,12 @@ export function startAgent(options: AgentOptions): Agent {
   );
   const keys = keysBelow(options.storePrefix);
   const mirror = new Mirror(options.storePrefix, (changed) => onNews(changed));
-  const store = mirroring(options.store, () => [mirror]);
+  const spares = new Spares(ledger.blocks, {
+    ...{ keys, hostId },
+    failed: (error) => log.warn({ reason: explain(error) }, 'cannot keep which addresses are spare'),
+  });
+  const store = spares.guard(mirroring(options.store, () => [mirror]));
+  const lastKnown = lastKnownOf(ledger, mirror, Date.now);
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
   const uplink = ownUplink({
@@ -92,20 +100,25 @@ export function startAgent(options: AgentOptions): Agent {
   const neighbourhood = neighbourhoodOf({
     ...{ hostId, cluster, ledger, kernel, underlay, log },
     probePort: options.probePort,
-    keepsAll: () => memory.keepsAll(),
+    keepsAll,
     turned: () => reconciler.mark('host'),
   });
-  const passes = passesOver(kernel, ledger, views, neighbourhood, () => memory.keepsAll());
+  const passes = passesOver(kernel, ledger, views, neighbourhood, keepsAll);
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const connected = () => established && mirror.connected;
   const readiness = new Readiness(connected);
   const recipes = recipesOf({ store, keys, cluster, hostId, connected });
-  /** The cluster's state is known here, and this host known to the cluster. */
+  /** The cluster's state is known here, and this host known to the cluster, or will be when the store is back. */
   let established = false;
+  /** What is known was on disk. */
+  let isRecalled = false;
+  /** The store has not answered when it was last asked. */
+  let isAway = false;
   let establishing: NodeJS.Timeout | undefined;
 
-  const ipam = addressManagement({ store, mirror, keys, hostId, cluster, ledger, kernel, rules: options });
+  const shared = { store, mirror, keys, hostId, spares };
+  const ipam = addressManagement({ ...shared, cluster, ledger, kernel, rules: options });
   const announcements = announcementsTo(ipam);
   const nameBook = nameBookOf({ keys, cluster, ledger, announcements });
   const host: ThisHost = {
@@ -120,8 +133,7 @@ export function startAgent(options: AgentOptions): Agent {
     reconciler,
     leadsToOthers: passes.leadsToOthers,
     log,
-    ready: () => readiness.wait(readyTimeoutMs),
-    giveBack,
+    ...dealingsWith(mirror, readiness, () => isAway, log),
   };
   const memory = memoryOf({
     ...{ hostId, ipam, cluster, ledger, membership, announcements, log },
@@ -141,7 +153,7 @@ export function startAgent(options: AgentOptions): Agent {
     forgetUnlinked: passes.forgetUnlinked,
     deleteNetwork: networks.deleteNetwork,
     deleteEndpoint: endpoints.deleteEndpoint,
-    heldAddresses: () => assignmentsOf(ipam, hostId),
+    heldAddresses: () => [...assignmentsOf(ipam, hostId), ...givenAddresses(ipam)],
     releaseAddress: (held) => releaseHeld(ipam, held),
     releasePool: addresses.releasePool,
     now: ipam.now,
@@ -149,7 +161,13 @@ export function startAgent(options: AgentOptions): Agent {
     log,
   });
 
+  /** Whether the store, or what is known of it, may lack what other hosts have. */
+  function keepsAll(): boolean {
+    return isRecalled || memory.keepsAll();
+  }
+
   function onNews(changed: readonly string[]): void {
+    spares.hear(mirror, changed);
     const scopes = scopesOf(changed);
     if (scopes === 'all') reconciler.markAll();
     else for (const scope of scopes) reconciler.mark(scope);
@@ -160,12 +178,14 @@ export function startAgent(options: AgentOptions): Agent {
 
   async function follow(): Promise<void> {
     for await (const notice of options.store.watch(options.storePrefix, stopping.signal)) {
+      isAway = notice.type === 'lost';
       if (notice.type === 'lost' && !stopping.signal.aborted) {
         readiness.report(`the store is away: ${notice.cause.message}`);
         log.warn(
           { reason: explain(notice.cause) },
           'the store is away; traffic and running containers are not affected',
         );
+        if (!mirror.complete) recallStore();
       }
       const wasAway = !mirror.connected;
       const wentBack = notice.type === 'snapshot' && notice.revision < mirror.revision;
@@ -175,8 +195,17 @@ export function startAgent(options: AgentOptions): Agent {
       if (established && mirror.connected && (wasAway || isLost)) {
         void resettle().then(() => memory.tellAgain());
       }
-      if (notice.type === 'snapshot') void establish();
+      if (notice.type !== 'snapshot') continue;
+      if (isRecalled) reconciler.markAll();
+      isRecalled = false;
+      void establish();
     }
+  }
+
+  /** What an earlier weft knew of the cluster. */
+  function recallStore(): void {
+    isRecalled = lastKnown.recall();
+    if (isRecalled) void establish();
   }
 
   /** Once the cluster's state is here: makes this host known, and opens the way to the kernel. */
@@ -191,7 +220,7 @@ export function startAgent(options: AgentOptions): Agent {
       readiness.check();
       recipes.hear([]);
       log.info({ host: hostId, ...uplink.current() }, 'this host takes part');
-      await memory.tellAgain();
+      if (mirror.connected) await memory.tellAgain();
     } catch (error) {
       readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'this host cannot take part yet');
@@ -222,22 +251,15 @@ export function startAgent(options: AgentOptions): Agent {
     if (!established) return;
     try {
       await refresh();
+      if (!mirror.connected) return;
       await memory.tellAgain();
-      if (mirror.connected && !memory.keepsAll()) await settle();
+      if (!memory.keepsAll()) await settle();
+      await refillSpares(ipam);
+      await lastKnown.keep();
     } catch (error) {
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');
     }
   });
-
-  /** Takes something away in the store. Docker would only log a failure; the settlement makes up for it. */
-  async function giveBack(what: string, task: () => Promise<void>): Promise<void> {
-    try {
-      if (mirror.connected) return await task();
-      log.warn({ what }, 'will be given back when the store is back');
-    } catch (error) {
-      log.warn({ what, reason: explain(error) }, 'will be given back later');
-    }
-  }
 
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
   const following = Promise.all([
@@ -265,6 +287,7 @@ export function startAgent(options: AgentOptions): Agent {
       stopping.abort();
       reconciler.close();
       await following;
+      await lastKnown.close();
       await store.close();
       kernel.close();
     },

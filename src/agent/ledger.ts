@@ -14,7 +14,7 @@ import { Compile } from 'typebox/compile';
 import { explain, WeftError } from '../errors.ts';
 import { poolNamesOf } from '../model/pool-name.ts';
 import { keyedQueue } from '../model/queue.ts';
-import { Encap } from '../model/records.ts';
+import { Assignment, Encap } from '../model/records.ts';
 
 const text = Type.String({ minLength: 1 });
 
@@ -51,6 +51,8 @@ const LedgerPool = Type.Object({
   automatic: Type.Optional(Type.Boolean()),
   /** Of the global address space: a manager of a swarm holds it for all hosts, and makes no network with it. */
   global: Type.Optional(Type.Boolean()),
+  /** CIDR from which automatic addresses come. */
+  range: Type.Optional(text),
 });
 export type LedgerPool = Static<typeof LedgerPool>;
 
@@ -91,6 +93,30 @@ const LedgerReplica = Type.Object({
   docker: Type.Optional(text),
 });
 export type LedgerReplica = Static<typeof LedgerReplica>;
+
+const offset = Type.Integer({ minimum: 0, maximum: 63 });
+
+/** A block of this host's, as far as it gives of it while the store is away (`ipam/spares.ts`). */
+const LedgerBlock = Type.Object({
+  id: text,
+  pool: text,
+  cidr: text,
+  spare: Type.Array(offset),
+  freedMs: Type.Record(Type.String(), Type.Number()),
+  given: Type.Record(Type.String(), Assignment),
+});
+export type LedgerBlock = Static<typeof LedgerBlock>;
+
+/** What the store held when it was last heard of (`last-known.ts`). */
+const LedgerSnapshot = Type.Object({
+  id: text,
+  /** As text, like those of the entries: JSON has no numbers that large. */
+  revision: Type.String({ pattern: '^[0-9]+$' }),
+  entries: Type.Array(
+    Type.Object({ key: text, value: Type.String(), revision: Type.String({ pattern: '^[0-9]+$' }) }),
+  ),
+});
+export type LedgerSnapshot = Static<typeof LedgerSnapshot>;
 
 /** Objects of one kind, in memory and below one folder. */
 export class Shelf<T extends { readonly id: string }> {
@@ -189,6 +215,8 @@ export interface Ledger {
   readonly pools: Shelf<LedgerPool>;
   readonly endpoints: Shelf<LedgerEndpoint>;
   readonly replicas: Shelf<LedgerReplica>;
+  readonly blocks: Shelf<LedgerBlock>;
+  readonly snapshots: Shelf<LedgerSnapshot>;
 }
 
 /** Whether an endpoint has the address of that pool, by its name. One whose network is not known may be of any. */
@@ -204,6 +232,8 @@ const networkChecker = Compile(LedgerNetwork);
 const poolChecker = Compile(LedgerPool);
 const endpointChecker = Compile(LedgerEndpoint);
 const replicaChecker = Compile(LedgerReplica);
+const blockChecker = Compile(LedgerBlock);
+const snapshotChecker = Compile(LedgerSnapshot);
 
 export function openLedger(stateDir: string, damaged: (file: string) => void): Ledger {
   const folder = (name: string) => join(stateDir, 'ledger', name);
@@ -225,6 +255,16 @@ export function openLedger(stateDir: string, damaged: (file: string) => void): L
     }),
     replicas: new Shelf(folder('replicas'), {
       isItem: (item): item is LedgerReplica => replicaChecker.Check(item),
+      durable: true,
+      damaged,
+    }),
+    blocks: new Shelf(folder('blocks'), {
+      isItem: (item): item is LedgerBlock => blockChecker.Check(item),
+      durable: true,
+      damaged,
+    }),
+    snapshots: new Shelf(folder('snapshots'), {
+      isItem: (item): item is LedgerSnapshot => snapshotChecker.Check(item),
       durable: true,
       damaged,
     }),

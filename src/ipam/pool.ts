@@ -72,6 +72,10 @@ export function blockOf(pool: Prefix, address: bigint): Prefix {
   return prefixOf({ family, value: address }, Math.max(length, families[family].blockLength));
 }
 
+export function countBlocks(pool: Prefix): bigint {
+  return prefixSize(pool) / prefixSize(blockOf(pool, pool.first));
+}
+
 /** The part of the span that lies in the block, as offsets. */
 export function windowOf(block: Prefix, span: Span, keptBack: ReadonlySet<bigint>): Window {
   const { first, last } = intersect(spanOf(block), span);

@@ -103,7 +103,7 @@ const PoolReference = Type.Object({
 export type PoolReference = Static<typeof PoolReference>;
 
 /** One address of a block that is in use. */
-const Assignment = Type.Object({
+export const Assignment = Type.Object({
   host: text,
   /** Names the operation that wrote it, so that a lost answer can be settled by reading back. */
   operation: text,
@@ -142,6 +142,8 @@ const Block = Type.Object({
   assigned: Type.Record(offset, Assignment),
   /** By offset too; such an address may be assigned as well, or not yet. */
   reserved: Type.Optional(Type.Record(offset, Reservation)),
+  /** Offsets that only the owner gives to containers, and by itself while the store is away. */
+  spare: Type.Optional(Type.Array(Type.Integer({ minimum: 0, maximum: 63 }))),
 });
 export type Block = Static<typeof Block>;
 
@@ -207,19 +209,29 @@ export type Recipe = Static<typeof Recipe>;
 
 function record<S extends TSchema>(name: string, schema: S) {
   const checker = Compile(schema);
+  function parse(json: string): Static<S> {
+    let value: unknown;
+    try {
+      value = JSON.parse(json);
+    } catch (cause) {
+      throw new WeftError('invalid', `a ${name} record is not JSON`, { cause });
+    }
+    if (checker.Check(value)) return value;
+    const [problem] = checker.Errors(value);
+    const where = problem === undefined ? '' : ` at "${problem.instancePath}": ${problem.message}`;
+    throw new WeftError('invalid', `a ${name} record is damaged or of another version${where}`);
+  }
   return {
     /** @throws WeftError `invalid`, naming the kind of record and what is wrong with it. */
-    parse(json: string): Static<S> {
-      let value: unknown;
+    parse,
+    /** Undefined when there is none, or none that can be used: for what goes on without it. */
+    read(json: string | undefined): Static<S> | undefined {
       try {
-        value = JSON.parse(json);
-      } catch (cause) {
-        throw new WeftError('invalid', `a ${name} record is not JSON`, { cause });
+        return json === undefined ? undefined : parse(json);
+      } catch (error) {
+        if (error instanceof WeftError && error.code === 'invalid') return undefined;
+        throw error;
       }
-      if (checker.Check(value)) return value;
-      const [problem] = checker.Errors(value);
-      const where = problem === undefined ? '' : ` at "${problem.instancePath}": ${problem.message}`;
-      throw new WeftError('invalid', `a ${name} record is damaged or of another version${where}`);
     },
     render(value: Static<S>): string {
       return JSON.stringify(value);

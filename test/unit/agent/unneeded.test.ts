@@ -20,9 +20,11 @@ beforeEach(async () => {
   clock = skippingClock();
   hosts = await Promise.all(['h1', 'h2', 'h3'].map((id) => ipamHost(store, id, { clock })));
   look = lookOf('h1');
-  for (const host of hosts) {
+  for (const [index, host] of hosts.entries()) {
     const { poolId } = await requestPool(host, { pool: '10.77.0.0/24', options: {}, family: 4 });
     await assignAddress(host, poolId);
+    // The second of them is borrowed, but for the first host.
+    await assignAddress(host, poolId, `10.77.0.${10 + index}`);
     await setAlive(host.hostId, true);
   }
 });

@@ -1,18 +1,20 @@
 /**
- * Random operations of three hosts on one pool, at the same time, on a store that loses answers, and freezes
- * with requests under way that take effect when it thaws.
+ * Random operations of three hosts on one pool, at the same time, on a store that loses answers, freezes with requests
+ * under way that take effect when it thaws, and is away from any of them, which go on as they do then.
  */
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { type Announcements, announcementsTo } from '../../../src/agent/announcements.ts';
 import { type ErrorCode, WeftError } from '../../../src/errors.ts';
 import { assignAddress, assignmentsOf, releaseAddress, releaseHeld } from '../../../src/ipam/addresses.ts';
+import { assignSpare, givenAddresses, keepOwn, releaseSpare } from '../../../src/ipam/outage.ts';
 import { usable } from '../../../src/ipam/pool.ts';
 import { releasePool, requestPool } from '../../../src/ipam/pools.ts';
 import { abandonedBlocks, emptyBlocks, giveBackBlock, reclaimAddresses } from '../../../src/ipam/reclaim.ts';
 import { reserveGateway } from '../../../src/ipam/reservations.ts';
-import { parsePrefix, printAddress } from '../../../src/model/address.ts';
-import { records } from '../../../src/model/records.ts';
+import { parseAddress, parsePrefix, printAddress } from '../../../src/model/address.ts';
+import { type Endpoint, records } from '../../../src/model/records.ts';
+import { type CutStore, cuttable } from '../../fakes/cut-store.ts';
 import { type IpamHost, ipamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
 
@@ -25,6 +27,8 @@ type Step =
   | { readonly do: 'wait'; readonly minutes: number }
   | { readonly do: 'lose answers'; readonly count: number }
   | { readonly do: 'freeze'; readonly turns: number }
+  | { readonly do: 'cut'; readonly host: number }
+  | { readonly do: 'mend'; readonly host: number }
   | { readonly do: 'touch blocks' }
   | { readonly do: 'forget history' };
 
@@ -44,6 +48,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('lose answers'), count: fc.integer({ min: 1, max: 3 }) }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('freeze'), turns }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('cut'), host }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('mend'), host }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('touch blocks') }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('forget history') }) },
 );
@@ -84,24 +90,27 @@ async function pass(turns: number): Promise<void> {
 
 interface Player {
   readonly ipam: IpamHost;
+  readonly way: CutStore;
   readonly poolId: string;
   readonly announcements: Announcements;
   /** Endpoint by address. */
   readonly holds: Map<string, string>;
+  /** Those that the store has still to be told of, by address. */
+  readonly untold: Map<string, Endpoint>;
 }
 
 async function play(cidr: string, of: readonly (readonly Step[])[], withGateway: boolean): Promise<void> {
   const store = new FakeStore();
   const prefix = parsePrefix(cidr);
   let nowMs = 1_700_000_000_000;
-  const hosts = await Promise.all(
-    ['h1', 'h2', 'h3'].map((id) => ipamHost(store, id, { random: Math.random, now: () => nowMs })),
-  );
   const players = await Promise.all(
-    hosts.map(async (ipam) => {
+    ['h1', 'h2', 'h3'].map(async (id): Promise<Player> => {
+      const way = cuttable(store);
+      const ipam = await ipamHost(way, id, { random: Math.random, now: () => nowMs });
       const request = { pool: cidr, options: { 'weft.network': 'blue' }, family: prefix.family };
       const { poolId } = await requestPool(ipam, request);
-      return { ipam, poolId, announcements: announcementsTo(ipam), holds: new Map<string, string>() };
+      const known = { holds: new Map(), untold: new Map() };
+      return { ipam, way, poolId, announcements: announcementsTo(ipam), ...known };
     }),
   );
   store.writeElsewhere([{ put: '/weft/v1/networks/blue', value: '{}' }]);
@@ -114,15 +123,23 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
   /** As a container's start: RequestAddress, and CreateEndpoint, which refuses what the host uses already. */
   async function take(player: Player, turns: number, wanted?: string): Promise<void> {
     const { ipam, announcements } = player;
-    const address = await assignAddress(ipam, player.poolId, wanted);
+    const address = await eitherWay(
+      () => assignAddress(ipam, player.poolId, wanted),
+      () => assignSpare(ipam, player.poolId, wanted === undefined ? {} : { wanted }),
+    );
     expect(gateway).not.toContain(address);
     await pass(turns);
     if (ipam.endpoints.has(address)) return;
     ipam.endpoints.add(address);
     const id = ipam.randomId();
-    const endpoint = { v: 1 as const, id, network: 'blue', host: ipam.hostId, mac: '02:00:00:00:00:01' };
+    const of = { network: 'blue', host: ipam.hostId, mac: '02:00:00:00:00:01' };
+    const endpoint = { v: 1 as const, id, ...of, addresses: [address] };
     try {
-      await announcements.announce({ ...endpoint, addresses: [address] }, [cidr]);
+      const isTold = await eitherWay(
+        () => announcements.announce(endpoint, [cidr]).then(() => 'told'),
+        async () => ((await keepOwn(ipam, [cidr], [address])) ? 'untold' : undefined),
+      );
+      if (isTold === 'untold') player.untold.set(address, endpoint);
     } catch (error) {
       ipam.endpoints.delete(address);
       throw error;
@@ -133,9 +150,35 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
 
   async function give(player: Player, address: string, id: string): Promise<void> {
     player.holds.delete(address);
+    player.untold.delete(address);
     player.ipam.endpoints.delete(address);
-    await player.announcements.withdraw('blue', id);
-    await releaseAddress(player.ipam, player.poolId, address);
+    const done = () => true;
+    const takeBack = () => releaseSpare(player.ipam, cidr, parseAddress(address)).then(done);
+    await eitherWay(() => player.announcements.withdraw('blue', id).then(done), takeBack);
+    await eitherWay(() => releaseAddress(player.ipam, player.poolId, address).then(done), takeBack);
+  }
+
+  /** What came to be while the store was away is in it afterwards. */
+  async function tell({ announcements, untold }: Player): Promise<void> {
+    for (const [address, endpoint] of [...untold]) {
+      try {
+        await announcements.announce(endpoint, [cidr]);
+        untold.delete(address);
+      } catch (error) {
+        if (hasCode(error, ...away) || !untold.has(address)) continue;
+        throw new Error(`${address} is lost`, { cause: error });
+      }
+    }
+  }
+
+  async function eitherWay<T>(withStore: () => Promise<T>, without: () => Promise<T | undefined>): Promise<T> {
+    try {
+      return await withStore();
+    } catch (error) {
+      const done = hasCode(error, ...away) ? await without() : undefined;
+      if (done === undefined) throw error;
+      return done;
+    }
   }
 
   /** What may be refused, is; and what the store's absence leaves undone is for the sweep in the end. */
@@ -158,6 +201,15 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
         await pass(one.turns);
         store.start();
         return;
+      case 'cut':
+        playerAt(one.host).way.cut();
+        return;
+      case 'mend': {
+        const player = playerAt(one.host);
+        player.way.mend();
+        await tell(player);
+        return;
+      }
       case 'touch blocks': {
         // As another host's borrowing does: whoever has read a block is now behind.
         const { entries } = await store.list('/weft/v1/blocks/').catch(() => ({ entries: [] }));
@@ -181,6 +233,8 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
         const { hostId } = playerAt(one.from).ipam;
         const abandoned = abandonedBlocks(ipam, hostId);
         await Promise.all(abandoned.map((block) => attempt(reclaimAddresses(ipam, block, hostId))));
+        const empty = emptyBlocks(ipam, (owner) => owner === hostId);
+        await Promise.all(empty.map((block) => attempt(giveBackBlock(ipam, block))));
         return;
       }
       case 'assign':
@@ -205,6 +259,9 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
 
   for (const round of of) await Promise.all(round.map(perform));
   for (const player of players) {
+    player.way.mend();
+    await player.ipam.watcher.until(({ mirror }) => mirror.connected);
+    await tell(player);
     for (const [address, id] of [...player.holds]) await attempt(give(player, address, id));
   }
 
@@ -212,7 +269,7 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
   store.loseAnswers(0);
   for (const { ipam } of players) {
     await ipam.watcher.until(({ mirror }) => mirror.revision >= store.revision);
-    for (const left of assignmentsOf(ipam, ipam.hostId)) await releaseHeld(ipam, left);
+    for (const left of [...assignmentsOf(ipam, ipam.hostId), ...givenAddresses(ipam)]) await releaseHeld(ipam, left);
   }
   store.writeElsewhere([{ deletePrefix: '/weft/v1/endpoints/' }, { delete: '/weft/v1/networks/blue' }]);
   const blocks = (await store.list('/weft/v1/blocks/')).entries.map(({ value }) =>
@@ -222,5 +279,5 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
 
   await Promise.all(players.map(({ ipam, poolId }) => releasePool(ipam, poolId)));
   expect((await store.list('')).entries).toEqual([]);
-  await Promise.all(hosts.map(({ watcher }) => watcher.stop()));
+  await Promise.all(players.map(({ ipam }) => ipam.watcher.stop()));
 }

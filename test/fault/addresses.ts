@@ -1,0 +1,19 @@
+/** Addresses of containers, as the store has them. */
+import { records } from '../../src/model/records.ts';
+import type { Lab } from '../lab/lab.ts';
+
+/** Those that hosts have told each other. */
+export async function announced(lab: Lab): Promise<string[]> {
+  const endpoints = (await valuesBelow(lab, 'endpoints/')).map(records.endpoint.parse);
+  return endpoints.flatMap(({ addresses }) => addresses).toSorted();
+}
+
+export async function assignedCount(lab: Lab): Promise<number> {
+  const blocks = (await valuesBelow(lab, 'blocks/')).map(records.block.parse);
+  return blocks.flatMap(({ assigned }) => Object.keys(assigned)).length;
+}
+
+async function valuesBelow(lab: Lab, folder: string): Promise<string[]> {
+  const output = await lab.etcd.ctl(['get', '--prefix', '--print-value-only', `/weft/v1/${folder}`]);
+  return output.split('\n').filter((line) => line !== '');
+}
