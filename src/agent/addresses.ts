@@ -8,7 +8,14 @@ import { assignSpare, releaseSpare } from '../ipam/outage.ts';
 import { releasePool, requestPool } from '../ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../ipam/reservations.ts';
 import { reserveForTask } from '../ipam/tasks.ts';
-import { type Address, contains, familyOf, parseAddress, parsePrefix, printAddress } from '../model/address.ts';
+import {
+  type Address,
+  contains,
+  familyOf,
+  parseAddress,
+  parsePrefix,
+  printAddress,
+} from '../model/address.ts';
 import type { AddressCalls, RequestAddress } from './calls.ts';
 import type { LedgerPool } from './ledger.ts';
 import type { ThisHost } from './this-host.ts';

@@ -88,7 +88,7 @@ export function startAgent(options: AgentOptions): Agent {
     failed: (error) => log.warn({ reason: explain(error) }, 'cannot keep which addresses are spare'),
   });
   const store = spares.guard(mirroring(options.store, () => [mirror]));
-  const lastKnown = lastKnownOf(ledger, mirror, Date.now);
+  const lastKnown = lastKnownOf({ ledger, mirror, nowMs: Date.now, log });
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
   const uplink = ownUplink({
@@ -255,7 +255,7 @@ export function startAgent(options: AgentOptions): Agent {
       await memory.tellAgain();
       if (!memory.keepsAll()) await settle();
       await refillSpares(ipam);
-      await lastKnown.keep();
+      lastKnown.keep();
     } catch (error) {
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');
     }

@@ -2,6 +2,8 @@
  * What the store held when it was last heard of, on disk: with it a weft that starts while the store is away knows
  * where the others are. It may be a while behind, so nothing is taken out of the kernel because of it.
  */
+import { explain } from '../errors.ts';
+import type { Log } from '../log.ts';
 import type { Mirror } from '../store/mirror.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -12,13 +14,20 @@ const id = 'store';
 export interface LastKnown {
   /** Tells the mirror, and whether there was anything to tell. */
   recall(): boolean;
-  /** To be called now and then. @throws WeftError `internal` when the disk fails */
-  keep(): Promise<void>;
-  /** Once more, at the end. Never fails. */
+  /** To be called now and then; returns at once. */
+  keep(): void;
+  /** Once more, at the end. */
   close(): Promise<void>;
 }
 
-export function lastKnownOf({ snapshots }: Pick<Ledger, 'snapshots'>, mirror: Mirror, nowMs: () => number): LastKnown {
+export function lastKnownOf(of: {
+  readonly ledger: Pick<Ledger, 'snapshots'>;
+  readonly mirror: Mirror;
+  readonly nowMs: () => number;
+  readonly log: Log;
+}): LastKnown {
+  const { mirror, nowMs, log } = of;
+  const { snapshots } = of.ledger;
   let keptMs: number | undefined;
   let kept = -1n;
 
@@ -26,8 +35,15 @@ export function lastKnownOf({ snapshots }: Pick<Ledger, 'snapshots'>, mirror: Mi
     if (!mirror.complete || !mirror.connected || mirror.revision === kept) return;
     keptMs = nowMs();
     kept = mirror.revision;
-    const entries = Array.from(mirror.entries(''), (entry) => ({ ...entry, revision: String(entry.revision) }));
-    await snapshots.put({ id, revision: String(kept), entries });
+    const entries = Array.from(mirror.entries(''), (entry) => ({
+      ...entry,
+      revision: String(entry.revision),
+    }));
+    try {
+      await snapshots.put({ id, revision: String(kept), entries });
+    } catch (error) {
+      log.warn({ reason: explain(error) }, 'cannot keep what is known of the cluster');
+    }
   }
 
   return {
@@ -39,12 +55,10 @@ export function lastKnownOf({ snapshots }: Pick<Ledger, 'snapshots'>, mirror: Mi
       return true;
     },
 
-    async keep() {
-      if (keptMs === undefined || Math.abs(nowMs() - keptMs) >= paceMs) await write();
+    keep() {
+      if (keptMs === undefined || Math.abs(nowMs() - keptMs) >= paceMs) void write();
     },
 
-    async close() {
-      await write().catch(() => undefined);
-    },
+    close: write,
   };
 }

@@ -171,7 +171,10 @@ export function isOwnAddress(ipam: Ipam, pool: string, text: string): boolean {
   const { prefix } = parsePoolName(pool);
   const address = parseAddress(text);
   const block = blockAt(ipam, new Reading(ipam.store, ipam.mirror), { name: pool, prefix }, address.value);
-  return block?.record !== undefined && confirmed(ipam, block, Number(address.value - block.prefix.first)) !== undefined;
+  return (
+    block?.record !== undefined &&
+    confirmed(ipam, block, Number(address.value - block.prefix.first)) !== undefined
+  );
 }
 
 /**

@@ -1,11 +1,5 @@
 /** Addresses while the store is away: of what this host has for itself (`spares.ts`), and no transaction. */
-import {
-  type Address,
-  contains,
-  parseAddress,
-  parsePrefix,
-  printAddress,
-} from '../model/address.ts';
+import { type Address, contains, parseAddress, parsePrefix, printAddress } from '../model/address.ts';
 import type { HeldAddress } from './addresses.ts';
 import { parsePoolId } from './holdings.ts';
 import type { Ipam } from './ipam.ts';

@@ -134,7 +134,8 @@ export function wantedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, addres
   const { record } = place.block;
   if (record.owner !== ipam.hostId) refuseSpare(ipam, place, text);
   // A spare one may be in use too, since the store was away.
-  const holder = holderOf(record, place.offset) ?? (isSpare(record, place.offset) ? { host: record.owner } : undefined);
+  const holder =
+    holderOf(record, place.offset) ?? (isSpare(record, place.offset) ? { host: record.owner } : undefined);
   const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(pool.name, text));
   if (!free) throw addressInUse(ipam, text, holder);
   return place;

@@ -8,7 +8,6 @@
  * Two hosts may make pools at the same moment. That they do not overlap rests on one condition: a pool is
  * created only if nothing below `pools/` was written since the revision at which its creator looked.
  */
-import { WeftError } from '../errors.ts';
 import { type Family, overlaps, type Prefix, parsePrefix, printPrefix } from '../model/address.ts';
 import { parseNetworkOptions, refuseUnknown } from '../model/options.ts';
 import { ownPoolName, parsePoolName } from '../model/pool-name.ts';

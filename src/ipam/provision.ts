@@ -80,7 +80,9 @@ function refilled(
   const { keys, hostId } = ipam;
   if (records.pool.read(reading.get(keys.pool(name))?.value) === undefined) return undefined;
   const pool = poolOf(reading, keys, { name, ...parsePoolName(name) });
-  const references = reading.entries(keys.references(name)).map(({ value }) => records.poolReference.read(value));
+  const references = reading
+    .entries(keys.references(name))
+    .map(({ value }) => records.poolReference.read(value));
   const ranges = references.filter((one) => one?.host === hostId).map((one) => one?.range);
   if (ranges.length === 0) return undefined;
   const range = ranges.includes(undefined) ? undefined : ranges[0];

@@ -72,7 +72,7 @@ export class Spares {
     this.#failed = of.failed;
   }
 
-  /** The same store, without whose transactions nothing may be changed in own blocks. */
+  /** The same store; whatever this host changes in its blocks has to go through it. */
   guard(store: Store): Store {
     return withTransact(store, async (transaction) => {
       await this.#letGo(transaction);

@@ -53,7 +53,8 @@ export function cuttable(store: Store): CutStore {
         turned.add(end);
         if (isCut) {
           yield { type: 'lost', cause: away() };
-          if (!ended.signal.aborted) await new Promise((resolve) => ended.signal.addEventListener('abort', resolve));
+          if (!ended.signal.aborted)
+            await new Promise((resolve) => ended.signal.addEventListener('abort', resolve));
         } else {
           for await (const notice of store.watch(prefix, ended.signal)) {
             if (isCut) break;

@@ -9,7 +9,11 @@ export class Watcher {
   readonly #done: Promise<void>;
   #wake: () => void = () => {};
 
-  constructor(store: Store, prefix: string, onChange: (mirror: Mirror, changed: readonly string[]) => void = () => {}) {
+  constructor(
+    store: Store,
+    prefix: string,
+    onChange: (mirror: Mirror, changed: readonly string[]) => void = () => {},
+  ) {
     this.mirror = new Mirror(prefix, (changed) => onChange(this.mirror, changed));
     this.#done = this.#follow(store, prefix);
   }

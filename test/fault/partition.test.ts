@@ -3,6 +3,7 @@
  * the same address, and when the store is back it holds them all.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { records } from '../../src/model/records.ts';
 import {
   addressOf,
   clusterUp,
@@ -12,7 +13,6 @@ import {
   pluginName,
   startContainer,
 } from '../cluster/cluster.ts';
-import { records } from '../../src/model/records.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
@@ -24,7 +24,7 @@ const networks = [
 ] as const;
 
 /** For how long one host is cut off; `npm run soak:partition` takes longer. */
-const partitionMs = Number(process.env['PARTITION_SECONDS'] ?? 20) * 1_000;
+const partitionMs = Number(process.env.PARTITION_SECONDS ?? 20) * 1_000;
 const patienceMs = 120_000;
 
 let lab: Lab;
@@ -110,9 +110,7 @@ test(
 
     /** Both ask for it at the same moment. */
     async function want(address: string): Promise<string[]> {
-      const answers = await Promise.allSettled(
-        lab.hosts.map((host) => start(host, ['--ip', address])),
-      );
+      const answers = await Promise.allSettled(lab.hosts.map((host) => start(host, ['--ip', address])));
       const refusals = answers.flatMap((one) => (one.status === 'rejected' ? [String(one.reason)] : []));
       expect(refusals.length, `${address}, which both wanted`).toBeGreaterThan(0);
       return refusals;

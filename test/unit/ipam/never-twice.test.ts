@@ -171,7 +171,10 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
     }
   }
 
-  async function eitherWay<T>(withStore: () => Promise<T>, without: () => Promise<T | undefined>): Promise<T> {
+  async function eitherWay<T>(
+    withStore: () => Promise<T>,
+    without: () => Promise<T | undefined>,
+  ): Promise<T> {
     try {
       return await withStore();
     } catch (error) {
@@ -269,7 +272,8 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
   store.loseAnswers(0);
   for (const { ipam } of players) {
     await ipam.watcher.until(({ mirror }) => mirror.revision >= store.revision);
-    for (const left of [...assignmentsOf(ipam, ipam.hostId), ...givenAddresses(ipam)]) await releaseHeld(ipam, left);
+    for (const left of [...assignmentsOf(ipam, ipam.hostId), ...givenAddresses(ipam)])
+      await releaseHeld(ipam, left);
   }
   store.writeElsewhere([{ deletePrefix: '/weft/v1/endpoints/' }, { delete: '/weft/v1/networks/blue' }]);
   const blocks = (await store.list('/weft/v1/blocks/')).entries.map(({ value }) =>

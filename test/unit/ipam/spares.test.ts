@@ -4,12 +4,7 @@ import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { assignAddress, assignmentsOf, releaseAddress } from '../../../src/ipam/addresses.ts';
 import { assignSpare, givenAddresses, keepOwn, releaseSpare } from '../../../src/ipam/outage.ts';
 import { requestPool } from '../../../src/ipam/pools.ts';
-import {
-  crampedBlocks,
-  emptyBlocks,
-  giveBackBlock,
-  giveUpSpares,
-} from '../../../src/ipam/reclaim.ts';
+import { crampedBlocks, emptyBlocks, giveBackBlock, giveUpSpares } from '../../../src/ipam/reclaim.ts';
 import { reserveAddress } from '../../../src/ipam/reservations.ts';
 import { reserveForTask } from '../../../src/ipam/tasks.ts';
 import { parseAddress } from '../../../src/model/address.ts';
@@ -147,7 +142,9 @@ describe('what is spare', () => {
     for (let count = 0; count < 126 - 1 - 16; count += 1) await borrow();
     await expect(borrow()).rejects.toThrow('all addresses are in use, or held for when the store is away');
     const entry = h1.keys.block(small, '10.78.0.0/26');
-    await h1.watcher.until(({ mirror }) => mirror.revision === store.revision && mirror.get(entry) !== undefined);
+    await h1.watcher.until(
+      ({ mirror }) => mirror.revision === store.revision && mirror.get(entry) !== undefined,
+    );
     for (const block of crampedBlocks(h1)) await giveUpSpares(h1, block);
     for (let count = 0; count < 16; count += 1) await borrow();
     expect(new Set(lent).size).toBe(125);
@@ -312,7 +309,9 @@ describe('what this host gives up', () => {
 
   it('is given no container by name while its release is in doubt', async () => {
     way.delay();
-    await expect(releaseAddress(h1, poolId(h1), '10.77.0.1')).rejects.toMatchObject({ code: 'unknown-outcome' });
+    await expect(releaseAddress(h1, poolId(h1), '10.77.0.1')).rejects.toMatchObject({
+      code: 'unknown-outcome',
+    });
     await cutOff();
     expect(await spare('10.77.0.1')).toBeUndefined();
     expect(await keepOwn(h1, [subnet], ['10.77.0.1'])).toBe(false);
