@@ -1,7 +1,7 @@
 /** What a pass of the reconciler does, scope by scope. */
 
 import { containerMtu, merge, type NetworkView, type Peer } from '../fabric/fabric.ts';
-import { hostTable } from '../fabric/host-table.ts';
+import { hostTable, segmentsOnlyTable } from '../fabric/host-table.ts';
 import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
@@ -136,16 +136,19 @@ export function passesOver(
 
   /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
   async function filter(): Promise<number> {
+    const { inet } = kernel.host.filters;
     if (hostMembers().length === 0 && views.legs().length === 0) {
       await kernel.removeForwardAccept();
-      await kernel.host.filters.inet.remove();
+      if (views.networks().length > 0)
+        return Number(await inet.write(() => segmentsOnlyTable(views.underlay())));
+      await inet.remove();
       return 0;
     }
     const uplinks = await uplinkNames();
     const results = [
       kernel.enableForwarding(routedFamilies()).changed,
       (await kernel.ensureForwardAccept()).changed,
-      await kernel.host.filters.inet.write(() => hostTable(views.hostTable(uplinks))),
+      await inet.write(() => hostTable(views.hostTable(uplinks))),
     ];
     return results.filter((changed) => changed).length;
   }

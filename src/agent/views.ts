@@ -62,6 +62,7 @@ export class Views {
     const segments = this.legs().flatMap(({ leg }) => legAddresses(leg));
     const egress = here.filter(({ gateway }) => gateway === true).flatMap(({ pools }) => pools);
     return {
+      underlay: this.#underlay(),
       networks: this.#shared(),
       segments,
       uplinks,

@@ -1,14 +1,23 @@
 /** weft's nftables table in the host's namespace. */
 import type { NftTable } from '../kernel/nft.ts';
 import { type IsolationView, isolation } from './isolation.ts';
+import { type Outer, outerPackets } from './outer-packets.ts';
 import { type PublicationView, waysInAndOut } from './publication.ts';
 import { routedSenders } from './senders.ts';
 import { tunnelAnswers } from './tunnel.ts';
 
+const table = { family: 'inet', name: 'weft' } as const;
+
 export interface HostTableView extends IsolationView {
+  readonly underlay: Outer;
   readonly ways: PublicationView;
   /** Attached here, of networks whose packets the host routes. */
   readonly endpoints: Parameters<typeof routedSenders>[0];
+}
+
+/** Of a host that routes nothing of weft's. */
+export function segmentsOnlyTable(underlay: Outer): NftTable {
+  return { ...table, sets: [], chains: outerPackets(underlay) };
 }
 
 export function hostTable(view: HostTableView): NftTable {
@@ -16,9 +25,8 @@ export function hostTable(view: HostTableView): NftTable {
   const apart = isolation(view);
   const ways = waysInAndOut(view.ways);
   return {
-    family: 'inet',
-    name: 'weft',
+    ...table,
     sets: [...senders.sets, ...apart.sets, ...ways.sets],
-    chains: [senders.chain, ...tunnelAnswers, apart.chain, ...ways.chains],
+    chains: [...outerPackets(view.underlay), senders.chain, ...tunnelAnswers, apart.chain, ...ways.chains],
   };
 }

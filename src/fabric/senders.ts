@@ -36,8 +36,8 @@ export function routedSenders(endpoints: readonly Sender[]): { sets: NftSet[]; c
       name: 'senders',
       base: { type: 'filter', hook: 'prerouting', priority: -300, policy: 'accept' },
       rules: [
-        ownLinks,
         'iifname != "weft*" accept',
+        ownLinks,
         // The host's own loopback may be reachable through its links where ports are published.
         ...perFamily((_, { expression, loopback }) => [`${expression} daddr ${loopback} drop`]),
         ...perFamily((family, { expression }) => [

@@ -89,6 +89,19 @@ async function settle(self: Side, other: Side, circumstances: Circumstances): Pr
   expect(diff(await host.read(), desired)).toEqual([]);
 }
 
+async function filter({ host, name, address, container }: Side): Promise<void> {
+  const { vni: _, ...shared } = network;
+  const table = {
+    underlay: { address, vxlanPort: 4789 },
+    networks: [{ ...shared, fabric: 'routed' }],
+    segments: [],
+    uplinks: ['eth0'],
+    endpoints: [endpoint(name, container)],
+    ways: { sources: [], publications: [] },
+  };
+  await host.kernel.host.filters.inet.write(() => hostTable(table));
+}
+
 /** A container on each side, once its host is settled. */
 async function wire(circumstances: Circumstances): Promise<Space> {
   const containers: Space[] = [];
@@ -188,17 +201,7 @@ test('a host reaches the containers of another through the tunnel, and is answer
   const router = await overRouter();
   const container = await wire({ passes: false });
   await vi.waitUntil(() => container.pings(two.container), waiting);
-  const { vni: _, ...shared } = network;
-  const endpoints = [endpoint('h2', two.container)];
-  const ways = { sources: [], publications: [] };
-  const table = {
-    networks: [{ ...shared, fabric: 'routed' }],
-    segments: [],
-    uplinks: ['eth0'],
-    endpoints,
-    ways,
-  };
-  await two.host.kernel.host.filters.inet.write(() => hostTable(table));
+  await filter(two);
   spaces.at(-1)?.run('ip route add default via 169.254.1.1');
   const captured = capture(router, 'to-2');
   await vi.waitUntil(() => one.host.pings(two.container), waiting);
@@ -206,6 +209,29 @@ test('a host reaches the containers of another through the tunnel, and is answer
   // What the container begins itself, and what comes as it is, goes as ever.
   spaces.at(-1)?.run(`ping -q -c 1 -W 1 ${one.address} || true`);
   expect(captured()).toEqual({ direct: 1, encapsulated: 1 });
+});
+
+test('the kernel takes the packets around others for no connection', async () => {
+  await onOneLink();
+  const container = await wire({ passes: false });
+  for (const side of [one, two]) {
+    await filter(side);
+    side.host.run(`nft -f - <<'END'
+      table inet untracked {
+        chain in {
+          type filter hook input priority 0
+          udp dport 4789 ct state != untracked drop
+        }
+        chain out {
+          type filter hook output priority 0
+          udp dport 4789 ct state != untracked drop
+        }
+      }
+END`);
+  }
+  await vi.waitUntil(() => container.pings(two.container), waiting);
+  for (const { host } of [one, two]) host.run('nft flush chain inet weft outerIn');
+  expect(container.pings(two.container)).toBe(false);
 });
 
 test('a probe gets through a strict filter of sources before anything else does', async () => {

@@ -47,10 +47,12 @@ function endpointAt(address: string, key = 'blue'): LocalEndpoint {
   };
 }
 
+const underlay = { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 };
+
 function viewOf(net: Network, local: readonly LocalEndpoint[]): NetworkView {
   return {
     network: net,
-    underlay: { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 },
+    underlay,
     peers: new Map(),
     blocks: [],
     beyond: [],
@@ -86,6 +88,7 @@ async function routed(members: ReadonlyMap<Network, readonly string[]>): Promise
   }
   const table = () =>
     hostTable({
+      underlay,
       networks: [...members.keys()],
       segments: [],
       uplinks: ['eth0'],
@@ -184,7 +187,14 @@ test('a thousand containers need no more rules than ten', async () => {
   const rules = async (count: number) => {
     const others = Array.from({ length: count }, (_, n) => endpointAt(`10.77.${1 + (n >> 8)}.${n & 255}`));
     await host.kernel.host.filters.inet.write(() =>
-      hostTable({ networks: [blue], segments: [], uplinks: ['eth0'], endpoints: [...own, ...others], ways }),
+      hostTable({
+        underlay,
+        networks: [blue],
+        segments: [],
+        uplinks: ['eth0'],
+        endpoints: [...own, ...others],
+        ways,
+      }),
     );
     const listing = host.run('nft -a list table inet weft');
     expect(listing.match(/ 10\.77\.[1-9]\d*\.\d+/g)).toHaveLength(count);

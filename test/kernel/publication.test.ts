@@ -64,7 +64,14 @@ async function publish(addresses: readonly string[], publications: readonly Publ
   ]);
   const ways = { sources: network.pools, publications };
   await host.kernel.host.filters.inet.write(() =>
-    hostTable({ networks: [network], segments: [], uplinks: ['eth0'], endpoints, ways }),
+    hostTable({
+      underlay: view.underlay,
+      networks: [network],
+      segments: [],
+      uplinks: ['eth0'],
+      endpoints,
+      ways,
+    }),
   );
   return endpoints.map(({ id, addresses: [address] }) => {
     const space = addContainer(

@@ -1,5 +1,5 @@
 /** `npm run bench:dataplane`: what a network costs beside the bare link, and beside Docker's own networks. */
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, release } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -22,7 +22,8 @@ npm run bench:dataplane -- [--quick] [--rounds N] [--only NAME,NAME]
   --only     conditions (${conditions.map(({ name }) => name).join(', ')}),
              subjects (${subjects.map(({ name }) => name).join(', ')}), or both
 
-Writes test/bench/results/dataplane.json and .svg; a run that is not whole writes dataplane-partial.* there.`;
+Writes test/bench/results/dataplane.json and .svg, where the figures of the conditions that were measured take the
+place of older ones; fewer rounds or subjects, or a quick run, write dataplane-partial.* there.`;
 
 const wholeRounds = 9;
 /** Leaves time to clean up, and for the machine to be slower than usual. */
@@ -62,13 +63,11 @@ async function main(): Promise<void> {
     }
   }
   const report: Report = {
-    measuredAt: new Date().toISOString(),
     machine: { kernel: release(), processors: availableParallelism(), docker },
     seconds: plan.seconds,
     stages,
   };
-  const isWhole =
-    stages.length === conditions.length && only.length === 0 && !values.quick && plan.rounds >= wholeRounds;
+  const isWhole = chosen.subjects.length === subjects.length && !values.quick && plan.rounds >= wholeRounds;
   console.log(`\n${renderTables(report, subjects)}\n\n${renderBudgets(report).join('\n')}`);
   await save(report, isWhole);
 }
@@ -99,13 +98,29 @@ function choose(names: readonly string[], quick: boolean) {
   };
 }
 
-/** Only a whole run takes the place of the figures that the project shows. */
-async function save(report: Report, isWhole: boolean): Promise<void> {
+/** Only whole rounds take the place of the figures that the project shows, condition by condition. */
+async function save(measured: Report, isWhole: boolean): Promise<void> {
   const name = join(folder, isWhole ? 'dataplane' : 'dataplane-partial');
+  const report = isWhole ? withOthers(measured, await shown(`${name}.json`)) : measured;
   await mkdir(folder, { recursive: true });
   await writeFile(`${name}.json`, `${JSON.stringify(report, rounded, 1)}\n`);
   await writeFile(`${name}.svg`, renderChart(report, subjects));
   say(`wrote ${name}.json and .svg`);
+}
+
+/** Ratios are within a condition: those measured at other times are none the worse for it. */
+function withOthers(measured: Report, before: readonly Stage[]): Report {
+  const stages = conditions.flatMap(({ name }) => {
+    const isIt = ({ condition }: Stage) => condition === name;
+    return measured.stages.find(isIt) ?? before.find(isIt) ?? [];
+  });
+  return { ...measured, stages };
+}
+
+async function shown(file: string): Promise<readonly Stage[]> {
+  const json = await readFile(file, 'utf8').catch(() => undefined);
+  const report: Report | undefined = json === undefined ? undefined : JSON.parse(json);
+  return report?.stages ?? [];
 }
 
 /** Digits that the clocks do not give. */

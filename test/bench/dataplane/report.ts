@@ -11,13 +11,13 @@ export interface Round {
 
 export interface Stage {
   readonly condition: string;
+  readonly measuredAt: string;
   readonly rounds: readonly Round[];
   /** By subject: why it was not measured. */
   readonly unavailable: Readonly<Record<string, string>>;
 }
 
 export interface Report {
-  readonly measuredAt: string;
   readonly machine: { readonly kernel: string; readonly processors: number; readonly docker: string };
   /** Of each run of a program. */
   readonly seconds: number;

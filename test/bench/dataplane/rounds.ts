@@ -53,7 +53,7 @@ export async function measureUnder(
       rounds.push({ load, samples });
       longestMs = Math.max(longestMs, performance.now() - roundMs);
     }
-    return { condition: condition.name, rounds, unavailable };
+    return { condition: condition.name, measuredAt: new Date().toISOString(), rounds, unavailable };
   } finally {
     await bed.lab.down();
   }

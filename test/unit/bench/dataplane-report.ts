@@ -5,12 +5,12 @@ import type { Report } from '../../bench/dataplane/report.ts';
 const sample = (tcp1: number, packets: number): Sample => ({ tcp1, tcp4: tcp1, packets, rtt: 30, cpu: 0.5 });
 
 export const report: Report = {
-  measuredAt: '2026-01-01T00:00:00.000Z',
   machine: { kernel: '6.18', processors: 2, docker: '28.5' },
   seconds: 1,
   stages: [
     {
       condition: 'offload',
+      measuredAt: '2026-01-01T00:00:00.000Z',
       rounds: [
         {
           load: 0.5,

@@ -3,7 +3,7 @@ import { hostTable } from '../../../src/fabric/host-table.ts';
 import { isolation } from '../../../src/fabric/isolation.ts';
 import { segmentTable, sendersOf } from '../../../src/fabric/senders.ts';
 import { hostEnd } from '../../../src/model/names.ts';
-import { endpoint, network } from './views.ts';
+import { endpoint, network, view } from './views.ts';
 
 const blue = { ...network, pools: ['10.77.0.0/16', '10.78.0.0/24', 'fd77::/64'] };
 const red = { ...network, key: 'red', pools: ['10.79.0.0/24'], isolate: false };
@@ -15,6 +15,7 @@ const elements = (name: string) =>
   )?.elements;
 
 const ways = { sources: [], publications: [] };
+const { underlay } = view();
 
 test('knows every subnet, and between which of them packets may pass', () => {
   expect(elements('pools4')).toEqual(['10.77.0.0/16', '10.78.0.0/24', '10.79.0.0/24', '10.76.0.0/24']);
@@ -61,7 +62,7 @@ describe('a sender', () => {
   test('is in the table of its fabric', () => {
     const tables = [
       segmentTable([sender]),
-      hostTable({ networks: [blue], segments: [], uplinks: [], endpoints: [sender], ways }),
+      hostTable({ underlay, networks: [blue], segments: [], uplinks: [], endpoints: [sender], ways }),
     ];
     for (const { sets } of tables) {
       for (const { set, elements } of sendersOf(sender)) {
@@ -75,8 +76,8 @@ test('has as many rules for many networks and endpoints as for one', () => {
   const many = Array.from({ length: 100 }, (_, n) => n);
   const networks = many.map((n) => ({ ...network, key: `n${n}`, pools: [`10.80.${n}.0/24`] }));
   const endpoints = many.map((n) => endpoint('h1', `10.77.0.${n}`));
-  const few = { networks: [blue], segments: [], uplinks: ['eth0'], endpoints: [], ways };
-  expect(hostTable({ networks, segments: [], uplinks: ['eth0'], endpoints, ways }).chains).toEqual(
+  const few = { underlay, networks: [blue], segments: [], uplinks: ['eth0'], endpoints: [], ways };
+  expect(hostTable({ underlay, networks, segments: [], uplinks: ['eth0'], endpoints, ways }).chains).toEqual(
     hostTable(few).chains,
   );
   expect(segmentTable(endpoints).chains).toEqual(segmentTable([]).chains);

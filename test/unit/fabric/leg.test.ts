@@ -40,7 +40,14 @@ test('is the way out of containers, where there is one', () => {
 
 test('is published by the host at the host’s port, and by the segment at the container’s', () => {
   const ways = { sources: legAddresses(leg), publications: [onLeg(leg, published)] };
-  const outer = hostTable({ networks: [], segments: legAddresses(leg), uplinks: [], endpoints: [], ways });
+  const outer = hostTable({
+    underlay: view().underlay,
+    networks: [],
+    segments: legAddresses(leg),
+    uplinks: [],
+    endpoints: [],
+    ways,
+  });
   const elements = (sets: typeof outer.sets, name: string) => sets.find((set) => set.name === name)?.elements;
   expect(elements(outer.sets, 'publishedAt4')).toEqual(['10.9.0.1 . 6 . 8080 : 169.254.3.44 . 8080']);
   // Kept apart from every network, and let out.
