@@ -126,6 +126,9 @@ describe.each(['routed', 'vxlan'])('on a %s network', (fabric) => {
     const second = await startContainer(h1, here, 'b');
     h1 = await h1.restart(freshKernel());
     await letPass(5_000);
+    // It knows where the others were.
+    const destinations = h1.kernel.host.routes().map(({ destination }) => destination);
+    if (fabric === 'routed') expect(destinations).toContain('10.77.0.0/26');
     // Docker's daemon clears away what was running, and starts it again.
     await stopContainer(h1, first);
     await stopContainer(h1, second);
@@ -202,8 +205,11 @@ describe('on a routed network', () => {
 
   test('a store that takes calls and answers none is done without, too', async () => {
     await startContainer(h1, here, 'a');
-    way.delay();
+    await cutOff();
     const address = await ask(h1, here);
+    way.delay();
+    way.mend();
+    await letPass(0);
     await outlast(h1.network.createEndpoint({ network: here.id, endpoint: 'e1', addresses: [address] }));
     await h1.network.join({ network: here.id, endpoint: 'e1', sandbox: '/run/docker/netns/e1' });
     await cutOff();
