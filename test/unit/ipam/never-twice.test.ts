@@ -21,6 +21,7 @@ import { FakeStore } from '../../fakes/store.ts';
 type Step =
   | { readonly do: 'assign'; readonly host: number; readonly turns: number }
   | { readonly do: 'want'; readonly host: number; readonly nth: number; readonly turns: number }
+  | { readonly do: 'contest'; readonly host: number; readonly nth: number; readonly turns: number }
   | { readonly do: 'release'; readonly host: number; readonly nth: number }
   | { readonly do: 'tidy'; readonly host: number }
   | { readonly do: 'reclaim'; readonly host: number; readonly from: number; readonly turns: number }
@@ -39,6 +40,7 @@ const nth = fc.nat({ max: 200 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: fc.constant('assign'), host, turns }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('want'), host, nth, turns }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('contest'), host, nth, turns }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('release'), host, nth }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('tidy'), host }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('reclaim'), host, from: host, turns }) },
@@ -245,6 +247,13 @@ async function play(cidr: string, of: readonly (readonly Step[])[], withGateway:
       case 'want': {
         const value = first + (BigInt(one.nth) % (last - first + 1n));
         return attempt(take(playerAt(one.host), one.turns, printAddress({ family: prefix.family, value })));
+      }
+      case 'contest': {
+        // What somebody has, perhaps this host itself.
+        const all = held();
+        const address = all[one.nth % all.length];
+        if (address !== undefined) await attempt(take(playerAt(one.host), one.turns, address));
+        return;
       }
       case 'release': {
         const player = playerAt(one.host);
