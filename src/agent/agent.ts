@@ -39,7 +39,7 @@ import { passesOver } from './passes.ts';
 import { publicationUseCases } from './publications.ts';
 import { Readiness } from './readiness.ts';
 import { type Recipes, recipesOf } from './recipes.ts';
-import { Reconciler } from './reconciler.ts';
+import { filterScope, Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
 import type { ThisHost } from './this-host.ts';
 import { unneededIn } from './unneeded.ts';
@@ -101,7 +101,10 @@ export function startAgent(options: AgentOptions): Agent {
     ...{ hostId, cluster, ledger, kernel, underlay, log },
     probePort: options.probePort,
     keepsAll,
-    turned: () => reconciler.mark('host'),
+    turned: () => {
+      reconciler.mark('host');
+      reconciler.mark(filterScope);
+    },
   });
   const passes = passesOver(kernel, ledger, views, neighbourhood, keepsAll);
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });

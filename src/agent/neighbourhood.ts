@@ -11,13 +11,13 @@ import type { Host } from '../model/records.ts';
 import { systemClock } from '../store/clock.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
-import type { Passage } from './passage.ts';
+import { isAssumed, type Passage } from './passage.ts';
 import { Prober, type ProbeTarget } from './prober.ts';
 
 /** For people: how packets get to a host where the network leaves it to weft, why, and since when. */
 export interface Standing extends Peer {
   readonly name: string;
-  readonly direct: Passage;
+  readonly direct: Peer['direct'] & Passage;
 }
 
 export interface Neighbourhood {
@@ -102,7 +102,8 @@ export function neighbourhoodOf(of: {
     return hosts.map(({ id, name, address, linkLocal, mtu = ownMtu }, index) => {
       const path = paths[index];
       const known = { id, name, address, mtu, ...(linkLocal && { linkLocal }), ...(path && { path }) };
-      return { ...known, direct: prober.passage(id) };
+      const passage = prober.passage(id);
+      return { ...known, direct: { ...passage, assumed: isAssumed(passage) } };
     });
   }
 

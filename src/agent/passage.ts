@@ -12,7 +12,7 @@ export interface Passage {
   readonly sinceMs: number;
   /** Whether probes, or the kernel's routes, have ever told; else `passes` is only the safe assumption. */
   readonly decided: boolean;
-  /** Rounds in succession that told the opposite. */
+  /** Rounds in succession that told the opposite; where nothing is decided, that told nothing. */
   readonly doubts: number;
 }
 
@@ -45,13 +45,20 @@ export function settledPassage(
 
 export function afterRound(before: Passage, round: Round, nowMs: number): Passage {
   if (round === 'silent') {
+    if (before.decided) return before;
     const { silent: reason } = reasons;
-    return before.decided || before.reason === reason ? before : { ...before, reason, sinceMs: nowMs };
+    const sinceMs = before.reason === reason ? before.sinceMs : nowMs;
+    return { ...before, reason, sinceMs, doubts: before.doubts + 1 };
   }
   const passes = round === 'passed';
   const doubts = before.decided && before.passes !== passes ? before.doubts + 1 : 0;
   if (doubts > 0 && doubts < roundsToTurn) return { ...before, doubts };
   return settledPassage({ ...before, doubts: 0 }, passes, reasons[round], nowMs);
+}
+
+/** Whether nothing has been found out, and may yet be: a host that stays silent is one to encapsulate to. */
+export function isAssumed({ decided, doubts }: Passage): boolean {
+  return !decided && doubts < roundsToTurn;
 }
 
 /** Worth another look soon. */

@@ -3,6 +3,7 @@
 import { containerMtu, merge, type NetworkView, type Peer } from '../fabric/fabric.ts';
 import { hostTable, segmentsOnlyTable } from '../fabric/host-table.ts';
 import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
+import { isTunnelInUse } from '../fabric/reach.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
 import { diff } from '../kernel/diff.ts';
@@ -144,20 +145,21 @@ export function passesOver(
       await inet.remove();
       return 0;
     }
-    const uplinks = await uplinkNames();
+    const peers = [...(await neighbourhood.peers()).values()];
+    const outside = { uplinks: await uplinkNames(peers), tunnelInUse: isTunnelInUse(hostMembers(), peers) };
     const results = [
       kernel.enableForwarding(routedFamilies()).changed,
       (await kernel.ensureForwardAccept()).changed,
-      await inet.write(() => hostTable(views.hostTable(uplinks))),
+      await inet.write(() => hostTable(views.hostTable(outside))),
     ];
     return results.filter((changed) => changed).length;
   }
 
   /** The links by which the other hosts are reached, and reach this one. */
-  async function uplinkNames(): Promise<string[]> {
+  async function uplinkNames(peers: readonly Peer[]): Promise<string[]> {
     const { address } = views.underlay();
     const own = (await kernel.addresses()).filter((candidate) => candidate.address === address);
-    const paths = [...(await neighbourhood.peers()).values()].flatMap(({ path }) => path ?? []);
+    const paths = peers.flatMap(({ path }) => path ?? []);
     return [...new Set([...own, ...paths].map(({ link }) => link))];
   }
 

@@ -12,6 +12,7 @@ import type { Log } from '../log.ts';
 import type { Clock } from '../store/clock.ts';
 import {
   afterRound,
+  isAssumed,
   isInDoubt,
   type Passage,
   type Round,
@@ -266,7 +267,7 @@ export class Prober {
         : 'packets to a host are to be encapsulated';
       this.#options.log.info({ host: name, address, reason }, how);
     }
-    if (passes !== before.passes) this.#options.turned();
+    if (passes !== before.passes || isAssumed(passage) !== isAssumed(before)) this.#options.turned();
   }
 }
 

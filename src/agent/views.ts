@@ -56,8 +56,7 @@ export class Views {
     return [...new Map(all.map((network) => [network.key, networkOf(network)])).values()];
   }
 
-  /** @param uplinks links to the other hosts */
-  hostTable(uplinks: readonly string[]): HostTableView {
+  hostTable(outside: Pick<HostTableView, 'uplinks' | 'tunnelInUse'>): HostTableView {
     const here = this.networks().filter(isShared);
     const segments = this.legs().flatMap(({ leg }) => legAddresses(leg));
     const egress = here.filter(({ gateway }) => gateway === true).flatMap(({ pools }) => pools);
@@ -65,7 +64,7 @@ export class Views {
       underlay: this.#underlay(),
       networks: this.#shared(),
       segments,
-      uplinks,
+      ...outside,
       endpoints: here.flatMap(({ key }) => this.attached(key)),
       ways: {
         sources: [...egress, ...segments],

@@ -32,8 +32,11 @@ export interface Peer {
   readonly path?: { readonly link: string; readonly via?: string };
   /** Bytes that fit through its uplink. */
   readonly mtu: number;
-  /** Whether packets with the addresses of containers pass between it and this host as they are. */
-  readonly direct: { readonly passes: boolean };
+  /**
+   * Whether packets with the addresses of containers pass between it and this host as they are; `assumed`: that is
+   * only what is safe, for as long as nothing has been found out.
+   */
+  readonly direct: { readonly passes: boolean; readonly assumed: boolean };
 }
 
 /** One for each address: a host that was made anew has the address of one that is gone, and another id. */

@@ -10,6 +10,8 @@ const table = { family: 'inet', name: 'weft' } as const;
 
 export interface HostTableView extends IsolationView {
   readonly underlay: Outer;
+  /** Whether some host is reached through the tunnel, and so to be answered through it. */
+  readonly tunnelInUse: boolean;
   readonly ways: PublicationView;
   /** Attached here, of networks whose packets the host routes. */
   readonly endpoints: Parameters<typeof routedSenders>[0];
@@ -23,10 +25,11 @@ export function segmentsOnlyTable(underlay: Outer): NftTable {
 export function hostTable(view: HostTableView): NftTable {
   const senders = routedSenders(view.endpoints);
   const apart = isolation(view);
+  const answers = view.tunnelInUse ? tunnelAnswers : [];
   const ways = waysInAndOut(view.ways);
   return {
     ...table,
     sets: [...senders.sets, ...apart.sets, ...ways.sets],
-    chains: [...outerPackets(view.underlay), senders.chain, ...tunnelAnswers, apart.chain, ...ways.chains],
+    chains: [...outerPackets(view.underlay), senders.chain, ...answers, apart.chain, ...ways.chains],
   };
 }

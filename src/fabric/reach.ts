@@ -5,7 +5,7 @@
  * and some switches do not.
  */
 import { parsePrefix, prefixSize, printAddress } from '../model/address.ts';
-import type { Encap } from '../model/records.ts';
+import type { Encap, Network } from '../model/records.ts';
 import type { Peer } from './fabric.ts';
 
 export type Reach =
@@ -25,6 +25,15 @@ export function reachOf({ path, direct }: Peer, encap: Encap = 'auto'): Reach {
     case 'auto':
       return onLink && direct.passes ? { by: 'direct', link: path.link } : { by: 'encapsulation' };
   }
+}
+
+/** Whether some host is known to be reached by encapsulation, and not only until more is known. */
+export function isTunnelInUse(networks: readonly Network[], peers: readonly Peer[]): boolean {
+  return networks.some(({ encap }) =>
+    peers.some(
+      (peer) => reachOf(peer, encap).by === 'encapsulation' && (encap === 'always' || !peer.direct.assumed),
+    ),
+  );
 }
 
 /**

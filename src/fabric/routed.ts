@@ -34,8 +34,8 @@ import {
   type Peer,
   type Underlay,
 } from './fabric.ts';
-import { probeSource, reachOf } from './reach.ts';
-import { tunnelRoute, tunnelState, vxlanOverhead } from './tunnel.ts';
+import { isTunnelInUse, probeSource, reachOf } from './reach.ts';
+import { answersByTunnel, tunnelRoute, tunnelState, vxlanOverhead } from './tunnel.ts';
 
 /** The same on every host, never routed; the last part is the endpoint's slot. */
 const nextHopPrefix = { 4: '169.254.1.', 6: 'fe80::' } as const satisfies Record<Family, string>;
@@ -188,7 +188,12 @@ function tunnel(views: readonly NetworkView[]): NamespaceState {
   if (first === undefined) return emptyState;
   const { underlay, peers } = first;
   const families = new Set(views.flatMap(({ network }) => network.pools.map(familyOf)));
-  return tunnelState(underlay, hostsAt(peers).filter(isOfFamily(underlay)), families);
+  const behind = hostsAt(peers).filter(isOfFamily(underlay));
+  const networks = views.map(({ network }) => network);
+  return merge([
+    tunnelState(underlay, behind, families),
+    isTunnelInUse(networks, behind) ? answersByTunnel(underlay, behind) : emptyState,
+  ]);
 }
 
 /** Its owner, and those who hold single addresses of it. */

@@ -69,7 +69,7 @@ async function seenBy(
   { passes, mtu = 1500, peerMtu = mtu }: Circumstances,
 ): Promise<NetworkView> {
   const [path] = await self.host.kernel.route([other.address]);
-  const peer = { id: other.name, address: other.address, mtu: peerMtu, direct: { passes } };
+  const peer = { id: other.name, address: other.address, mtu: peerMtu, direct: { passes, assumed: false } };
   const { vni: _, ...shared } = network;
   return view({
     network: { ...shared, fabric: 'routed' },
@@ -96,6 +96,7 @@ async function filter({ host, name, address, container }: Side): Promise<void> {
     networks: [{ ...shared, fabric: 'routed' }],
     segments: [],
     uplinks: ['eth0'],
+    tunnelInUse: true,
     endpoints: [endpoint(name, container)],
     ways: { sources: [], publications: [] },
   };

@@ -92,6 +92,7 @@ async function routed(members: ReadonlyMap<Network, readonly string[]>): Promise
       networks: [...members.keys()],
       segments: [],
       uplinks: ['eth0'],
+      tunnelInUse: false,
       endpoints,
       ways: { sources: [], publications: [] },
     });
@@ -192,6 +193,7 @@ test('a thousand containers need no more rules than ten', async () => {
         networks: [blue],
         segments: [],
         uplinks: ['eth0'],
+        tunnelInUse: false,
         endpoints: [...own, ...others],
         ways,
       }),

@@ -69,6 +69,7 @@ async function publish(addresses: readonly string[], publications: readonly Publ
       networks: [network],
       segments: [],
       uplinks: ['eth0'],
+      tunnelInUse: false,
       endpoints,
       ways,
     }),

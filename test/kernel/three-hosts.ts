@@ -100,7 +100,7 @@ export class Wiring {
     const paths = await member.host.kernel.route(others.map(({ address }) => address));
     const peers = others.map(({ id, address, linkLocal }, index): Peer => {
       const path = paths[index];
-      const known = { id, address, linkLocal, mtu: 1500, direct: { passes: true } };
+      const known = { id, address, linkLocal, mtu: 1500, direct: { passes: true, assumed: false } };
       return path === undefined ? known : { ...known, path };
     });
     return {

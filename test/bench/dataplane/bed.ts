@@ -1,5 +1,5 @@
 /**
- * A lab to measure in, under one condition: two hosts with Docker alone, two that also have weft, and two bare
+ * A lab to measure in, under one condition: two hosts with Docker alone, two pairs that also have weft, and two bare
  * machines, all on one switch. Each pair has in its kernel only what it is measured with.
  */
 import { buildPlugin } from '../../../plugin/build.ts';
@@ -9,15 +9,14 @@ import { Lab } from '../../lab/lab.ts';
 import { namespaceOf, namespacesOf, Underlay } from '../../lab/underlay.ts';
 import type { Condition } from './conditions.ts';
 import { programsIn, type RunIn } from './programs.ts';
+import type { Hosts } from './subjects.ts';
 
 export const docker = '28.5';
 
 export type Pair<T> = readonly [T, T];
 
-export interface Bed {
+export interface Bed extends Readonly<Record<Hosts, Pair<Host>>> {
   readonly lab: Lab;
-  readonly plain: Pair<Host>;
-  readonly weft: Pair<Host>;
   /** Files of the bare machines' network namespaces, and an address. */
   readonly bare: Pair<{ readonly netns: string; readonly address: string }>;
   readonly run: RunIn;
@@ -27,17 +26,22 @@ export interface Bed {
 export async function bedUp(condition: Condition): Promise<Bed> {
   const folder = await buildPlugin();
   const name = `bench-${condition.mtu}`;
-  const hosts = ['plain1', 'plain2', 'weft1', 'weft2'].map((host) => ({ name: host, docker }) as const);
+  const names = ['plain1', 'plain2', 'weft1', 'weft2', 'tunnel1', 'tunnel2'];
+  const hosts = names.map((host) => ({ name: host, docker }) as const);
   const lab = await Lab.up({ name, hosts, etcd: { members: 1 }, mtu: condition.mtu });
   try {
     const bed = {
       lab,
       plain: [lab.host('plain1'), lab.host('plain2')],
       weft: [lab.host('weft1'), lab.host('weft2')],
+      tunnel: [lab.host('tunnel1'), lab.host('tunnel2')],
       bare: [await bareMachine(lab, condition, 1), await bareMachine(lab, condition, 2)],
       run: await programsIn(name),
     } as const;
-    await Promise.all([joinSwarm(bed.plain), ...bed.weft.map((host) => installWeft(lab, host, folder))]);
+    await Promise.all([
+      joinSwarm(bed.plain),
+      ...[...bed.weft, ...bed.tunnel].map((host) => installWeft(lab, host, folder)),
+    ]);
     if (!condition.tunnelOffload) await takeTunnelOffload(bed);
     return bed;
   } catch (error) {

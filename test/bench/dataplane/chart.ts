@@ -83,7 +83,7 @@ function renderPanel(title: string, note: string, bars: readonly Bar[]): string[
     `<text class="note" x="0" y="33">${escaped(note)}</text>`,
     ...bars.flatMap(({ subject, part }, index) => {
       const y = head + index * row;
-      const kind = subject.wiring.kind === 'network' && subject.wiring.weft ? 'bar weft' : 'bar';
+      const kind = subject.wiring.kind === 'network' && subject.wiring.on !== 'plain' ? 'bar weft' : 'bar';
       return [
         `<text x="${labelWidth - 8}" y="${y + 12}" text-anchor="end">${escaped(subject.title)}</text>`,
         `<rect class="${kind}" x="${labelWidth}" y="${y + 1}" width="${length(part)}" height="${row - 6}" rx="2"/>`,

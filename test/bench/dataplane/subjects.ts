@@ -3,6 +3,9 @@
 /** One of the two hosts. */
 export type Side = 0 | 1;
 
+/** Without weft; with it; and with it where packets are encapsulated. None pays for what another has in its kernel. */
+export type Hosts = 'plain' | 'weft' | 'tunnel';
+
 export type Wiring =
   /** Two machines on the same switch with no Docker, nor any packet filter: what the link gives. */
   | { readonly kind: 'bare' }
@@ -11,8 +14,7 @@ export type Wiring =
   /** Two containers on a Docker network. */
   | {
       readonly kind: 'network';
-      /** Hosts that have weft, or others: neither is to pay for what the other has in the kernel. */
-      readonly weft: boolean;
+      readonly on: Hosts;
       /** Arguments of `docker network create`; undefined: made on the other side for both. */
       readonly create: (side: Side) => readonly string[] | undefined;
     };
@@ -30,7 +32,7 @@ export interface Subject {
 /** What the others are compared with. */
 export const references = ['raw', 'overlay'] as const;
 
-const routed = weft('10.77.0.0/16', 'weft.fabric=routed');
+const routed = weft('weft', '10.77.0.0/16', 'weft.fabric=routed');
 
 export const subjects: readonly Subject[] = [
   { name: 'raw', title: 'raw host to host', wiring: { kind: 'bare' } },
@@ -39,7 +41,7 @@ export const subjects: readonly Subject[] = [
     title: 'Docker overlay',
     wiring: {
       kind: 'network',
-      weft: false,
+      on: 'plain',
       create: (side) =>
         side === 0 ? ['--driver', 'overlay', '--attachable', '--subnet', '10.74.0.0/16'] : undefined,
     },
@@ -49,7 +51,7 @@ export const subjects: readonly Subject[] = [
     title: 'Docker macvlan',
     wiring: {
       kind: 'network',
-      weft: false,
+      on: 'plain',
       create: (side) => [
         ...['--driver', 'macvlan', '-o', 'parent=eth0', '--subnet', '10.9.1.0/24', '--gateway', '10.9.1.254'],
         // Docker on one host knows nothing of the other's addresses.
@@ -62,9 +64,9 @@ export const subjects: readonly Subject[] = [
   {
     name: 'encapsulated',
     title: 'weft routed, encapsulated',
-    wiring: weft('10.78.0.0/16', 'weft.fabric=routed', 'weft.encap=always'),
+    wiring: weft('tunnel', '10.78.0.0/16', 'weft.fabric=routed', 'weft.encap=always'),
   },
-  { name: 'vxlan', title: 'weft vxlan', wiring: weft('10.79.0.0/16', 'weft.fabric=vxlan') },
+  { name: 'vxlan', title: 'weft vxlan', wiring: weft('weft', '10.79.0.0/16', 'weft.fabric=vxlan') },
   ...[10, 1_000, 10_000].map((elements) => ({
     name: `routed-${elements}`,
     title: `… ${elements.toLocaleString('en')} in the sets`,
@@ -74,11 +76,11 @@ export const subjects: readonly Subject[] = [
   })),
 ];
 
-function weft(subnet: string, ...options: readonly string[]): Wiring {
+function weft(on: Hosts, subnet: string, ...options: readonly string[]): Wiring {
   const args = ['--driver', 'weft', '--ipam-driver', 'weft-ipam', '--subnet', subnet];
   return {
     kind: 'network',
-    weft: true,
+    on,
     create: () => [...args, ...options.flatMap((option) => ['-o', option])],
   };
 }

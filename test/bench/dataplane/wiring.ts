@@ -21,7 +21,7 @@ export async function connect(bed: Bed, { name, wiring }: Subject): Promise<Path
     case 'hand-made':
       return connectByHand(bed);
     case 'network': {
-      const hosts = wiring.weft ? bed.weft : bed.plain;
+      const hosts = bed[wiring.on];
       const client = await attach(hosts[0], name, wiring.create(0));
       const server = await attach(hosts[1], name, wiring.create(1));
       const format = `{{(index .NetworkSettings.Networks "${name}").IPAddress}}`;

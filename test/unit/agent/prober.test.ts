@@ -1,6 +1,7 @@
 /** Two or three hosts that probe each other over a wire which can be told to drop. */
 import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { isAssumed } from '../../../src/agent/passage.ts';
 import { parseProbe, renderProbe } from '../../../src/agent/probe-message.ts';
 import { Prober, type ProberOptions, type ProbeTarget } from '../../../src/agent/prober.ts';
 import type { UdpPlace } from '../../../src/kernel/kernel.ts';
@@ -158,6 +159,20 @@ describe('the way to another host', () => {
     drops = () => true;
     await pass(60_000);
     expect(toH2()).toEqual(dropped);
+  });
+
+  test('is only assumed until something was heard, or nothing for a few rounds', async () => {
+    expect(isAssumed(toH2())).toBe(true);
+    drops = () => true;
+    await pass(1_000);
+    expect(isAssumed(toH2())).toBe(true);
+    await pass(20_000);
+    expect(toH2()).toMatchObject({ passes: false, decided: false });
+    expect([isAssumed(toH2()), turns]).toEqual([false, 2]);
+    drops = () => false;
+    await pass(10_000);
+    expect(toH2().passes).toBe(true);
+    expect(isAssumed(toH2())).toBe(false);
   });
 
   test('is not asked for where routes have decided, and anew when they no longer do', async () => {

@@ -42,7 +42,7 @@ beforeEach(async () => {
     interfacePrefix: 'eth',
   });
   for (const n of [2, 3]) await ledger.endpoints.put(endpoint(n));
-  await kernel.host.filters.inet.write(() => hostTable(views.hostTable([])));
+  await kernel.host.filters.inet.write(() => hostTable(views.hostTable({ uplinks: [], tunnelInUse: false })));
 });
 
 function endpoint(n: number): LedgerEndpoint {

@@ -62,7 +62,15 @@ describe('a sender', () => {
   test('is in the table of its fabric', () => {
     const tables = [
       segmentTable([sender]),
-      hostTable({ underlay, networks: [blue], segments: [], uplinks: [], endpoints: [sender], ways }),
+      hostTable({
+        underlay,
+        networks: [blue],
+        segments: [],
+        uplinks: [],
+        tunnelInUse: false,
+        endpoints: [sender],
+        ways,
+      }),
     ];
     for (const { sets } of tables) {
       for (const { set, elements } of sendersOf(sender)) {
@@ -76,9 +84,18 @@ test('has as many rules for many networks and endpoints as for one', () => {
   const many = Array.from({ length: 100 }, (_, n) => n);
   const networks = many.map((n) => ({ ...network, key: `n${n}`, pools: [`10.80.${n}.0/24`] }));
   const endpoints = many.map((n) => endpoint('h1', `10.77.0.${n}`));
-  const few = { underlay, networks: [blue], segments: [], uplinks: ['eth0'], endpoints: [], ways };
-  expect(hostTable({ underlay, networks, segments: [], uplinks: ['eth0'], endpoints, ways }).chains).toEqual(
-    hostTable(few).chains,
-  );
+  const few = {
+    underlay,
+    networks: [blue],
+    segments: [],
+    uplinks: ['eth0'],
+    tunnelInUse: false,
+    endpoints: [],
+    ways,
+  };
+  expect(
+    hostTable({ underlay, networks, segments: [], uplinks: ['eth0'], tunnelInUse: false, endpoints, ways })
+      .chains,
+  ).toEqual(hostTable(few).chains);
   expect(segmentTable(endpoints).chains).toEqual(segmentTable([]).chains);
 });

@@ -45,6 +45,7 @@ test('is published by the host at the host’s port, and by the segment at the c
     networks: [],
     segments: legAddresses(leg),
     uplinks: [],
+    tunnelInUse: false,
     endpoints: [],
     ways,
   });

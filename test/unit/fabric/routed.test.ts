@@ -100,7 +100,7 @@ describe('which way packets go to a host', () => {
   const near = peer('h2', '10.9.0.2');
   const ways: Record<string, Partial<Peer>> = {
     'on the link, which lets them pass': {},
-    'on the link, which drops them': { direct: { passes: false } },
+    'on the link, which drops them': { direct: { passes: false, assumed: false } },
     'behind a router': { path: { link: 'eth0', via: '10.9.0.254' } },
   };
   const direct = { destination: '10.77.0.64/26', type: 'unicast', link: 'eth0', via: '10.9.0.2' };
@@ -126,7 +126,7 @@ describe('which way packets go to a host', () => {
 
 test('routes to a host with a narrower uplink, or wider, by what both can take', () => {
   const of = (mtu: number, passes: boolean) => {
-    const h2 = { ...peer('h2', '10.9.0.2'), mtu, direct: { passes } };
+    const h2 = { ...peer('h2', '10.9.0.2'), mtu, direct: { passes, assumed: false } };
     return routes({ peers: new Map([['h2', h2]]) }).find(({ destination }) => destination === '10.77.0.64/26')
       ?.mtu;
   };
@@ -151,7 +151,7 @@ describe('the tunnel', () => {
   });
 
   test('leads answers of containers to the hosts behind it, and nothing else', () => {
-    const { routes, rules } = shared(undefined);
+    const { routes, rules } = shared('always');
     const table = 1190;
     expect(routes).toEqual([
       {
@@ -166,9 +166,22 @@ describe('the tunnel', () => {
     expect(rules).toEqual([{ family: 4, priority: table, table, mark: 0x57_00_00 }]);
   });
 
+  test.each([
+    ['packets go as they are', true, false],
+    ['they are only assumed not to', false, true],
+  ])('has the kernel look up no route by a rule while %s', (_, passes, assumed) => {
+    const h2 = { ...peer('h2', '10.9.0.2'), direct: { passes, assumed } };
+    const { links, routes, rules } = routed.shared([view({ peers: new Map([['h2', h2]]) })]);
+    expect(links).toHaveLength(1);
+    expect([...routes, ...rules]).toEqual([]);
+  });
+
   test('has one entry for an address, also when another host had it before, and for hosts without a block', () => {
     const peers = [peer('h0', '10.9.0.2'), peer('h2', '10.9.0.2'), peer('h9', '10.9.0.9')];
-    const state = routed.shared([view({ peers: new Map(peers.map((one) => [one.id, one])) })]);
+    const always = { ...network, encap: 'always' as const };
+    const state = routed.shared([
+      view({ network: always, peers: new Map(peers.map((one) => [one.id, one])) }),
+    ]);
     expect(state.fdb.map((entry) => entry.table === 'self' && entry.vtep)).toEqual(['10.9.0.2', '10.9.0.9']);
     expect(state.neighbours).toHaveLength(2);
     expect(state.routes).toHaveLength(2);

@@ -67,7 +67,14 @@ export const local: LocalEndpoint = { ...endpoint('h1', '10.77.0.2'), slot: 1 };
 
 export function peer(id: string, address: string): Peer {
   const linkLocal = `fe80::${id.slice(1)}`;
-  return { id, address, linkLocal, mtu: 1500, path: { link: 'eth0' }, direct: { passes: true } };
+  return {
+    id,
+    address,
+    linkLocal,
+    mtu: 1500,
+    path: { link: 'eth0' },
+    direct: { passes: true, assumed: false },
+  };
 }
 
 /** The network with subnets of these families, over hosts that know each other by addresses of one. */
