@@ -176,7 +176,10 @@ export class Shelf<T extends { readonly id: string }> {
   /** What is asked for last is what is there in the end. */
   async #onDisk(id: string, change: () => Promise<void>): Promise<void> {
     try {
-      await this.#inTurn(id, change);
+      await this.#inTurn(id, async () => {
+        await change();
+        if (this.#durable) await this.#syncFolder();
+      });
     } catch (cause) {
       throw new WeftError(
         'internal',
@@ -202,6 +205,16 @@ export class Shelf<T extends { readonly id: string }> {
     } catch (error) {
       await rm(draft, { force: true }).catch(() => undefined);
       throw error;
+    }
+  }
+
+  /** A file that was renamed or removed may be as before after a loss of power, as long as its folder is not synced. */
+  async #syncFolder(): Promise<void> {
+    const folder = await open(this.#folder, 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
     }
   }
 

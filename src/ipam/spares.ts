@@ -189,7 +189,10 @@ export class Spares {
         .map(Number)
         .filter((offset) => !isGivenLeft(offset)),
     ];
-    if (lost.length > 0) await this.#shelf.put(without(block, lost));
+    if (lost.length === 0) return;
+    const left = without(block, lost);
+    const isEmpty = left.spare.length + Object.keys(left.given).length === 0;
+    await (isEmpty ? this.#shelf.delete(id) : this.#shelf.put(left));
   }
 
   #forget(id: string): void {
