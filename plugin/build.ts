@@ -12,8 +12,8 @@ import { cacheFolder, projectFolder } from '../test/lab/folders.ts';
 import { withLock } from '../test/lab/lock.ts';
 import { run, runAttached } from '../test/lab/run.ts';
 
-const folder = join(projectFolder, 'plugin/build');
-const keyFile = join(folder, 'key');
+export const pluginFolder = join(projectFolder, 'plugin/build');
+const keyFile = join(pluginFolder, 'key');
 
 /** All that goes into the plugin; `.dockerignore` lets nothing else in. */
 const inputs = [
@@ -33,23 +33,25 @@ export function buildPlugin(force = false): Promise<string> {
     const key = await contentKey();
     if (!force && existsSync(keyFile) && (await readFile(keyFile, 'utf8')) === key) {
       say('nothing has changed since the last build');
-      return folder;
+      return pluginFolder;
     }
-    const fresh = join(folder, 'fresh');
+    const fresh = join(pluginFolder, 'fresh');
     await rm(fresh, { recursive: true, force: true });
     // Made here, because Docker would make it unreadable to all but its owner.
     await mkdir(join(fresh, 'rootfs'), { recursive: true });
     await exportRootfs(join(fresh, 'rootfs'));
     // Without its key the folder counts as not built, whatever it holds when this is interrupted.
     await rm(keyFile, { force: true });
-    await rm(join(folder, 'rootfs'), { recursive: true, force: true });
-    await rename(join(fresh, 'rootfs'), join(folder, 'rootfs'));
-    await copyFile(join(projectFolder, 'config.json'), join(folder, 'config.json'));
+    await rm(join(pluginFolder, 'rootfs'), { recursive: true, force: true });
+    await rename(join(fresh, 'rootfs'), join(pluginFolder, 'rootfs'));
+    await copyFile(join(projectFolder, 'config.json'), join(pluginFolder, 'config.json'));
     await rm(fresh, { recursive: true });
     await writeFile(keyFile, key);
-    const [size] = (await run(['du', '--summarize', '--human-readable', join(folder, 'rootfs')])).split('\t');
+    const [size] = (await run(['du', '--summarize', '--human-readable', join(pluginFolder, 'rootfs')])).split(
+      '\t',
+    );
     say(`the root file system takes ${size}`);
-    return folder;
+    return pluginFolder;
   });
 }
 

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { WeftError } from './errors.ts';
 import { type Address, families, type Prefix, printAddress, printPrefix } from './model/address.ts';
 import { nearest } from './model/nearest.ts';
-import { isSettingName, type LogLevel, type SettingName, type SettingValues, settings } from './settings.ts';
+import {
+  isSettingName,
+  type LogLevel,
+  type Scope,
+  type SettingName,
+  type SettingValues,
+  settings,
+} from './settings.ts';
 
 /** How to reach the store that the hosts share. The files are PEM. */
 export interface StoreAccess {
@@ -48,6 +55,8 @@ export interface Config {
   readonly probePort: number;
   /** Whether this host makes networks of the others, and they its. */
   readonly replicate: boolean;
+  /** Whether Docker makes networks on this host, or swarm for all of its hosts. */
+  readonly scope: Scope;
   /** Time between two full passes that repair drift. */
   readonly resyncMs: number;
   readonly logLevel: LogLevel;
@@ -75,9 +84,13 @@ export function readSockets(env: Environment = process.env): readonly string[] {
   return socketPaths(reader(env, new Set()));
 }
 
-/** Asked for by Docker before anything else. Never throws. */
-export function readAddressByMac(env: Environment = process.env): boolean {
-  return reader(env, new Set())('WEFT_ADDRESS_BY_MAC');
+/** What Docker asks for before anything else. Never throws. */
+export function readCapabilities(env: Environment = process.env): {
+  readonly scope: Scope;
+  readonly wantsMac: boolean;
+} {
+  const read = reader(env, new Set());
+  return { scope: read('WEFT_SCOPE'), wantsMac: read('WEFT_ADDRESS_BY_MAC') };
 }
 
 /**
@@ -123,6 +136,7 @@ export function readConfig(env: Environment = process.env): Config {
     vxlanPort: read('WEFT_VXLAN_PORT'),
     probePort: read('WEFT_PROBE_PORT'),
     replicate: read('WEFT_REPLICATE'),
+    scope: read('WEFT_SCOPE'),
     resyncMs: read('WEFT_RESYNC_SECONDS') * 1000,
     logLevel: read('WEFT_LOG_LEVEL'),
   };

@@ -5,7 +5,7 @@
 import type { Agent } from './agent/agent.ts';
 import { deferredCalls } from './agent/deferred.ts';
 import { startServer } from './cnm/server.ts';
-import { describeConfig, readAddressByMac, readConfig, readSockets } from './config.ts';
+import { describeConfig, readCapabilities, readConfig, readSockets } from './config.ts';
 import { explain } from './errors.ts';
 import { createLog } from './log.ts';
 
@@ -22,8 +22,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => 
 const server = await startServer({
   sockets: readSockets(),
   ...deferredCalls(started.promise),
-  scope: 'local',
-  wantsMac: readAddressByMac(),
+  ...readCapabilities(),
   log,
 });
 

@@ -13,6 +13,9 @@ import {
   parsePrefix,
 } from './model/address.ts';
 
+const scopes = ['local', 'global'] as const;
+export type Scope = (typeof scopes)[number];
+
 const logLevels = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
@@ -48,6 +51,7 @@ export interface SettingValues {
   WEFT_VXLAN_PORT: number;
   WEFT_PROBE_PORT: number;
   WEFT_REPLICATE: boolean;
+  WEFT_SCOPE: Scope;
   WEFT_RESYNC_SECONDS: number;
   WEFT_LOG_LEVEL: LogLevel;
   WEFT_RUN_DIR: string;
@@ -171,6 +175,12 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     default: 'on',
     parse: parseSwitch,
   },
+  WEFT_SCOPE: {
+    help: 'global: this host is in a swarm, whose managers make its networks and choose addresses; then weft serves no networks but such. Takes effect when the plugin is enabled.',
+    expected: 'local or global',
+    default: 'local',
+    parse: oneOf(scopes),
+  },
   WEFT_RESYNC_SECONDS: {
     help: 'Time between two full comparisons of the kernel with what should be there.',
     expected: 'a whole number from 1 to 86400',
@@ -181,7 +191,7 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     help: 'Least severity of what is logged: debug, info, warn or error.',
     expected: 'debug, info, warn or error',
     default: 'info',
-    parse: parseLogLevel,
+    parse: oneOf(logLevels),
   },
   WEFT_RUN_DIR: {
     help: "Where the host's /run is mounted.",
@@ -240,8 +250,8 @@ function parseRange(family: Family, longest: number): (text: string) => Prefix {
   };
 }
 
-function parseLogLevel(text: string): LogLevel {
-  return logLevels.find((level) => level === text) ?? malformed();
+function oneOf<T extends string>(values: readonly T[]): (text: string) => T {
+  return (text) => values.find((value) => value === text) ?? malformed();
 }
 
 const endpointPattern = /^(?<endpoint>(?<scheme>https?):\/\/(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5})\/?$/;

@@ -11,6 +11,7 @@ import { printAddress } from './model/address.ts';
 import { answerContainers } from './names/containers.ts';
 import { nameContainers } from './observe/container-names.ts';
 import { dockerAt } from './observe/docker.ts';
+import { followDocker } from './observe/follow.ts';
 import { startReplication } from './observe/replicator.ts';
 import { startBundledEtcd } from './store/bundled-etcd.ts';
 import { systemClock } from './store/clock.ts';
@@ -46,8 +47,9 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     log,
     signal,
   };
-  nameContainers({ ...observing, nameBook: agent.nameBook });
-  if (config.replicate) startReplication({ ...observing, agent });
+  const naming = nameContainers({ ...observing, nameBook: agent.nameBook });
+  const listeners = config.replicate ? [naming, startReplication({ ...observing, agent })] : [naming];
+  void followDocker({ ...observing, listeners });
   return config.names ? tellingNames(agent, config.runDir, log, signal) : agent;
 }
 

@@ -7,7 +7,7 @@ import type { Ipam } from '../ipam/ipam.ts';
 import { assignSpare, releaseSpare } from '../ipam/outage.ts';
 import { releasePool, requestPool } from '../ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../ipam/reservations.ts';
-import { reserveForTask } from '../ipam/tasks.ts';
+import { requestPoolForTasks, reserveForTask } from '../ipam/tasks.ts';
 import {
   type Address,
   contains,
@@ -89,7 +89,7 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
     async requestPool(request) {
       await host.ready();
       const { isGlobal = false, ...wanted } = request;
-      const granted = await requestPool(ipam, wanted);
+      const granted = await (isGlobal ? requestPoolForTasks : requestPool)(ipam, wanted);
       const automatic = request.pool === undefined && request.options['weft.network'] === undefined;
       const { poolId: id, cidr } = granted;
       try {

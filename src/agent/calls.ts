@@ -91,7 +91,7 @@ export interface NetworkCalls {
 }
 
 export interface RequestPool {
-  /** From a manager of a swarm, for all its hosts; or for a network of this host, where the driver's scope is global. */
+  /** From a manager of a swarm, for all its hosts. */
   readonly isGlobal?: boolean;
   /** CIDR; absent: choose one. */
   readonly pool?: string;

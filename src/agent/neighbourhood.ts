@@ -2,15 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Peer, Underlay } from '../fabric/fabric.ts';
 import { probeSource } from '../fabric/reach.ts';
-import { holdersOf } from '../fabric/routed.ts';
 import type { Kernel, MainRoute } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { contains, overlaps, parseAddress, parsePrefix } from '../model/address.ts';
 import { tunnelName } from '../model/names.ts';
-import type { Host } from '../model/records.ts';
+import { type Host, holdersOf } from '../model/records.ts';
 import { systemClock } from '../store/clock.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
+import { isShared } from './networks.ts';
 import { isAssumed, type Passage } from './passage.ts';
 import { Prober, type ProbeTarget } from './prober.ts';
 
@@ -83,7 +83,7 @@ export function neighbourhoodOf(of: {
     const { family } = parseAddress(underlay().address);
     return ledger.networks
       .all()
-      .filter(({ vni, encap = 'auto' }) => vni === undefined && encap === 'auto')
+      .filter((network) => isShared(network) && (network.encap ?? 'auto') === 'auto')
       .flatMap(({ pools }) => pools)
       .filter((pool) => parsePrefix(pool).family === family)
       .toSorted()

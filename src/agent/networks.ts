@@ -102,12 +102,12 @@ export function networkUseCases(
   }
 
   /** A VTEP sends to addresses of its own family. */
-  function warnOfOtherFamily({ key, vni }: Network): void {
+  function warnOfOtherFamily(network: Network): void {
     const { address } = host.underlay();
     const hosts = cluster.hosts().filter((other) => familyOf(other.address) !== familyOf(address));
-    if (vni === undefined || hosts.length === 0) return;
+    if (isShared(network) || hosts.length === 0) return;
     log.warn(
-      { network: key, address, hosts: hosts.map((other) => `${other.name} at ${other.address}`) },
+      { network: network.key, address, hosts: hosts.map((other) => `${other.name} at ${other.address}`) },
       'these hosts are known by an address of the other family and will not be reached; set WEFT_ADDRESS there or here',
     );
   }
@@ -151,12 +151,19 @@ export function networkUseCases(
 
   /** This host's own RequestPool for the subnet, which no other network uses yet. */
   function heldPool({ cidr }: NetworkPool, network: string | undefined): LedgerPool {
-    const isFree = (pool: LedgerPool) => pool.cidr === cidr && pool.network === undefined;
-    // Of a swarm's manager that also runs tasks, the network is given the one that was asked for on its behalf.
-    const held = ledger.pools.all().filter(isFree).sort(byScope);
+    const unbound = ledger.pools.all().filter((pool) => pool.cidr === cidr && pool.network === undefined);
+    const isSwarms = (pool: LedgerPool) => pool.global === true;
+    const held = unbound.filter((pool) => !isSwarms(pool));
     const named = held.find(({ id }) => network !== undefined && parsePoolId(id)?.network === network);
     const pool = named ?? held.find((pool) => !isOwn(pool));
     if (pool !== undefined) return pool;
+    // Each host of a swarm asks on its own behalf, too; Docker outside of a swarm does not.
+    if (unbound.some(isSwarms)) {
+      throw new WeftError(
+        'invalid',
+        `subnet ${cidr} is no swarm's, and with WEFT_SCOPE=global weft serves networks of a swarm only: set WEFT_SCOPE=local, or run docker swarm init first`,
+      );
+    }
     throw new WeftError(
       'invalid',
       `subnet ${cidr} was not handed out by weft-ipam, so other hosts could use its addresses too; add --ipam-driver weft-ipam`,
@@ -190,14 +197,14 @@ export function networkUseCases(
   return { needsGateway, createNetwork, deleteNetwork };
 }
 
+/** Whether the hosts route its subnets; others have a namespace of their own. */
+export function isShared({ vni }: Pick<Network, 'vni'>): boolean {
+  return vni === undefined;
+}
+
 /** Whose namespace holds the network: a namespace of its own, or the host's. */
 export function scopeOf({ vni }: Pick<Network, 'vni'>): Scope {
   return vni === undefined ? 'host' : namespaceName(vni);
-}
-
-/** Those of this host alone first. */
-function byScope(one: LedgerPool, other: LedgerPool): number {
-  return Number(one.global ?? false) - Number(other.global ?? false);
 }
 
 /** Whether it is one network's, which was named when it was asked for, and overlaps others. */

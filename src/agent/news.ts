@@ -3,7 +3,7 @@ import type { Block } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
-import { scopeOf } from './networks.ts';
+import { isShared, scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 
 /**
@@ -26,7 +26,7 @@ export function newsRouter(
     else routing.set(key, now);
     return ledger.networks
       .all()
-      .filter(({ pools, vni }) => vni === undefined && pools.includes(pool))
+      .filter((network) => isShared(network) && network.pools.includes(pool))
       .map(scopeOf);
   }
 
@@ -44,7 +44,7 @@ export function newsRouter(
         // Only a segment holds entries for single endpoints.
         const network = ledger.networks
           .all()
-          .find(({ key, vni }) => key === place.network && vni !== undefined);
+          .find((known) => known.key === place.network && !isShared(known));
         if (network !== undefined) scopes.add(scopeOf(network));
       }
     }

@@ -9,12 +9,12 @@ import { segmentTable } from '../fabric/senders.ts';
 import { diff } from '../kernel/diff.ts';
 import type { Kernel, Namespace } from '../kernel/kernel.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
-import { type Family, familyOf } from '../model/address.ts';
+import { type Family, familiesOf } from '../model/address.ts';
 import { hostEnd, legEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
-import { scopeOf } from './networks.ts';
+import { isShared, scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 import type { Views } from './views.ts';
 
@@ -119,7 +119,10 @@ export function passesOver(
     const { filters } = await kernel.namespace(scope);
     const published = () =>
       keys.flatMap((key) => views.attached(key)).flatMap(({ published = [] }) => published);
-    const forwarding = kernel.enableForwarding(familiesOf(members), scope).changed;
+    const forwarding = kernel.enableForwarding(
+      familiesOf(members.flatMap(({ pools }) => pools)),
+      scope,
+    ).changed;
     const table = await filters.inet.write(() => legTable(published().map(inSegment)));
     // The host's end of the leg has only now come to be.
     const changes = await bringHostInLine();
@@ -127,12 +130,13 @@ export function passesOver(
   }
 
   function hostMembers(): Network[] {
-    return views.networks().filter((network) => scopeOf(network) === 'host');
+    return views.networks().filter(isShared);
   }
 
   /** Of what the host routes: subnets of networks, and what comes by legs. */
   function routedFamilies(): Family[] {
-    return familiesOf([...hostMembers(), ...views.legs().map(({ network }) => network)]);
+    const networks = [...hostMembers(), ...views.legs().map(({ network }) => network)];
+    return familiesOf(networks.flatMap(({ pools }) => pools));
   }
 
   /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
@@ -205,8 +209,4 @@ function cutsOff(change: Change): boolean {
 
 function hasLink({ links }: NamespaceState, { id }: LedgerEndpoint): boolean {
   return links.some(({ name }) => name === hostEnd(id));
-}
-
-function familiesOf(networks: readonly Network[]): Family[] {
-  return [...new Set(networks.flatMap(({ pools }) => pools.map(familyOf)))];
 }

@@ -7,8 +7,6 @@
  * The container's packets never wait for it: what it holds true now is what the next pass routes by.
  */
 import { explain } from '../errors.ts';
-import type { UdpPlace, UdpSocket } from '../kernel/kernel.ts';
-import type { Log } from '../log.ts';
 import type { Clock } from '../store/clock.ts';
 import {
   afterRound,
@@ -20,7 +18,8 @@ import {
   settledPassage,
   unknownPassage,
 } from './passage.ts';
-import { type ProbeMessage, parseProbe, renderProbe } from './probe-message.ts';
+import type { ProbeMessage } from './probe-message.ts';
+import { ProbePort, type ProbePortOptions } from './probe-port.ts';
 
 /** Another host, and how to find out about it: by probes from this address, or not at all. */
 export interface ProbeTarget {
@@ -30,17 +29,8 @@ export interface ProbeTarget {
   readonly probe: { readonly source: string } | { readonly impossible: string };
 }
 
-export interface ProberOptions {
-  readonly hostId: string;
-  readonly port: number;
-  /** This host's address that the others know. */
-  readonly ownAddress: () => string;
+export interface ProberOptions extends ProbePortOptions {
   readonly targets: () => Promise<readonly ProbeTarget[]>;
-  /** Where another host is to be answered; undefined: it is none. */
-  readonly addressOf: (hostId: string) => string | undefined;
-  /** Whether that is an address to be asked from, and so to answer from. */
-  readonly isSource: (address: string) => boolean;
-  readonly openUdp: (at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void) => UdpSocket;
   /** The way to a host is to be another from now on. */
   readonly turned: () => void;
   readonly clock: Clock;
@@ -48,7 +38,6 @@ export interface ProberOptions {
   readonly wallMs: () => number;
   /** 16 hex digits that cannot be guessed. */
   readonly randomNumber: () => string;
-  readonly log: Log;
 }
 
 /** Between two looks at who is to be asked, and the time an answer has. */
@@ -73,17 +62,17 @@ interface Trial {
 
 export class Prober {
   readonly #options: ProberOptions;
+  readonly #port: ProbePort;
   readonly #trials = new Map<string, Trial>();
   /** Open questions, by number. */
   readonly #asked = new Map<string, { readonly target: ProbeTarget; readonly question: Question }>();
-  /** By the address they are bound to. */
-  readonly #sockets = new Map<string, UdpSocket>();
   #targets: readonly ProbeTarget[] = [];
   #targetsDueMs = 0;
   #wake = new AbortController();
 
   constructor(options: ProberOptions) {
     this.#options = options;
+    this.#port = new ProbePort(options, (answer, source) => this.#hear(answer, source));
   }
 
   /** What is held of the way to a host. */
@@ -120,8 +109,7 @@ export class Prober {
       }
       await clock.sleep(roundMs, AbortSignal.any([signal, this.#wake.signal]));
     }
-    for (const socket of this.#sockets.values()) socket.close();
-    this.#sockets.clear();
+    this.#port.close();
   }
 
   /** Judges what the last questions brought, and asks the next. */
@@ -132,7 +120,7 @@ export class Prober {
       this.#targetsDueMs = nowMs + calmMs;
       this.#targets = await targets();
       this.#forgetOthers();
-      this.#listen();
+      this.#port.listen();
     }
     for (const target of this.#targets) {
       const trial = this.#trialOf(target);
@@ -173,44 +161,14 @@ export class Prober {
     const question = { number, foreign: false, own: false };
     trial.question = question;
     this.#asked.set(number, { target, question });
-    this.#send('foreign', { kind: 'ask', number, source: probe.source, to: address });
+    this.#port.ask('foreign', { number, source: probe.source, to: address });
     if (last?.foreign === true) return;
-    this.#send('own', { kind: 'ask', number, source: this.#options.ownAddress(), to: address });
+    this.#port.ask('own', { number, source: this.#options.ownAddress(), to: address });
   }
 
-  #send(
-    from: ProbeMessage['from'],
-    of: { kind: ProbeMessage['kind']; number: string; source: string; to: string; asker?: string },
-  ): void {
-    const { hostId, port } = this.#options;
-    const { kind, number, source, to, asker = hostId } = of;
-    const bytes = renderProbe({ kind, from, asker, number });
-    this.#socket(source).send(bytes, { address: to, port });
-  }
-
-  #receive(bytes: Buffer, { address }: UdpPlace): void {
-    const message = parseProbe(bytes);
-    if (message === undefined) return;
-    try {
-      if (message.kind === 'answer') this.#hear(message, address);
-      else this.#answer(message, address);
-    } catch (error) {
-      // Lost, as any datagram may be.
-      this.#options.log.debug({ reason: explain(error) }, 'cannot answer a probe');
-    }
-  }
-
-  /** As it was asked: from the same address, to where that host is known to be. */
-  #answer({ from, asker, number }: ProbeMessage, source: string): void {
-    const { addressOf, isSource, ownAddress } = this.#options;
-    const to = addressOf(asker);
-    if (to === undefined || !(from === 'own' ? source === to : isSource(source))) return;
-    this.#send(from, { kind: 'answer', number, asker, to, source: from === 'own' ? ownAddress() : source });
-  }
-
-  #hear({ from, asker, number }: ProbeMessage, source: string): void {
+  #hear({ from, number }: ProbeMessage, source: string): void {
     const asked = this.#asked.get(number);
-    if (asked === undefined || asker !== this.#options.hostId) return;
+    if (asked === undefined) return;
     const { address, probe } = asked.target;
     const expected = from === 'own' ? address : 'source' in probe && probe.source;
     if (source !== expected) return;
@@ -235,26 +193,6 @@ export class Prober {
       this.#trials.delete(id);
       if (question !== undefined) this.#asked.delete(question.number);
     }
-  }
-
-  /** At its own address as it is now; that of an earlier one is closed, with those that have no more use. */
-  #listen(): void {
-    const own = this.#options.ownAddress();
-    for (const [address, socket] of this.#sockets) {
-      if (address === own || this.#options.isSource(address)) continue;
-      socket.close();
-      this.#sockets.delete(address);
-    }
-    this.#socket(own);
-  }
-
-  #socket(address: string): UdpSocket {
-    const { openUdp, port } = this.#options;
-    const known = this.#sockets.get(address);
-    if (known !== undefined) return known;
-    const socket = openUdp({ address, port }, (bytes, from) => this.#receive(bytes, from));
-    this.#sockets.set(address, socket);
-    return socket;
   }
 
   #hold({ name, address }: ProbeTarget, trial: Trial, passage: Passage): void {

@@ -4,21 +4,16 @@
  */
 import { explain, WeftError } from '../errors.ts';
 import { inSegment } from '../fabric/leg.ts';
-import { type Publication, publicationElements } from '../fabric/publication.ts';
+import { publicationElements } from '../fabric/publication.ts';
 import type { HeldPort, Namespace } from '../kernel/kernel.ts';
 import type { NftElements } from '../kernel/nft.ts';
-import { type Family, parseAddress, printAddress } from '../model/address.ts';
 import { hostEnd } from '../model/names.ts';
 import type { NetworkCalls, PortMapping } from './calls.ts';
+import { portsOf } from './host-ports.ts';
 import type { LedgerEndpoint } from './ledger.ts';
 import { scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 import type { ThisHost } from './this-host.ts';
-
-const everyAddress = { 4: '0.0.0.0', 6: '::' } as const satisfies Record<Family, string>;
-
-/** How often a free port is looked for that is free in both families. */
-const choices = 16;
 
 export interface PublicationParts extends Pick<ThisHost, 'ledger' | 'kernel' | 'views' | 'log'> {
   readonly reconciler: Pick<ThisHost['reconciler'], 'settle'>;
@@ -40,6 +35,7 @@ export function publicationUseCases({
 }: PublicationParts): Pick<NetworkCalls, 'publish' | 'unpublish'> {
   /** By endpoint. */
   const held = new Map<string, readonly HeldPort[]>();
+  const ports = portsOf(kernel, ledger);
   const restored = restore();
 
   async function publish(
@@ -56,7 +52,7 @@ export function publicationUseCases({
     const taken: HeldPort[] = [];
     held.set(id, taken);
     try {
-      const published = mappings.flatMap((mapping) => hold(endpoint, mapping, taken));
+      const published = mappings.flatMap((mapping) => ports.choose(endpoint, mapping, taken));
       const open = { ...endpoint, published };
       await ledger.endpoints.put(open);
       for (const place of await places(open)) await lead(place);
@@ -102,92 +98,6 @@ export function publicationUseCases({
     }
   }
 
-  /** One that is free of those that will do. Every port that is held is also put among the taken. */
-  function hold(
-    { addresses, network }: LedgerEndpoint,
-    { protocol, port, hostAddress, hostPort, hostPortEnd }: PortMapping,
-    taken: HeldPort[],
-  ): Publication[] {
-    const leg = ledger.networks.get(network)?.leg;
-    const asked = hostAddress === undefined ? undefined : parseAddress(hostAddress);
-    const at = asked?.value === 0n ? undefined : asked && printAddress(asked);
-    const targets = addresses.filter((address) => !asked || parseAddress(address).family === asked.family);
-    if (targets.length === 0) {
-      throw new WeftError(
-        'invalid',
-        `port ${port} cannot be published at ${hostAddress}: the container has no such address`,
-      );
-    }
-    const candidates =
-      hostPort === 0
-        ? Array.from({ length: choices }, () => 0)
-        : Array.from({ length: hostPortEnd - hostPort + 1 }, (_, offset) => hostPort + offset);
-    let refusal: unknown;
-    for (const candidate of candidates) {
-      try {
-        const chosen = holdEverywhere({ protocol, port: candidate, leg }, at, targets);
-        taken.push(...chosen);
-        return targets.map((address) => ({
-          protocol,
-          ...(at === undefined ? {} : { hostAddress: at }),
-          hostPort: chosen[0]?.port ?? candidate,
-          address,
-          port,
-        }));
-      } catch (error) {
-        refusal = error;
-      }
-    }
-    throw refusal;
-  }
-
-  /** The same port for every address of the container. */
-  function holdEverywhere(
-    wish: { readonly protocol: number; readonly port: number; readonly leg: number | undefined },
-    hostAddress: string | undefined,
-    targets: readonly string[],
-  ): HeldPort[] {
-    const ports: HeldPort[] = [];
-    try {
-      for (const target of targets) {
-        const address = hostAddress ?? everyAddress[parseAddress(target).family];
-        const port = ports[0]?.port ?? wish.port;
-        refuseClash({ ...wish, port, hostAddress });
-        ports.push(kernel.holdPort({ protocol: wish.protocol, address, port }));
-      }
-      return ports;
-    } catch (error) {
-      for (const port of ports) port.release();
-      throw error;
-    }
-  }
-
-  /**
-   * Of a protocol that the host does not speak, weft itself must know what it has published; and a leg has each port
-   * once, whatever address of the host leads to it.
-   */
-  function refuseClash(wish: {
-    readonly protocol: number;
-    readonly port: number;
-    readonly hostAddress: string | undefined;
-    readonly leg: number | undefined;
-  }): void {
-    const holder = ledger.endpoints.all().find(({ network, published = [] }) => {
-      const sameLeg = wish.leg !== undefined && ledger.networks.get(network)?.leg === wish.leg;
-      return published.some(
-        ({ protocol, hostPort, hostAddress = wish.hostAddress }) =>
-          protocol === wish.protocol &&
-          hostPort === wish.port &&
-          (sameLeg || wish.hostAddress === undefined || hostAddress === wish.hostAddress),
-      );
-    });
-    if (holder === undefined) return;
-    throw new WeftError(
-      'conflict',
-      `port ${wish.port} of this host leads to ${holder.addresses.join(' and ')} already; publish another`,
-    );
-  }
-
   /** Holds what a weft that is no more had published; what a reboot has ended is published no longer. */
   async function restore(): Promise<void> {
     for (const { published, ...endpoint } of ledger.endpoints.all()) {
@@ -197,14 +107,7 @@ export function publicationUseCases({
           await ledger.endpoints.put(endpoint);
           continue;
         }
-        const ports = published.map(({ protocol, hostAddress, hostPort, address }) =>
-          kernel.holdPort({
-            protocol,
-            address: hostAddress ?? everyAddress[parseAddress(address).family],
-            port: hostPort,
-          }),
-        );
-        held.set(endpoint.id, ports);
+        held.set(endpoint.id, published.map(ports.hold));
       } catch (error) {
         log.warn({ endpoint: endpoint.id, reason: explain(error) }, 'cannot hold a published port');
       }

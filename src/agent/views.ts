@@ -3,10 +3,10 @@ import type { LocalEndpoint, NetworkView, Peer, Underlay } from '../fabric/fabri
 import type { HostTableView } from '../fabric/host-table.ts';
 import { type Leg, legAddresses, onLeg } from '../fabric/leg.ts';
 import type { Publication } from '../fabric/publication.ts';
-import { fabrics } from '../fabric/registry.ts';
 import type { Network } from '../model/records.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger, LedgerEndpoint, LedgerNetwork } from './ledger.ts';
+import { isShared } from './networks.ts';
 
 export class Views {
   readonly #cluster: Cluster;
@@ -133,11 +133,6 @@ export class Views {
   dockerNetworks(key: string): LedgerNetwork[] {
     return this.#ledger.networks.all().filter((network) => network.key === key);
   }
-}
-
-/** Whether the hosts route its subnets; others have a namespace of their own. */
-function isShared({ fabric }: Network): boolean {
-  return fabrics.get(fabric)?.isolated === false;
 }
 
 /** The ledger's own copy: networks stay known while the store is away. */

@@ -23,11 +23,19 @@ export function ipamDriver(addresses: AddressCalls, wantsMac: boolean): Methods 
 
     'IpamDriver.RequestPool': takes(schema.RequestPool, (body) => {
       const request = readPool(body);
+      const { isGlobal = false, pool } = request;
+      const subject = pool === undefined ? {} : { pool };
+      const ask = async () => {
+        const { poolId, cidr } = await addresses.requestPool(request);
+        return { PoolID: poolId, Pool: cidr };
+      };
+      // A swarm's managers have it together, and one that starts again has had it before.
+      if (isGlobal && pool !== undefined) return { subject, run: ask };
       return {
-        subject: request.pool === undefined ? {} : { pool: request.pool },
+        subject,
         make: async () => {
-          const { poolId, cidr } = await addresses.requestPool(request);
-          return { answer: { PoolID: poolId, Pool: cidr }, takeBack: () => addresses.releasePool(poolId) };
+          const answer = await ask();
+          return { answer, takeBack: () => addresses.releasePool(answer.PoolID) };
         },
       };
     }),

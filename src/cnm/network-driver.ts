@@ -15,7 +15,8 @@ import * as schema from './schema.ts';
 /** Where Docker keeps networks: on the host that made them, or in swarm. */
 export type Scope = 'local' | 'global';
 
-export function networkDriver(network: NetworkCalls, scope: Scope): Methods {
+/** @param onSwarm called with each host that swarm tells of; with this one, when it is in a swarm */
+export function networkDriver(network: NetworkCalls, scope: Scope, onSwarm: () => void): Methods {
   return {
     // weft connects hosts whatever the scope. Said so, swarm's hosts tell each other the names of the
     // containers on a swarm-scoped network; for other networks it changes nothing (libnetwork/agent.go).
@@ -105,8 +106,14 @@ export function networkDriver(network: NetworkCalls, scope: Scope): Methods {
     }),
     'NetworkDriver.RevokeExternalConnectivity': aboutEndpoint((key) => network.unpublish(key).then(nothing)),
 
-    // Swarm's news of other hosts; weft's come from its store.
-    'NetworkDriver.DiscoverNew': takes(schema.Discovery, () => ({ subject: {}, run: async () => ({}) })),
+    // Swarm's news of hosts; weft's come from its store.
+    'NetworkDriver.DiscoverNew': takes(schema.Discovery, () => ({
+      subject: {},
+      run: async () => {
+        onSwarm();
+        return {};
+      },
+    })),
     'NetworkDriver.DiscoverDelete': takes(schema.Discovery, () => ({ subject: {}, run: async () => ({}) })),
   };
 }

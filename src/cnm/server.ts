@@ -31,7 +31,7 @@ export interface ServerOptions {
   readonly scope: Scope;
   /** Whether Docker shall tell the MAC when it asks for an address. */
   readonly wantsMac: boolean;
-  readonly log: Pick<Logger, 'debug' | 'warn'>;
+  readonly log: Pick<Logger, 'debug' | 'info' | 'warn'>;
   /** Within this time every call is answered; dockerd's boot and the user's command wait for it. */
   readonly deadlineMs?: number;
 }
@@ -39,6 +39,9 @@ export interface ServerOptions {
 const mediaType = 'application/vnd.docker.plugins.v1.2+json';
 const bodyLimitBytes = 1024 * 1024;
 const longestSentence = 1_000;
+/** What swarm says itself, "legacy plugin weft of type NetworkDriver is not supported", does not help. */
+const swarmNames =
+  'this host is in a swarm: a network of the swarm needs the full name of the plugin, as docker plugin ls shows it, for --driver and for --ipam-driver; swarm refuses weft and weft-ipam as legacy plugins';
 /** Connections that wait to be taken; to one more the kernel says EAGAIN. It takes no more than this itself. */
 const backlog = 4_096;
 
@@ -112,9 +115,14 @@ function createApp(options: ServerOptions): FastifyInstance {
       log.warn({ method, ...subject, ...error }, 'call ended after its deadline');
     },
   });
+  let inSwarm = false;
+  const onSwarm = () => {
+    if (!inSwarm) log.info({}, swarmNames);
+    inSwarm = true;
+  };
   const methods: Methods = {
     'Plugin.Activate': answers({ Implements: ['NetworkDriver', 'IpamDriver'] }),
-    ...networkDriver(network, scope),
+    ...networkDriver(network, scope, onSwarm),
     ...ipamDriver(addresses, wantsMac),
   };
   for (const [name, method] of Object.entries(methods)) {

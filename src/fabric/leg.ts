@@ -11,11 +11,11 @@ import type { NftTable } from '../kernel/nft.ts';
 import { emptyState, type LinkAddress, type NamespaceState } from '../kernel/state.ts';
 import {
   type Family,
+  familiesOf,
   linkLocalOf,
   parseAddress,
-  parseInterface,
   printAddress,
-  singleLength,
+  singlePrefix,
 } from '../model/address.ts';
 import { bridgeMac, legEnd, nextHopMac, portMacOf } from '../model/names.ts';
 import { type Publication, redirection } from './publication.ts';
@@ -41,11 +41,11 @@ export function legAddress({ number }: Leg, family: Family): string {
 }
 
 export function legAddresses(leg: Leg): string[] {
-  return familiesOf(leg).map((family) => single(legAddress(leg, family)));
+  return familiesOf(leg.gateways).map((family) => singlePrefix(legAddress(leg, family)));
 }
 
 export function legInSegment(leg: Leg, bridge: string, mtu: number): NamespaceState {
-  const families = familiesOf(leg);
+  const families = familiesOf(leg.gateways);
   const name = legEnd(leg.number);
   return {
     ...emptyState,
@@ -64,7 +64,7 @@ export function legInSegment(leg: Leg, bridge: string, mtu: number): NamespaceSt
       ...leg.gateways.map((address) => ({ link: bridge, address, scope: 'global' as const })),
       ...families.map((family) => ({
         link: inner,
-        address: single(legAddress(leg, family)),
+        address: singlePrefix(legAddress(leg, family)),
         scope: 'global' as const,
       })),
       ...asking(families, bridge, bridgeMac),
@@ -82,7 +82,7 @@ export function legInSegment(leg: Leg, bridge: string, mtu: number): NamespaceSt
 /** Its link is there once the segment is. */
 export function legOnHost(leg: Leg, mtu: number): NamespaceState {
   const link = legEnd(leg.number);
-  const families = familiesOf(leg);
+  const families = familiesOf(leg.gateways);
   return {
     ...emptyState,
     links: [
@@ -91,13 +91,13 @@ export function legOnHost(leg: Leg, mtu: number): NamespaceState {
     addresses: [
       ...families.map((family) => ({
         link,
-        address: single(hostAddresses[family]),
+        address: singlePrefix(hostAddresses[family]),
         scope: 'link' as const,
       })),
       ...asking(families, link, nextHopMac),
     ],
     routes: families.map((family) => ({
-      destination: single(legAddress(leg, family)),
+      destination: singlePrefix(legAddress(leg, family)),
       type: 'unicast' as const,
       link,
     })),
@@ -144,13 +144,5 @@ export function inSegment({ hostAddress: _, ...publication }: Publication): Publ
  * from a link-local address (net/ipv6/ndisc.c, ndisc_send_ns).
  */
 function asking(families: readonly Family[], link: string, mac: string): LinkAddress[] {
-  return families.includes(6) ? [{ link, address: single(linkLocalOf(mac)), scope: 'link' }] : [];
-}
-
-function familiesOf({ gateways }: Leg): Family[] {
-  return [...new Set(gateways.map((gateway) => parseInterface(gateway).address.family))];
-}
-
-function single(address: string): string {
-  return `${address}/${singleLength(parseAddress(address).family)}`;
+  return families.includes(6) ? [{ link, address: singlePrefix(linkLocalOf(mac)), scope: 'link' }] : [];
 }

@@ -14,6 +14,7 @@ import type { NamespaceState, Route } from '../kernel/state.ts';
 import { emptyState } from '../kernel/state.ts';
 import {
   type Family,
+  familiesOf,
   familyOf,
   type Prefix,
   parsePrefix,
@@ -21,9 +22,10 @@ import {
   printAddress,
   printPrefix,
   singleLength,
+  singlePrefix,
 } from '../model/address.ts';
 import { containerEnd, hostEnd, nextHopMac } from '../model/names.ts';
-import type { Block, Network } from '../model/records.ts';
+import type { Network } from '../model/records.ts';
 import {
   containerMtu,
   type Fabric,
@@ -58,14 +60,14 @@ export const routed: Fabric = {
   endpoint: endpointState,
   sandbox: (view, endpoint) => ({
     gateways: view.network.gateway
-      ? familiesOf(endpoint).map((family) => nextHop(family, endpoint.slot))
+      ? familiesOf(endpoint.addresses).map((family) => nextHop(family, endpoint.slot))
       : [],
     routes: endpoint.addresses.flatMap((address) => {
       const family = familyOf(address);
       const via = nextHop(family, endpoint.slot);
       const destinations = [...ownDestinations(view.network), ...view.beyond];
       const ofFamily = destinations.filter((cidr) => familyOf(cidr) === family);
-      return [single(via), ...ofFamily.map((destination) => ({ destination, via }))];
+      return [{ destination: singlePrefix(via) }, ...ofFamily.map((destination) => ({ destination, via }))];
     }),
   }),
 };
@@ -87,12 +89,16 @@ function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceSta
         peer: { name: containerEnd(endpoint.id), mac: endpoint.mac, mtu },
       },
     ],
-    addresses: familiesOf(endpoint).map((family) => ({
+    addresses: familiesOf(endpoint.addresses).map((family) => ({
       link,
-      address: single(nextHop(family, endpoint.slot)).destination,
+      address: singlePrefix(nextHop(family, endpoint.slot)),
       scope: 'link',
     })),
-    routes: endpoint.addresses.map((address) => ({ ...single(address), type: 'unicast', link })),
+    routes: endpoint.addresses.map((address) => ({
+      destination: singlePrefix(address),
+      type: 'unicast',
+      link,
+    })),
   };
 }
 
@@ -126,7 +132,9 @@ function probeRoutes({ network, underlay }: NetworkView): Route[] {
   const probed = network.pools.filter((pool) => familyOf(pool) === familyOf(underlay.address));
   return probed.flatMap((pool) => {
     const source = probeSource(pool);
-    return source === undefined ? [] : [{ ...single(source), type: 'unicast', link: underlay.link }];
+    return source === undefined
+      ? []
+      : [{ destination: singlePrefix(source), type: 'unicast', link: underlay.link }];
   });
 }
 
@@ -144,7 +152,7 @@ function borrowedRoutes(view: NetworkView): Route[] {
       .filter(([, { host }]) => host !== block.owner && host !== view.underlay.hostId)
       .map(([offset, { host }]) => {
         const address = printAddress({ family, value: first + BigInt(offset) });
-        return towards(view, host, single(address).destination);
+        return towards(view, host, singlePrefix(address));
       });
   });
 }
@@ -196,24 +204,11 @@ function tunnel(views: readonly NetworkView[]): NamespaceState {
   ]);
 }
 
-/** Its owner, and those who hold single addresses of it. */
-export function holdersOf({ owner, assigned }: Block): string[] {
-  return [owner, ...Object.values(assigned).map(({ host }) => host)];
-}
-
 /** An IPv6 next hop takes packets of both families, an IPv4 one only its own. */
 function hopOf({ address, linkLocal }: Peer, family: Family): string | undefined {
   return family === 6 && familyOf(address) === 4 ? linkLocal : address;
 }
 
-function familiesOf({ addresses }: LocalEndpoint): Family[] {
-  return [...new Set(addresses.map(familyOf))];
-}
-
 function nextHop(family: Family, slot: number): string {
   return `${nextHopPrefix[family]}${slot}`;
-}
-
-function single(address: string): { readonly destination: string } {
-  return { destination: `${address}/${singleLength(familyOf(address))}` };
 }

@@ -11,7 +11,7 @@
  */
 import type { NftChain } from '../kernel/nft.ts';
 import { emptyState, type NamespaceState, ownTable, type Route } from '../kernel/state.ts';
-import { type Family, parseAddress, parsePrefix, printAddress, singleLength } from '../model/address.ts';
+import { type Family, parseAddress, parsePrefix, printAddress, singlePrefix } from '../model/address.ts';
 import { tunnelMacOf, tunnelName, tunnelVni } from '../model/names.ts';
 import type { Peer, Underlay } from './fabric.ts';
 
@@ -75,7 +75,7 @@ export function answersByTunnel(underlay: Underlay, peers: readonly Peer[]): Nam
   return {
     ...emptyState,
     routes: peers.map((peer) => {
-      const destination = `${peer.address}/${singleLength(family)}`;
+      const destination = singlePrefix(peer.address);
       return { ...tunnelRoute(destination, peer, underlay), table: ownTable };
     }),
     rules: [{ family, priority: ownTable, table: ownTable, mark: answerMark }],

@@ -16,7 +16,7 @@ import {
   type Neighbour,
   type Route,
 } from '../kernel/state.ts';
-import { familyOf, singleLength } from '../model/address.ts';
+import { familyOf, singlePrefix } from '../model/address.ts';
 import { bridgeMac, containerEnd, hostEnd, portMacOf } from '../model/names.ts';
 import { containerMtu, type Fabric, hostsAt, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
 import { legInSegment } from './leg.ts';
@@ -92,7 +92,7 @@ function narrowHosts([view]: readonly NetworkView[]): NamespaceState {
   const { link, address: source } = underlay;
   const routes = hostsAt(peers).flatMap(({ address, path, mtu }): Route[] => {
     if (path?.link !== link || mtu >= underlay.mtu || familyOf(address) !== familyOf(source)) return [];
-    const destination = `${address}/${singleLength(familyOf(address))}`;
+    const destination = singlePrefix(address);
     const via = path.via === undefined ? {} : { via: path.via };
     return [{ destination, type: 'unicast', link, ...via, source, mtu }];
   });

@@ -1,16 +1,36 @@
 /**
  * Addresses of swarm's tasks. Its manager asks for one before it knows which host the task will run on; that host then
- * asks for the same by name, and each gives it back. So what the manager gets is kept, not assigned, and known by the
- * pool id through which it was asked for, which managers hand on to each other.
+ * asks for the same by name, and each gives it back. So what the manager gets is kept, not assigned.
+ *
+ * Managers do not hand on to each other what weft has answered them, nor remember it (swarmkit keeps it in memory): one
+ * that starts, or takes over, asks anew for the subnets of all networks, and then, by name, for what tasks have.
  */
 import { parseAddress, printAddress } from '../model/address.ts';
-import { records } from '../model/records.ts';
+import { type Block, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
-import { reservationOf, reserve } from './block.ts';
-import { knownBlock, parsePoolId, poolOf, referenceOf, unknownPool } from './holdings.ts';
+import type { Entry } from '../store/store.ts';
+import { holderOf, reservationOf, reserve, unreserve } from './block.ts';
+import { knownBlock, type PoolId, parsePoolId, poolOf, referenceOf, unknownPool } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { nextPlace, taskPlace } from './place.ts';
+import { type GrantedPool, type PoolRequest, requestPool } from './pools.ts';
 import { change, type Reading } from './reading.ts';
+
+/** One for all managers, so that any of them can give back what another has asked for. */
+const swarmReference = 'swarm';
+
+/**
+ * Refers to a pool on behalf of a swarm, and gives up the addresses that are kept in it and no host has: what a manager
+ * that is gone has not given back, nobody would. They rest before any container gets them, so there is time to ask again
+ * for those of tasks that are about to start.
+ * @throws WeftError as `requestPool`
+ */
+export async function requestPoolForTasks(ipam: Ipam, request: PoolRequest): Promise<GrantedPool> {
+  const granted = await requestPool(ipam, request, swarmReference);
+  const pool = parsePoolId(granted.poolId);
+  if (pool !== undefined) await giveUpReservations(ipam, pool);
+  return granted;
+}
 
 /**
  * Keeps an address until it is released through the same pool id: only who asks for it by name gets it.
@@ -52,4 +72,37 @@ export async function reserveForTask(ipam: Ipam, poolId: string, wanted?: string
     };
   };
   return queue(id.name, () => change(ipam, `keep an address of subnet ${id.cidr} for a task`, plan));
+}
+
+async function giveUpReservations(ipam: Ipam, pool: PoolId): Promise<void> {
+  const { keys, mirror, now, queue } = ipam;
+  const idleIn = (entry: Entry | undefined) => idleReservations(entry && knownBlock(keys, entry)?.record);
+  const entries = [...mirror.entries(keys.blocks(pool.name))].filter((entry) => idleIn(entry).length > 0);
+  for (const { key } of entries) {
+    const plan = (reading: Reading): Plan<void> => {
+      const entry = reading.get(key);
+      const block = entry && knownBlock(keys, entry)?.record;
+      const idle = idleReservations(block);
+      if (entry === undefined || block === undefined || idle.length === 0) return { done: undefined };
+      const left = idle.reduce((rest, { offset }) => unreserve(rest, offset, now()), block);
+      const operations = new Set(idle.map(({ operation }) => operation));
+      return {
+        transaction: {
+          conditions: [{ key, revision: entry.revision }],
+          writes: [{ put: key, value: records.block.render(left) }],
+        },
+        result: undefined,
+        proof: { key, holds: (found) => !idleIn(found).some(({ operation }) => operations.has(operation)) },
+      };
+    };
+    await queue(pool.name, () => change(ipam, `give up what is kept for tasks in subnet ${pool.cidr}`, plan));
+  }
+}
+
+/** What is kept in the block, and no host has. */
+function idleReservations(block: Block | undefined): { offset: number; operation: string }[] {
+  if (block === undefined) return [];
+  return Object.entries(block.reserved ?? {})
+    .map(([offset, { operation }]) => ({ offset: Number(offset), operation }))
+    .filter(({ offset }) => holderOf(block, offset) === undefined);
 }

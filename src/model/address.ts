@@ -39,6 +39,11 @@ export function familyOf(text: string): Family {
   return text.includes(':') ? 6 : 4;
 }
 
+/** Those that occur among addresses or prefixes, as text; each once. */
+export function familiesOf(texts: readonly string[]): Family[] {
+  return [...new Set(texts.map(familyOf))];
+}
+
 /** @throws WeftError `invalid` naming the text and what it should have been. */
 export function parseAddress(text: string): Address {
   const family = familyOf(text);
@@ -134,6 +139,11 @@ export function overlaps(a: Prefix, b: Prefix): boolean {
 /** The prefix length of a single address: 32 or 128. */
 export function singleLength(family: Family): number {
   return families[family].bits;
+}
+
+/** The prefix that is this address alone, both as text: `10.77.0.5/32`. */
+export function singlePrefix(address: string): string {
+  return `${address}/${singleLength(familyOf(address))}`;
 }
 
 /** What a link with this MAC gives itself (RFC 4291, appendix A): the MAC, one bit of it turned, around `ff:fe`. */

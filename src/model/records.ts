@@ -147,6 +147,11 @@ const Block = Type.Object({
 });
 export type Block = Static<typeof Block>;
 
+/** Its owner, and those who hold single addresses of it. */
+export function holdersOf({ owner, assigned }: Block): string[] {
+  return [owner, ...Object.values(assigned).map(({ host }) => host)];
+}
+
 /** `endpoints/<network>/<id>`: a container's place on a network. */
 const Endpoint = Type.Object({
   v: version,

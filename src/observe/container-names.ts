@@ -9,10 +9,10 @@ import type { Log } from '../log.ts';
 import { backOff } from '../store/back-off.ts';
 import type { Clock } from '../store/clock.ts';
 import type { Docker, DockerEvent } from './docker.ts';
-import { followDocker } from './follow.ts';
+import type { DockerListener } from './follow.ts';
 
 export interface ContainerNamingParts {
-  readonly docker: Pick<Docker, 'events' | 'containers' | 'container'>;
+  readonly docker: Pick<Docker, 'containers' | 'container'>;
   readonly nameBook: Pick<NameBook, 'hasEndpoint' | 'onForgotten' | 'write'>;
   readonly clock: Clock;
   /** A number in [0, 1). */
@@ -24,7 +24,7 @@ export interface ContainerNamingParts {
 /** Containers that Docker is asked about at once. */
 const atOnce = 4;
 
-export function nameContainers(parts: ContainerNamingParts): void {
+export function nameContainers(parts: ContainerNamingParts): DockerListener {
   const { docker, nameBook, clock, random, log, signal } = parts;
   /** Containers to be looked at. */
   const due = new Set<string>();
@@ -98,8 +98,7 @@ export function nameContainers(parts: ContainerNamingParts): void {
   const lookAtAll = () => void list();
 
   nameBook.onForgotten(lookAtAll);
-  void followDocker({
-    ...{ docker, clock, random, log, signal },
+  return {
     onConnect: lookAtAll,
     onEvent(event) {
       const id = containerIn(event);
@@ -107,7 +106,7 @@ export function nameContainers(parts: ContainerNamingParts): void {
       due.add(id);
       work();
     },
-  });
+  };
 }
 
 /** The one whose names may be others now. */

@@ -5,11 +5,15 @@ import { backOff } from '../store/back-off.ts';
 import type { Clock } from '../store/clock.ts';
 import type { Docker, DockerEvent } from './docker.ts';
 
-export interface Following {
-  readonly docker: Pick<Docker, 'events'>;
+export interface DockerListener {
   /** Docker answers, for the first time or again: whatever happened before has to be looked up. */
   readonly onConnect: () => void;
   readonly onEvent: (event: DockerEvent) => void;
+}
+
+export interface Following {
+  readonly docker: Pick<Docker, 'events'>;
+  readonly listeners: readonly DockerListener[];
   readonly clock: Clock;
   /** A number in [0, 1). */
   readonly random: () => number;
@@ -23,7 +27,7 @@ const lastPauseMs = 5_000;
 
 /** Resolves when the signal has aborted; never throws. */
 export async function followDocker(following: Following): Promise<void> {
-  const { docker, onConnect, onEvent, clock, random, log, signal } = following;
+  const { docker, listeners, clock, random, log, signal } = following;
   const pause = backOff(firstPauseMs, lastPauseMs, random);
   let told = false;
   while (!signal.aborted) {
@@ -33,8 +37,8 @@ export async function followDocker(following: Following): Promise<void> {
       log.info("follows Docker's events");
       told = false;
       pause.reset();
-      onConnect();
-      for await (const event of events) onEvent(event);
+      for (const { onConnect } of listeners) onConnect();
+      for await (const event of events) for (const { onEvent } of listeners) onEvent(event);
     } catch (error) {
       reason = explain(error);
     }

@@ -13,7 +13,7 @@ import { backOff } from '../store/back-off.ts';
 import type { Clock } from '../store/clock.ts';
 import type { Docker, DockerEvent } from './docker.ts';
 import type { DockerNetwork } from './docker-network.ts';
-import { followDocker } from './follow.ts';
+import type { DockerListener } from './follow.ts';
 import { type LocalNetwork, nextStep, type Step } from './replication.ts';
 
 export interface ReplicationParts {
@@ -27,7 +27,7 @@ export interface ReplicationParts {
   readonly signal: AbortSignal;
 }
 
-export interface Replication {
+export interface Replication extends DockerListener {
   /** Networks that are not here as on the other hosts, by name, and why. */
   readonly troubles: () => ReadonlyMap<string, string>;
 }
@@ -223,8 +223,8 @@ export function startReplication(parts: ReplicationParts): Replication {
   recipes.onChange(start);
   const timer = setInterval(start, parts.resyncMs);
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });
-  void followDocker({
-    ...{ docker, clock, random, log, signal },
+  return {
+    troubles: () => troubles,
     onConnect() {
       connected = true;
       start();
@@ -232,6 +232,5 @@ export function startReplication(parts: ReplicationParts): Replication {
     onEvent(event) {
       if (bears(event)) start();
     },
-  });
-  return { troubles: () => troubles };
+  };
 }

@@ -1,35 +1,17 @@
 /** Every way in which Docker asks for subnets and addresses that the other files have no need of. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
-import {
-  clusterUp,
-  complaint,
-  createNetwork,
-  leavesNoTrace,
-  pings,
-  reachesNot,
-  startContainer,
-  storeKeys,
-} from './cluster.ts';
+import { describe, expect, test } from 'vitest';
+import { complaint, createNetwork, pings, reachesNot, startContainer, storeKeys, sweep } from './cluster.ts';
+import { testCluster } from './test-lab.ts';
 
-let lab: Lab;
-/** Docker 26 asks for a gateway's address whatever the driver says, 28 only where there is one. */
-let h26: Host;
-let h28: Host;
-
-beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'addr',
-    hosts: [
-      { name: 'h1', docker: '26.1' },
-      { name: 'h2', docker: '28.5' },
-    ],
-  });
-  h26 = lab.host('h1');
-  h28 = lab.host('h2');
+const lab = testCluster({
+  name: 'addr',
+  hosts: [
+    { name: 'h1', docker: '26.1' },
+    { name: 'h2', docker: '28.5' },
+  ],
 });
-afterAll(() => lab?.down());
+/** Docker 26 asks for a gateway's address whatever the driver says, 28 only where there is one. */
+const [h26, h28] = [lab.host('h1'), lab.host('h2')];
 
 describe('two vxlan networks of the same subnet', () => {
   const subnet = '10.71.0.0/24';
@@ -107,11 +89,6 @@ test('an address that was given back is not given to the next container', async 
 });
 
 test('nothing is left of any of them', async () => {
-  for (const host of [h26, h28]) {
-    const containers = (await host.docker(['ps', '--all', '--quiet'])).split(/\s+/).filter((id) => id !== '');
-    await host.docker(['rm', '--force', ...containers]);
-    await host.docker(['network', 'prune', '--force']);
-    await leavesNoTrace(host);
-  }
+  await sweep(lab.hosts);
   expect(await storeKeys(lab)).toEqual([]);
 });

@@ -1,7 +1,7 @@
 /** A lab whose hosts have weft: what the tests of this folder, of test/fault and the demo begin with. */
 import { buildPlugin } from '../../plugin/build.ts';
 import type { Host, HostSpec } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
+import { Lab, type LabSpec } from '../lab/lab.ts';
 import { toolsImage } from '../lab/tools-image.ts';
 import { waitFor } from '../lab/wait.ts';
 
@@ -22,19 +22,9 @@ export interface ClusterSpec {
 
 /** Brings up hosts with the plugin installed and enabled; the caller takes the lab down. */
 export async function clusterUp(spec: ClusterSpec, options: { readonly keep?: boolean } = {}): Promise<Lab> {
-  const folder = await buildPlugin();
-  const { name, hosts, members = 1, segments = 1, mtu = 1500 } = spec;
-  // Most tests make each network on each host, as without Docker's API.
-  const settings = { WEFT_REPLICATE: 'off', ...spec.settings };
-  const lab = await Lab.up({ name, hosts, etcd: { members }, segments, mtu }, options);
-  const endpoints = spec.underlay === 'IPv6' ? lab.etcd.endpoints6 : lab.etcd.endpoints;
+  const lab = await Lab.up(labOf(spec), options);
   try {
-    await Promise.all(
-      lab.hosts.map(async (host) => {
-        if (spec.underlay === 'IPv6') await host.exec(['ip', '-4', 'address', 'flush', 'dev', 'eth0']);
-        await host.installPlugin(folder, pluginName, { ...settings, WEFT_ETCD_ENDPOINTS: endpoints });
-      }),
-    );
+    await installWeft(lab, spec);
     return lab;
   } catch (error) {
     await lab.down();
@@ -42,10 +32,46 @@ export async function clusterUp(spec: ClusterSpec, options: { readonly keep?: bo
   }
 }
 
+export function labOf({ name, hosts, members = 1, segments = 1, mtu = 1500 }: ClusterSpec): LabSpec {
+  return { name, hosts, etcd: { members }, segments, mtu };
+}
+
+export async function installWeft(lab: Lab, { underlay, settings }: ClusterSpec): Promise<void> {
+  const folder = await buildPlugin();
+  const endpoints = underlay === 'IPv6' ? lab.etcd.endpoints6 : lab.etcd.endpoints;
+  await Promise.all(
+    lab.hosts.map(async (host) => {
+      if (underlay === 'IPv6') await host.exec(['ip', '-4', 'address', 'flush', 'dev', 'eth0']);
+      await host.installPlugin(folder, pluginName, {
+        // Most tests make each network on each host, as without Docker's API.
+        WEFT_REPLICATE: 'off',
+        ...settings,
+        WEFT_ETCD_ENDPOINTS: endpoints,
+      });
+    }),
+  );
+}
+
 /** `docker network create` with weft's two drivers; answers the id. */
 export function createNetwork(host: Host, name: string, args: readonly string[] = []): Promise<string> {
   return host.docker(['network', 'create', '--driver', 'weft', '--ipam-driver', 'weft-ipam', ...args, name]);
 }
+
+/** Arguments of `createNetwork` by which it is the same network on every host. */
+export function termsOf(network: {
+  readonly name: string;
+  readonly fabric: string;
+  readonly subnet: string;
+}): string[] {
+  const { name, fabric, subnet } = network;
+  return ['--subnet', subnet, '-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`];
+}
+
+/** A network of each fabric, for what holds for both. */
+export const bothFabrics = [
+  { name: 'blue', fabric: 'routed', subnet: '10.77.0.0/16' },
+  { name: 'red', fabric: 'vxlan', subnet: '10.78.0.0/16' },
+] as const;
 
 /** Waits until the host has the network, made on another. */
 export async function waitForNetwork(host: Host, name: string): Promise<void> {
@@ -53,6 +79,39 @@ export async function waitForNetwork(host: Host, name: string): Promise<void> {
     await host.docker(['network', 'inspect', name]);
     return true;
   });
+}
+
+/** Names of those of weft's, in order. */
+export async function networksOf(host: Host): Promise<string[]> {
+  const format = ['network', 'ls', '--filter', 'driver=weft', '--format', '{{.Name}}'];
+  const names = (await host.docker(format)).split('\n');
+  return names.filter((name) => name !== '').toSorted();
+}
+
+/** With the containers of these names that are on it. */
+export async function removeNetwork(
+  hosts: readonly Host[],
+  network: string,
+  containers: readonly string[],
+): Promise<void> {
+  for (const host of hosts) {
+    await host.docker(['rm', '--force', ...containers]);
+    await host.docker(['network', 'rm', network]);
+  }
+}
+
+/** All that the host has, however they came to be. */
+export async function removeContainers(host: Host): Promise<void> {
+  await host.exec(['sh', '-c', 'docker ps --all --quiet | xargs --no-run-if-empty docker rm --force']);
+}
+
+/** Removes all containers and networks of the hosts; what is shared goes from all when the last of them lets it. */
+export async function sweep(hosts: readonly Host[]): Promise<void> {
+  for (const host of hosts) {
+    await removeContainers(host);
+    await host.docker(['network', 'prune', '--force']);
+  }
+  for (const host of hosts) await leavesNoTrace(host);
 }
 
 /** Starts a container that does nothing and answers its address on the network. */
@@ -111,6 +170,12 @@ export async function complaint(command: Promise<string>): Promise<string> {
     return error instanceof Error ? error.message : String(error);
   }
   throw new Error('the command succeeded');
+}
+
+/** Waits until nothing of weft is left, neither on the hosts nor in the store. */
+export async function nothingIsLeft(lab: Lab, timeoutMs?: number): Promise<void> {
+  for (const host of lab.hosts) await leavesNoTrace(host);
+  await waitFor('the store is empty', async () => (await storeKeys(lab)).length === 0, timeoutMs);
 }
 
 /** Waits until nothing of weft is left in the host's kernel; what is left is named. */

@@ -1,20 +1,12 @@
 /** Docker's API, as weft relies on it: every version that weft supports passes the suite of the fake. */
-import { afterAll, beforeAll, describe } from 'vitest';
+import { describe } from 'vitest';
 import { dockerSuite } from '../contract/docker-suite.ts';
-import { Lab } from '../lab/lab.ts';
-import { dockerVersions } from '../lab/rootfs.ts';
 import { toolsImage } from '../lab/tools-image.ts';
+import { everyDocker, testLab } from './test-lab.ts';
 
-const hosts = dockerVersions.map((docker, index) => ({ name: `h${index + 1}`, docker }));
-let lab: Lab;
+const lab = testLab({ name: 'api', hosts: everyDocker });
 
-beforeAll(async () => {
-  lab = await Lab.up({ name: 'api', hosts });
-});
-
-afterAll(() => lab?.down());
-
-describe.each(hosts)('Docker $docker', ({ name }) => {
+describe.each(everyDocker)('Docker $docker', ({ name }) => {
   dockerSuite(async () => {
     const host = lab.host(name);
     const docker = async (...args: string[]) => (await host.docker(args)).trim();

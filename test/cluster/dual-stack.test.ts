@@ -1,27 +1,23 @@
 /** IPv6 beside IPv4, and alone, over hosts of all Docker versions. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
 import {
   addressesOf,
-  clusterUp,
   complaint,
   createNetwork,
-  leavesNoTrace,
+  nothingIsLeft,
   pings,
   reachesNot,
+  removeNetwork,
   startContainer,
   storeKeys,
 } from './cluster.ts';
+import { allReachAll, pingsAll } from './reach.ts';
+import { everyDocker, testCluster } from './test-lab.ts';
 
-/** The first Docker that makes networks without IPv4 is 27. */
-const hosts = [
-  { name: 'h1', docker: '20.10' },
-  { name: 'h2', docker: '26.1' },
-  { name: 'h3', docker: '28.5' },
-  { name: 'h4', docker: '28.5' },
-] as const;
+/** The first Docker that makes networks without IPv4 is 27: two have it. */
+const hosts = [...everyDocker, { name: 'h4', docker: '28.5' }] as const;
 
 const fabrics = [
   { fabric: 'routed', name: 'blue', mtu: { IPv4: 1500, IPv6: 1500 } },
@@ -32,36 +28,8 @@ describe.each([
   { underlay: 'IPv4', labName: 'dual4' },
   { underlay: 'IPv6', labName: 'dual6' },
 ] as const)('over an $underlay underlay', ({ underlay, labName }) => {
-  let lab: Lab;
-
-  beforeAll(async () => {
-    lab = await clusterUp({ name: labName, hosts, underlay });
-  });
-
-  afterAll(() => lab?.down());
-
+  const lab = testCluster({ name: labName, hosts, underlay });
   const known = (name: string): Host => lab.host(name);
-
-  async function allReachAll(members: readonly Host[], network: string, container: string): Promise<void> {
-    const addresses = await Promise.all(members.map((host) => addressesOf(host, network, container)));
-    for (const host of members) for (const address of addresses.flat()) await pings(host, container, address);
-  }
-
-  async function remove(
-    members: readonly Host[],
-    network: string,
-    containers: readonly string[],
-  ): Promise<void> {
-    for (const host of members) {
-      await host.docker(['rm', '--force', ...containers]);
-      await host.docker(['network', 'rm', network]);
-    }
-  }
-
-  async function nothingIsLeft(): Promise<void> {
-    for (const host of lab.hosts) await leavesNoTrace(host);
-    await waitFor('the store is empty', async () => (await storeKeys(lab)).length === 0);
-  }
 
   describe.each(fabrics)('a $fabric network', ({ fabric, name, mtu }) => {
     const options = ['-o', `weft.fabric=${fabric}`, '-o', `weft.network=${name}`];
@@ -74,8 +42,7 @@ describe.each([
         await startContainer(host, name, `${name}2`);
         const addresses = await addressesOf(host, name, `${name}1`);
         expect(addresses).toEqual([expect.stringMatching(/^10\.77\./), expect.stringMatching(/^fd77::/)]);
-        for (const address of await addressesOf(host, name, `${name}2`))
-          await pings(host, `${name}1`, address);
+        await pingsAll(host, `${name}1`, await addressesOf(host, name, `${name}2`));
       }
       await allReachAll(lab.hosts, name, `${name}1`);
     });
@@ -113,8 +80,8 @@ describe.each([
     });
 
     test('leaves nothing behind', async () => {
-      await remove(lab.hosts, name, [`${name}1`, `${name}2`]);
-      await nothingIsLeft();
+      await removeNetwork(lab.hosts, name, [`${name}1`, `${name}2`]);
+      await nothingIsLeft(lab);
     });
 
     test('of IPv6 alone connects containers, where Docker has that', async () => {
@@ -128,8 +95,8 @@ describe.each([
       await allReachAll(members, name, `${name}6`);
       const older = createNetwork(known('h1'), name, ['--ipv6', '--subnet', 'fd78::/64', ...options]);
       expect(await complaint(older)).toContain('create it here with --ipv6 --ipv4=false --subnet fd78::/64');
-      await remove(members, name, [`${name}6`]);
-      await nothingIsLeft();
+      await removeNetwork(members, name, [`${name}6`]);
+      await nothingIsLeft(lab);
     });
 
     test('gets subnets of both families from weft, the same ones wherever its name is', async () => {
@@ -141,8 +108,8 @@ describe.each([
         expect(address).toMatch(/^fd[0-9a-f]{2}:/);
       }
       await allReachAll(lab.hosts, name, `${name}1`);
-      await remove(lab.hosts, name, [`${name}1`]);
-      await nothingIsLeft();
+      await removeNetwork(lab.hosts, name, [`${name}1`]);
+      await nothingIsLeft(lab);
     });
   });
 

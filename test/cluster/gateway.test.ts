@@ -1,47 +1,27 @@
 /** weft as the way out, and published ports, on all Docker versions. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
+import { describe, expect, test } from 'vitest';
 import { toolsImage } from '../lab/tools-image.ts';
 import {
-  addressesOf,
-  addressOf,
-  clusterUp,
   complaint,
   createNetwork,
   leavesNoTrace,
-  pings,
+  removeNetwork,
   startContainer,
   storeKeys,
+  termsOf,
 } from './cluster.ts';
+import { allReachAll, pingsAll } from './reach.ts';
 import { askUdp, fetchFrom, fetchIn, hears, serve, serveUdp } from './servers.ts';
+import { everyDocker, testCluster } from './test-lab.ts';
 
-let lab: Lab;
-let h1: Host;
-let h2: Host;
-let h3: Host;
-
-beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'gate',
-    hosts: [
-      { name: 'h1', docker: '20.10' },
-      { name: 'h2', docker: '26.1' },
-      { name: 'h3', docker: '28.5' },
-    ],
-  });
-  h1 = lab.host('h1');
-  h2 = lab.host('h2');
-  h3 = lab.host('h3');
-});
-
-afterAll(() => lab?.down());
+const lab = testCluster({ name: 'gate', hosts: everyDocker });
+const [h1, h2, h3] = [lab.host('h1'), lab.host('h2'), lab.host('h3')];
 
 describe.each([
   { fabric: 'routed', name: 'gr', subnet: '10.77.0.0/24' },
   { fabric: 'vxlan', name: 'gv', subnet: '10.78.0.0/24' },
 ])('a $fabric network', ({ fabric, name, subnet }) => {
-  const options = ['--subnet', subnet, '-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`];
+  const options = termsOf({ name, fabric, subnet });
 
   test('gives containers one interface, and the way out by it', async () => {
     for (const host of lab.hosts) {
@@ -50,16 +30,9 @@ describe.each([
       const links = await host.docker(['exec', `${name}1`, 'ip', '-o', 'link']);
       expect(links.match(/eth\d+@/g)).toHaveLength(1);
     }
-    for (const host of lab.hosts) {
-      // The store's machine has no way back to the container: what it answers goes to the host.
-      await host
-        .docker(['exec', `${name}1`, 'ping', '-c', '1', '-W', '2', '10.9.0.1'])
-        .catch(() => undefined);
-      for (const other of lab.hosts) {
-        await pings(host, `${name}1`, other.address);
-        await pings(host, `${name}1`, await addressOf(other, name, `${name}1`));
-      }
-    }
+    const outside = lab.hosts.map(({ address }) => address);
+    await Promise.all(lab.hosts.map((host) => pingsAll(host, `${name}1`, outside)));
+    await allReachAll(lab.hosts, name, `${name}1`);
   });
 
   test('publishes ports to the other hosts, with the source kept, and to the host itself', async () => {
@@ -88,17 +61,7 @@ describe.each([
 
   test('publishes to containers of Docker’s own networks', async () => {
     for (const host of lab.hosts) {
-      await host.docker([
-        'run',
-        '--detach',
-        '--name',
-        'bridged',
-        '--stop-signal',
-        'KILL',
-        toolsImage,
-        'sleep',
-        'infinity',
-      ]);
+      await startContainer(host, 'bridge', 'bridged');
       await hears('bridged', () => fetchIn(host, 'bridged', host.address, 8080), 'web hears');
       await host.docker(['rm', '--force', 'bridged']);
     }
@@ -112,19 +75,7 @@ describe.each([
       const dockers = host.docker(['run', '--name', 'web3', '-p', '8080:80', toolsImage, 'true']);
       expect(await complaint(dockers)).toMatch(/address already in use|port is already allocated/);
       await host.docker(['rm', '--force', 'web3']);
-      await host.docker([
-        'run',
-        '--detach',
-        '--name',
-        'web4',
-        '-p',
-        '8081:80',
-        '--stop-signal',
-        'KILL',
-        toolsImage,
-        'sleep',
-        'infinity',
-      ]);
+      await startContainer(host, 'bridge', 'web4', ['-p', '8081:80']);
       const theirs = serve(host, name, 'web5', ['-p', '8081:80']);
       expect(await complaint(theirs)).toContain('in use');
       await host.docker(['rm', '--force', 'web4', 'web5']);
@@ -166,16 +117,11 @@ describe.each([
     }
   });
 
+  const second = ['--subnet', '10.99.0.0/24', '-o', 'weft.network=second', '-o', 'weft.gateway=on'];
+
   test('follows the way out to another network and back', async () => {
     for (const host of lab.hosts) {
-      await createNetwork(host, 'second', [
-        '--subnet',
-        '10.99.0.0/24',
-        '-o',
-        'weft.network=second',
-        '-o',
-        'weft.gateway=on',
-      ]);
+      await createNetwork(host, 'second', second);
       await host.docker(['network', 'connect', 'second', 'web']);
       const other = host === h1 ? h2 : h1;
       await hears(other.name, () => fetchFrom(other, host.address, 8080), 'web hears');
@@ -189,7 +135,6 @@ describe.each([
   });
 
   test('is the way out, or is not, as Docker’s priorities say', async () => {
-    const second = ['--subnet', '10.99.0.0/24', '-o', 'weft.network=second', '-o', 'weft.gateway=on'];
     await createNetwork(h3, 'second', second);
     const wayOut = async () => (await h3.docker(['exec', 'web', 'ip', 'route', 'show', 'default'])).trim();
     const before = await wayOut();
@@ -207,10 +152,7 @@ describe.each([
   });
 
   test('leaves nothing behind', async () => {
-    for (const host of lab.hosts) {
-      await host.docker(['rm', '--force', 'web', `${name}1`]);
-      await host.docker(['network', 'rm', name]);
-    }
+    await removeNetwork(lab.hosts, name, ['web', `${name}1`]);
     for (const host of lab.hosts) await leavesNoTrace(host);
     expect(await storeKeys(lab)).toEqual([]);
   });
@@ -228,13 +170,9 @@ describe.each([
       await createNetwork(host, name, [...options, ...terms]);
       await startContainer(host, name, `${name}1`);
     }
-    for (const host of lab.hosts) {
-      for (const other of lab.hosts) {
-        await pings(host, `${name}1`, other.address6);
-        for (const address of await addressesOf(other, name, `${name}1`))
-          await pings(host, `${name}1`, address);
-      }
-    }
+    const outside = lab.hosts.map(({ address6 }) => address6);
+    await Promise.all(lab.hosts.map((host) => pingsAll(host, `${name}1`, outside)));
+    await allReachAll(lab.hosts, name, `${name}1`);
   });
 
   test('publishes TCP and UDP ports in both, with the source kept', async () => {
@@ -270,10 +208,7 @@ describe.each([
   });
 
   test('leaves nothing behind', async () => {
-    for (const host of lab.hosts) {
-      await host.docker(['rm', '--force', 'web', `${name}1`]);
-      await host.docker(['network', 'rm', name]);
-    }
+    await removeNetwork(lab.hosts, name, ['web', `${name}1`]);
     for (const host of lab.hosts) await leavesNoTrace(host);
     expect(await storeKeys(lab)).toEqual([]);
   });

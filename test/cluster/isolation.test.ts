@@ -1,11 +1,9 @@
 /** Networks stay apart, containers send as themselves only; on one host and across, on all Docker versions. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { toolsImage } from '../lab/tools-image.ts';
 import {
   addressOf,
-  clusterUp,
   complaint,
   createNetwork,
   leavesNoTrace,
@@ -14,11 +12,11 @@ import {
   startContainer,
   storeKeys,
 } from './cluster.ts';
+import { allReachAll, pingsAll } from './reach.ts';
+import { everyDocker, testCluster } from './test-lab.ts';
 
-let lab: Lab;
-let h1: Host;
-let h2: Host;
-let h3: Host;
+const lab = testCluster({ name: 'iso', hosts: everyDocker });
+const [h1, h2, h3] = [lab.host('h1'), lab.host('h2'), lab.host('h3')];
 
 const networks = [
   { name: 'blue', subnet: '10.77.0.0/24', options: [] },
@@ -32,17 +30,6 @@ const networks = [
 const address = (host: Host, network: string) => addressOf(host, network, `${network}1`);
 
 beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'iso',
-    hosts: [
-      { name: 'h1', docker: '20.10' },
-      { name: 'h2', docker: '26.1' },
-      { name: 'h3', docker: '28.5' },
-    ],
-  });
-  h1 = lab.host('h1');
-  h2 = lab.host('h2');
-  h3 = lab.host('h3');
   for (const host of lab.hosts) {
     for (const { name, subnet, options } of networks) {
       // One that is on a single host must be kept away from by the others too.
@@ -54,8 +41,6 @@ beforeAll(async () => {
     await startContainer(host, 'docker', 'docker1');
   }
 });
-
-afterAll(() => lab?.down());
 
 /** Echo requests that the container got while something was done elsewhere. */
 async function echoes(host: Host, container: string, meanwhile: () => Promise<unknown>): Promise<number> {
@@ -70,9 +55,7 @@ async function echoes(host: Host, container: string, meanwhile: () => Promise<un
 }
 
 test.each(['blue', 'open', 'inner', 'segment'])('%s connects its own containers', async (name) => {
-  for (const host of lab.hosts) {
-    for (const other of lab.hosts) await pings(host, `${name}1`, await address(other, name));
-  }
+  await allReachAll(lab.hosts, name, `${name}1`);
 });
 
 describe('a network is not reached', () => {
@@ -120,8 +103,9 @@ describe('a network is not reached', () => {
 });
 
 test('networks that are open reach each other, and no others', async () => {
+  const open = await Promise.all(lab.hosts.map((host) => address(host, 'open')));
   for (const host of lab.hosts) {
-    for (const other of lab.hosts) await pings(host, 'free1', await address(other, 'open'));
+    await pingsAll(host, 'free1', open);
     expect(await reachesNot(host, 'free1', await address(host, 'blue'))).toBe(true);
   }
 });
@@ -134,18 +118,21 @@ test('the hosts reach containers of routed networks', async () => {
   }
 });
 
-test('an internal network has no way out', async () => {
-  for (const host of lab.hosts) {
-    const routes = await host.docker(['exec', 'inner1', 'ip', 'route']);
-    expect(routes).not.toContain('default');
-    await host.docker(['exec', 'inner1', 'ip', 'route', 'add', 'default', 'via', '169.254.1.1']);
-    for (const other of lab.hosts.filter(({ name }) => name !== host.name)) {
-      expect(await reachesNot(host, 'inner1', other.address)).toBe(true);
-      expect(await reachesNot(host, 'inner1', await address(other, 'open'))).toBe(true);
-      const inwards = ['ping', '-c', '1', '-W', '1', await address(host, 'inner')];
-      expect(await complaint(other.exec(inwards))).toContain('exit code 1');
-    }
-  }
+test.each(everyDocker)('an internal network of $name ($docker) has no way out', async ({ name }) => {
+  const host = lab.host(name);
+  const routes = await host.docker(['exec', 'inner1', 'ip', 'route']);
+  expect(routes).not.toContain('default');
+  await host.docker(['exec', 'inner1', 'ip', 'route', 'add', 'default', 'via', '169.254.1.1']);
+  await Promise.all(
+    lab.hosts
+      .filter((other) => other !== host)
+      .map(async (other) => {
+        expect(await reachesNot(host, 'inner1', other.address)).toBe(true);
+        expect(await reachesNot(host, 'inner1', await address(other, 'open'))).toBe(true);
+        const inwards = ['ping', '-c', '1', '-W', '1', await address(host, 'inner')];
+        expect(await complaint(other.exec(inwards))).toContain('exit code 1');
+      }),
+  );
 });
 
 describe.each(['blue', 'segment'])('a container of %s is heard', (name) => {
@@ -153,13 +140,16 @@ describe.each(['blue', 'segment'])('a container of %s is heard', (name) => {
     for (const host of lab.hosts) {
       const wrong = (await address(host, name)).replace(/\d+$/, '250');
       await host.docker(['exec', `${name}1`, 'ip', 'address', 'add', `${wrong}/32`, 'dev', 'eth0']);
-      for (const other of lab.hosts) {
-        const target = await address(other, name);
-        if (other === host) continue;
-        const spoof = ['exec', `${name}1`, 'ping', '-c', '2', '-W', '1', '-I', wrong, target];
-        expect(await echoes(other, `${name}1`, () => complaint(host.docker(spoof)))).toBe(0);
-        await pings(host, `${name}1`, target);
-      }
+      await Promise.all(
+        lab.hosts
+          .filter((other) => other !== host)
+          .map(async (other) => {
+            const target = await address(other, name);
+            const spoof = ['exec', `${name}1`, 'ping', '-c', '2', '-W', '1', '-I', wrong, target];
+            expect(await echoes(other, `${name}1`, () => complaint(host.docker(spoof)))).toBe(0);
+            await pings(host, `${name}1`, target);
+          }),
+      );
     }
   });
 
@@ -198,31 +188,26 @@ test('a container may be on many networks at once, of both fabrics', async () =>
       await createNetwork(host, name, ['--subnet', `10.90.${n}.0/24`, ...options]);
     }
     const [first = '', ...others] = names;
-    await host.docker([
-      'create',
-      '--name',
-      'all',
-      '--net',
-      first,
-      '--stop-signal',
-      'KILL',
-      toolsImage,
-      'sleep',
-      'infinity',
-    ]);
+    const idle = ['--stop-signal', 'KILL', toolsImage, 'sleep', 'infinity'];
+    await host.docker(['create', '--name', 'all', '--net', first, ...idle]);
     for (const name of others.slice(0, 5)) await host.docker(['network', 'connect', name, 'all']);
     await host.docker(['start', 'all']);
     for (const name of others.slice(5)) await host.docker(['network', 'connect', name, 'all']);
   }
-  for (const host of lab.hosts) {
-    for (const other of lab.hosts) {
-      for (const name of names) await pings(host, 'all', await addressOf(other, name, 'all'));
-    }
+  const addresses = async (host: Host, container: string) => {
+    const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}} {{end}}';
+    const found = (await host.docker(['inspect', '--format', format, container])).trim().split(' ');
+    expect(found).toHaveLength(names.length);
+    return found;
+  };
+  for (const other of lab.hosts) {
+    const targets = await addresses(other, 'all');
+    await Promise.all(lab.hosts.map((host) => pingsAll(host, 'all', targets)));
   }
   for (const host of lab.hosts) {
     await host.docker(['network', 'disconnect', 'many2', 'all']);
     await host.docker(['network', 'connect', 'many2', 'all']);
-    for (const name of names) await pings(host, 'all', await addressOf(h3, name, 'all'));
+    await pingsAll(host, 'all', await addresses(h3, 'all'));
   }
   // Those newer than 25 take many at once.
   await startContainer(
@@ -231,7 +216,7 @@ test('a container may be on many networks at once, of both fabrics', async () =>
     'atonce',
     names.slice(1).flatMap((name) => ['--net', name]),
   );
-  for (const name of names) await pings(h1, 'all', await addressOf(h3, name, 'atonce'));
+  await pingsAll(h1, 'all', await addresses(h3, 'atonce'));
   await h3.docker(['rm', '--force', 'atonce']);
   for (const host of lab.hosts) {
     await host.docker(['rm', '--force', 'all']);

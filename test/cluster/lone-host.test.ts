@@ -1,40 +1,30 @@
 /** A host on its own: no etcd but the one that weft brings along. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { buildPlugin } from '../../plugin/build.ts';
-import type { Host } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
-import { addressOf, createNetwork, leavesNoTrace, pings, pluginName, startContainer } from './cluster.ts';
+import {
+  addressOf,
+  bothFabrics,
+  createNetwork,
+  leavesNoTrace,
+  pings,
+  pluginName,
+  removeNetwork,
+  startContainer,
+} from './cluster.ts';
+import { testLab } from './test-lab.ts';
+import { pidsOf, weftPids } from './weft-process.ts';
 
-let lab: Lab;
-let host: Host;
+const lab = testLab({ name: 'lone', hosts: [{ name: 'h1', docker: '28.5' }] });
+const host = lab.host('h1');
 
 beforeAll(async () => {
-  const plugin = await buildPlugin();
-  lab = await Lab.up({ name: 'lone', hosts: [{ name: 'h1', docker: '28.5' }] });
-  host = lab.host('h1');
-  await host.installPlugin(plugin, pluginName, { WEFT_RESYNC_SECONDS: '3' });
+  await host.installPlugin(await buildPlugin(), pluginName, { WEFT_RESYNC_SECONDS: '3' });
 });
 
-afterAll(() => lab?.down());
+const etcdPids = () => pidsOf(host, 'etcd --name=weft');
 
-const networks = [
-  { name: 'blue', fabric: 'routed' },
-  { name: 'red', fabric: 'vxlan' },
-] as const;
-
-/** Processes of the host whose command begins like that, as the host numbers them. */
-async function pidsOf(command: string): Promise<string[]> {
-  const script = `for p in /proc/[0-9]*; do
-    case "$(tr '\\0' ' ' <$p/cmdline)" in "${command} "*) echo \${p#/proc/} ;; esac
-  done 2>/dev/null; true`;
-  return (await host.exec(['sh', '-c', script])).split('\n').filter(Boolean);
-}
-
-const etcdPids = () => pidsOf('etcd --name=weft');
-const weftPids = () => pidsOf('node /opt/weft/weft.js');
-
-describe.each(networks)('a $fabric network', ({ name, fabric }) => {
+describe.each(bothFabrics)('a $fabric network', ({ name, fabric }) => {
   test('is created without any setting, and connects two containers', async () => {
     await createNetwork(host, name, ['-o', `weft.fabric=${fabric}`]);
     const address = await startContainer(host, name, `${name}1`, ['--restart', 'always']);
@@ -45,7 +35,7 @@ describe.each(networks)('a $fabric network', ({ name, fabric }) => {
 
 /** Old containers reach each other, and one that is started now. */
 async function allWork(): Promise<void> {
-  for (const { name } of networks) {
+  for (const { name } of bothFabrics) {
     await waitFor(`${name}1 runs`, async () => (await addressOf(host, name, `${name}1`)) !== '', 60_000);
     await pings(host, `${name}2`, await addressOf(host, name, `${name}1`));
     await pings(host, `${name}2`, await startContainer(host, name, 'next'));
@@ -55,8 +45,8 @@ async function allWork(): Promise<void> {
 
 test('networks and traffic outlive the plugin’s being disabled and enabled', async () => {
   await host.docker(['plugin', 'disable', '--force', pluginName]);
-  expect([...(await weftPids()), ...(await etcdPids())]).toEqual([]);
-  for (const { name } of networks) {
+  expect([...(await weftPids(host)), ...(await etcdPids())]).toEqual([]);
+  for (const { name } of bothFabrics) {
     await pings(host, `${name}2`, await addressOf(host, name, `${name}1`));
   }
   await host.docker(['plugin', 'enable', pluginName]);
@@ -76,7 +66,7 @@ async function killOne(pids: () => Promise<string[]>): Promise<void> {
 
 test('weft killed takes its etcd along, and is back with one', async () => {
   const etcd = await etcdPids();
-  await killOne(weftPids);
+  await killOne(() => weftPids(host));
   await waitFor('one etcd, another one', async () => {
     const now = await etcdPids();
     return now.length === 1 && now[0] !== etcd[0];
@@ -97,9 +87,6 @@ test('networks and containers are back after a power cut', async () => {
 });
 
 test('nothing of weft is left when all is removed', async () => {
-  for (const { name } of networks) {
-    await host.docker(['rm', '--force', `${name}1`, `${name}2`]);
-    await host.docker(['network', 'rm', name]);
-  }
+  for (const { name } of bothFabrics) await removeNetwork([host], name, [`${name}1`, `${name}2`]);
   await leavesNoTrace(host);
 });

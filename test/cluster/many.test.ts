@@ -1,24 +1,18 @@
 /** Many containers at once. */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { toolsImage } from '../lab/tools-image.ts';
 import { waitFor } from '../lab/wait.ts';
-import { addressOf, clusterUp, createNetwork, leavesNoTrace, storeKeys } from './cluster.ts';
+import { addressOf, createNetwork, leavesNoTrace, storeKeys } from './cluster.ts';
+import { testCluster } from './test-lab.ts';
 
-let lab: Lab;
-
-beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'many',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '28.5' },
-    ],
-  });
+const lab = testCluster({
+  name: 'many',
+  hosts: [
+    { name: 'h1', docker: '28.5' },
+    { name: 'h2', docker: '28.5' },
+  ],
 });
-
-afterAll(() => lab?.down());
 
 const perHost = 50;
 const names = Array.from({ length: perHost }, (_, index) => `c${index}`);
@@ -43,24 +37,12 @@ test('and leave nothing behind when all are removed at once', async () => {
     lab.hosts.map((host) => host.docker(['rm', '--force', ...names], { timeoutMs: 240_000 })),
   );
   for (const host of lab.hosts) await host.docker(['network', 'rm', 'blue']);
-  for (const host of lab.hosts) {
-    await leavesNoTrace(host);
-  }
+  for (const host of lab.hosts) await leavesNoTrace(host);
   expect(await storeKeys(lab)).toEqual([]);
 });
 
 async function start(host: Host, name: string): Promise<string> {
-  const container = [
-    '--net',
-    'blue',
-    '--name',
-    name,
-    '--stop-signal',
-    'KILL',
-    toolsImage,
-    'sleep',
-    'infinity',
-  ];
-  await host.docker(['run', '--detach', ...container], { timeoutMs: 240_000 });
+  const idle = ['--stop-signal', 'KILL', toolsImage, 'sleep', 'infinity'];
+  await host.docker(['run', '--detach', '--net', 'blue', '--name', name, ...idle], { timeoutMs: 240_000 });
   return addressOf(host, 'blue', name);
 }

@@ -1,53 +1,26 @@
 /** Containers find each other by name, from host to host, with nothing set in Docker. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
 import {
   addressesOf,
-  clusterUp,
   createNetwork,
-  leavesNoTrace,
+  nothingIsLeft,
   pluginName,
+  removeNetwork,
   startContainer,
-  storeKeys,
 } from './cluster.ts';
-
-const hosts = [
-  { name: 'h1', docker: '20.10' },
-  { name: 'h2', docker: '26.1' },
-  { name: 'h3', docker: '28.5' },
-] as const;
+import { lookUp } from './look-up.ts';
+import { everyDocker, testCluster } from './test-lab.ts';
 
 const fabrics = [
   { fabric: 'routed', network: 'blue' },
   { fabric: 'vxlan', network: 'red' },
 ] as const;
 
-let lab: Lab;
-
-beforeAll(async () => {
-  lab = await clusterUp({ name: 'byname', hosts });
-});
-
-afterAll(() => lab?.down());
+const lab = testCluster({ name: 'byname', hosts: everyDocker });
 
 const known = (name: string): Host => lab.host(name);
-
-/** What the container is answered, in order of text; `undefined` when the name is refused. */
-async function lookUp(
-  host: Host,
-  container: string,
-  name: string,
-  type = 'a',
-): Promise<readonly string[] | undefined> {
-  const look = ['exec', container, 'nslookup', `-type=${type}`, name];
-  const output = await host.docker(look).catch(() => undefined);
-  if (output === undefined) return undefined;
-  const [, answer = ''] = output.split('127.0.0.11:53\n');
-  const found = answer.matchAll(/^(?:Address: |.*\tname = )(.*)$/gm);
-  return Array.from(found, ([, data = '']) => data).toSorted();
-}
 
 /** Waits until it is so; hosts hear of each other's containers a moment after these have started. */
 async function finds(
@@ -81,7 +54,7 @@ describe.each(fabrics)('on a $fabric network', ({ fabric, network }) => {
     web = await addressesOf(known('h2'), network, 'web');
   });
 
-  test.each(hosts)('a container of $name ($docker) reaches one by its name', async ({ name }) => {
+  test.each(everyDocker)('a container of $name ($docker) reaches one by its name', async ({ name }) => {
     const host = known(name);
     await finds(host, 'asker', 'web', web.slice(0, 1));
     for (const family of ['-4', '-6']) await host.docker(['exec', 'asker', 'ping', family, '-c', '1', 'web']);
@@ -170,7 +143,7 @@ describe.each(fabrics)('on a $fabric network', ({ fabric, network }) => {
     for (const name of ['h1', 'h3']) await known(name).docker(['network', 'rm', 'inner']);
   });
 
-  test.each(hosts)('$name ($docker) asks its name servers for the rest', async ({ name }) => {
+  test.each(everyDocker)('$name ($docker) asks its name servers for the rest', async ({ name }) => {
     const host = known(name);
     const server = known('h2');
     await serveDns(server, '192.0.2.7');
@@ -197,12 +170,8 @@ describe.each(fabrics)('on a $fabric network', ({ fabric, network }) => {
 
   test('leaves nothing behind', async () => {
     await known('h2').docker(['rm', '--force', 'web']);
-    for (const host of lab.hosts) {
-      await host.docker(['rm', '--force', 'asker']);
-      await host.docker(['network', 'rm', network]);
-    }
-    for (const host of lab.hosts) await leavesNoTrace(host);
-    await waitFor('the store is empty', async () => (await storeKeys(lab)).length === 0);
+    await removeNetwork(lab.hosts, network, ['asker']);
+    await nothingIsLeft(lab);
   });
 });
 

@@ -1,41 +1,28 @@
 /** The main job: one network over hosts of all Docker versions. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
 import {
   addressOf,
-  clusterUp,
+  bothFabrics,
   complaint,
   createNetwork,
   leavesNoTrace,
   pings,
   pingsWhole,
   reachesNot,
+  removeNetwork,
   startContainer,
   storeKeys,
+  termsOf,
 } from './cluster.ts';
+import { everyDocker, testCluster } from './test-lab.ts';
 
-let lab: Lab;
+const lab = testCluster({ name: 'net', hosts: everyDocker });
+const [h1, h2] = [lab.host('h1'), lab.host('h2')];
 
-beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'net',
-    hosts: [
-      { name: 'h1', docker: '20.10' },
-      { name: 'h2', docker: '26.1' },
-      { name: 'h3', docker: '28.5' },
-    ],
-  });
-});
-
-afterAll(() => lab?.down());
-
-describe.each([
-  { fabric: 'routed', name: 'blue', subnet: '10.77.0.0/16' },
-  { fabric: 'vxlan', name: 'red', subnet: '10.78.0.0/16' },
-])('a $fabric network', ({ fabric, name, subnet }) => {
+describe.each(bothFabrics)('a $fabric network', ({ fabric, name, subnet }) => {
   const mtu = fabric === 'vxlan' ? 1450 : 1500;
-  const options = ['--subnet', subnet, '-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`];
+  const options = termsOf({ fabric, name, subnet });
   const addresses = new Map<string, string>();
 
   test('is created on each host', async () => {
@@ -59,8 +46,7 @@ describe.each([
   });
 
   test('says its MTU to the container, and leaves the way out to Docker', async () => {
-    const [host] = lab.hosts;
-    const links = await host?.docker(['exec', `${name}1`, 'ip', '-o', 'link']);
+    const links = await h1.docker(['exec', `${name}1`, 'ip', '-o', 'link']);
     expect(links).toMatch(new RegExp(`eth0.* mtu ${mtu} `));
     expect(links).toContain('eth1');
   });
@@ -75,8 +61,6 @@ describe.each([
   });
 
   test('serves any address of the subnet on request, and each only once', async () => {
-    const [h1, h2] = lab.hosts;
-    if (h1 === undefined || h2 === undefined) throw new Error('the lab has hosts');
     const wished = subnet.replace('0.0/16', '9.9');
     const address = await startContainer(h1, name, `${name}9`, ['--ip', wished]);
     expect(address).toBe(wished);
@@ -88,8 +72,6 @@ describe.each([
   });
 
   test('stays apart from other networks', async () => {
-    const [h1, h2] = lab.hosts;
-    if (h1 === undefined || h2 === undefined) throw new Error('the lab has hosts');
     const other = ['--subnet', '10.79.0.0/24', '-o', 'weft.network=other'];
     for (const host of [h1, h2]) await createNetwork(host, 'other', other);
     await startContainer(h1, 'other', 'stranger');
@@ -102,13 +84,8 @@ describe.each([
   });
 
   test('leaves nothing behind in the kernel or the store', async () => {
-    for (const host of lab.hosts) {
-      await host.docker(['rm', '--force', `${name}1`]);
-      await host.docker(['network', 'rm', name]);
-    }
-    for (const host of lab.hosts) {
-      await leavesNoTrace(host);
-    }
+    await removeNetwork(lab.hosts, name, [`${name}1`]);
+    for (const host of lab.hosts) await leavesNoTrace(host);
     expect(await storeKeys(lab)).toEqual([]);
   });
 });
@@ -150,15 +127,12 @@ describe('a mistake is answered in one sentence and leaves nothing behind', () =
   });
 
   test("another IPAM driver than weft's", async () => {
-    const [host] = lab.hosts;
-    const command = host?.docker(['network', 'create', '--driver', 'weft', 'wrong']);
-    expect(await complaint(command ?? Promise.resolve(''))).toContain('add --ipam-driver weft-ipam');
+    const command = h1.docker(['network', 'create', '--driver', 'weft', 'wrong']);
+    expect(await complaint(command)).toContain('add --ipam-driver weft-ipam');
   });
 });
 
 test('networks without a subnet get one each', async () => {
-  const [h1, h2] = lab.hosts;
-  if (h1 === undefined || h2 === undefined) throw new Error('the lab has hosts');
   const subnets = new Set<string>();
   for (const host of [h1, h2]) {
     for (const name of [`auto-${host.name}-1`, `auto-${host.name}-2`]) {
@@ -175,16 +149,11 @@ test('networks without a subnet get one each', async () => {
 });
 
 test('a host joins by the name of the network alone', async () => {
-  const [h1, h2] = lab.hosts;
-  if (h1 === undefined || h2 === undefined) throw new Error('the lab has hosts');
   const named = ['--ipam-opt', 'weft.network=green', '-o', 'weft.network=green'];
   await createNetwork(h1, 'green', ['--subnet', '10.80.0.0/24', '-o', 'weft.network=green']);
   await createNetwork(h2, 'green', named);
   const address = await startContainer(h1, 'green', 'leaf');
   await startContainer(h2, 'green', 'leaf');
   await pings(h2, 'leaf', address);
-  for (const host of [h1, h2]) {
-    await host.docker(['rm', '--force', 'leaf']);
-    await host.docker(['network', 'rm', 'green']);
-  }
+  await removeNetwork([h1, h2], 'green', ['leaf']);
 });

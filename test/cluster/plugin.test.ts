@@ -1,41 +1,20 @@
 /** The managed plugin, as its users install, replace and remove it, on every version of Docker. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { buildPlugin } from '../../plugin/build.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { buildPlugin, pluginFolder } from '../../plugin/build.ts';
 import type { Host } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
-import { dockerVersions } from '../lab/rootfs.ts';
-import {
-  addressOf,
-  complaint,
-  createNetwork,
-  leavesNoTrace,
-  pings,
-  pluginName,
-  startContainer,
-} from './cluster.ts';
+import { complaint, createNetwork, leavesNoTrace, pings, pluginName, startContainer } from './cluster.ts';
+import { allReachAll } from './reach.ts';
+import { everyDocker, testLab } from './test-lab.ts';
 
 const blue = ['--subnet', '10.77.0.0/16', '-o', 'weft.network=blue'];
 
-let lab: Lab;
-let folder: string;
-
-beforeAll(async () => {
-  folder = await buildPlugin();
-  lab = await Lab.up({
-    name: 'plugin',
-    hosts: dockerVersions.map((docker, index) => ({
-      ...{ name: `h${index + 1}`, docker },
-      // Seen as it is, not copied: as a user has it.
-      shared: [folder],
-    })),
-    etcd: { members: 1 },
-  });
-});
-
-afterAll(() => lab?.down());
+beforeAll(() => buildPlugin());
+// Seen as it is, not copied: as a user has it.
+const hosts = everyDocker.map((host) => ({ ...host, shared: [pluginFolder] }));
+const lab = testLab({ name: 'plugin', hosts, etcd: { members: 1 } });
 
 async function create(host: Host): Promise<void> {
-  await host.docker(['plugin', 'create', pluginName, folder], { timeoutMs: 240_000 });
+  await host.docker(['plugin', 'create', pluginName, pluginFolder], { timeoutMs: 240_000 });
   const settings = [
     `WEFT_ETCD_ENDPOINTS=${lab.etcd.endpoints}`,
     'WEFT_RESYNC_SECONDS=3',
@@ -50,41 +29,34 @@ async function enable(host: Host): Promise<number> {
   return Math.round(performance.now() - startedMs);
 }
 
-describe.each(dockerVersions.map((docker, index) => ({ docker, name: `h${index + 1}` })))(
-  'Docker $docker',
-  ({ docker, name }) => {
-    test('takes the folder that the build leaves, and enables it', async () => {
-      const host = lab.host(name);
-      await create(host);
-      console.log(`Docker ${docker}: the plugin was enabled in ${await enable(host)} ms`);
-      expect(await host.docker(['plugin', 'ls', '--format={{.Name}} {{.Enabled}}'])).toBe(
-        `${pluginName}:latest true`,
-      );
-    });
+describe.each(everyDocker)('Docker $docker', ({ docker, name }) => {
+  test('takes the folder that the build leaves, and enables it', async () => {
+    const host = lab.host(name);
+    await create(host);
+    console.log(`Docker ${docker}: the plugin was enabled in ${await enable(host)} ms`);
+    expect(await host.docker(['plugin', 'ls', '--format={{.Name}} {{.Enabled}}'])).toBe(
+      `${pluginName}:latest true`,
+    );
+  });
 
-    test('finds both drivers', async () => {
-      const host = lab.host(name);
-      await createNetwork(host, 'blue', blue);
-      await startContainer(host, 'blue', 'web');
-      const format = '{{.Driver}} {{.IPAM.Driver}}';
-      expect(await host.docker(['network', 'inspect', `--format=${format}`, 'blue'])).toBe('weft weft-ipam');
-    });
-  },
-);
+  test('finds both drivers', async () => {
+    const host = lab.host(name);
+    await createNetwork(host, 'blue', blue);
+    await startContainer(host, 'blue', 'web');
+    const format = '{{.Driver}} {{.IPAM.Driver}}';
+    expect(await host.docker(['network', 'inspect', `--format=${format}`, 'blue'])).toBe('weft weft-ipam');
+  });
+});
 
-async function allReachAll(): Promise<void> {
-  for (const host of lab.hosts) {
-    for (const other of lab.hosts) await pings(host, 'web', await addressOf(other, 'blue', 'web'));
-  }
-}
+const allReach = () => allReachAll(lab.hosts, 'blue', 'web');
 
-test('hosts of all versions reach each other', allReachAll);
+test('hosts of all versions reach each other', allReach);
 
 test('disabled and enabled, it knows its networks; traffic flows meanwhile', async () => {
   await Promise.all(lab.hosts.map((host) => host.docker(['plugin', 'disable', '--force', pluginName])));
-  await allReachAll();
+  await allReach();
   await Promise.all(lab.hosts.map(enable));
-  await allReachAll();
+  await allReach();
   for (const host of lab.hosts) {
     await pings(host, 'web', await startContainer(host, 'blue', 'next'));
     await host.docker(['rm', '--force', 'next']);
@@ -92,11 +64,10 @@ test('disabled and enabled, it knows its networks; traffic flows meanwhile', asy
 });
 
 test('removed and created anew, it says that it has lost its networks, and how to go on', async () => {
-  const [host] = lab.hosts;
-  if (host === undefined) throw new Error('the lab has hosts');
+  const host = lab.host('h1');
   await host.docker(['plugin', 'disable', '--force', pluginName]);
   await host.docker(['plugin', 'rm', pluginName]);
-  await allReachAll();
+  await allReach();
 
   await create(host);
   await enable(host);
@@ -108,7 +79,7 @@ test('removed and created anew, it says that it has lost its networks, and how t
   await host.docker(['network', 'rm', 'blue']);
   await createNetwork(host, 'blue', blue);
   await startContainer(host, 'blue', 'web');
-  await allReachAll();
+  await allReach();
 });
 
 test('removed after its networks, it leaves nothing on the host', async () => {

@@ -1,68 +1,50 @@
 /** A network made on one host is on all of them, under its name, by each host's Docker API. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, beforeAll, expect, test } from 'vitest';
 import { buildPlugin } from '../../plugin/build.ts';
 import type { Host } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
 import {
   createNetwork,
-  leavesNoTrace,
+  networksOf,
+  nothingIsLeft,
   pings,
   pluginName,
   startContainer,
-  storeKeys,
+  sweep,
   waitForNetwork,
 } from './cluster.ts';
+import { testLab } from './test-lab.ts';
+import { pidOfWeft } from './weft-process.ts';
 
-let lab: Lab;
-let plugin: string;
-let h1: Host;
-let h2: Host;
-let h3: Host;
+const lab = testLab({
+  name: 'repl',
+  hosts: [
+    { name: 'h1', docker: '28.5' },
+    { name: 'h2', docker: '26.1' },
+    { name: 'h3', docker: '20.10' },
+    { name: 'h4', docker: '26.1' },
+  ],
+  etcd: { members: 1 },
+});
+const [h1, h2, h3] = [lab.host('h1'), lab.host('h2'), lab.host('h3')];
 /** Has no weft until it joins. */
-let h4: Host;
+const h4 = lab.host('h4');
 
 beforeAll(async () => {
-  plugin = await buildPlugin();
-  lab = await Lab.up({
-    name: 'repl',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '26.1' },
-      { name: 'h3', docker: '20.10' },
-      { name: 'h4', docker: '26.1' },
-    ],
-    etcd: { members: 1 },
-  });
-  h1 = lab.host('h1');
-  h2 = lab.host('h2');
-  h3 = lab.host('h3');
-  h4 = lab.host('h4');
   await Promise.all([h1, h2, h3].map(install));
 });
 
-afterAll(() => lab?.down());
-
 /** Each test takes its networks away, and nothing of them stays anywhere. */
 afterEach(async () => {
-  for (const host of lab.hosts) {
-    await host.exec(['sh', '-c', 'docker ps --all --quiet | xargs --no-run-if-empty docker rm --force']);
-    await host.exec(['sh', '-c', 'docker network prune --force']);
-  }
-  for (const host of lab.hosts) await leavesNoTrace(host);
-  await waitFor('nothing is left in the store', async () => (await storeKeys(lab)).length === 0);
+  await sweep(lab.hosts);
+  await nothingIsLeft(lab);
 });
 
 async function install(host: Host): Promise<void> {
-  await host.installPlugin(plugin, pluginName, {
+  await host.installPlugin(await buildPlugin(), pluginName, {
     WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints,
     WEFT_RESYNC_SECONDS: '5',
   });
-}
-
-async function networksOf(host: Host): Promise<string[]> {
-  const format = ['network', 'ls', '--filter', 'driver=weft', '--format', '{{.Name}}'];
-  return (await host.docker(format)).split('\n').filter((name) => name !== '');
 }
 
 async function waitForNone(name: string, hosts: readonly Host[], timeoutMs?: number): Promise<void> {
@@ -188,10 +170,6 @@ async function runsSteadily(host: Host): Promise<void> {
   await waitFor(`weft runs steadily on ${host.name}`, async () => {
     return Number(await host.exec(['ps', '-o', 'etimes=', '-p', await pidOfWeft(host)])) > 20;
   });
-}
-
-async function pidOfWeft(host: Host): Promise<string> {
-  return (await host.exec(['pgrep', '--oldest', '--full', '^node /opt/weft/weft.js'])).trim();
 }
 
 async function killWeft(host: Host): Promise<void> {

@@ -1,12 +1,10 @@
 /** A vxlan network as one Ethernet segment: who holds ways to whom, containers that move, and what is for all. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { toolsImage } from '../lab/tools-image.ts';
 import { waitFor } from '../lab/wait.ts';
 import {
   addressesOf,
-  clusterUp,
   complaint,
   createNetwork,
   leavesNoTrace,
@@ -14,27 +12,10 @@ import {
   startContainer,
   storeKeys,
 } from './cluster.ts';
+import { everyDocker, testCluster } from './test-lab.ts';
 
-let lab: Lab;
-let h1: Host;
-let h2: Host;
-let h3: Host;
-
-beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'seg',
-    hosts: [
-      { name: 'h1', docker: '20.10' },
-      { name: 'h2', docker: '26.1' },
-      { name: 'h3', docker: '28.5' },
-    ],
-  });
-  h1 = lab.host('h1');
-  h2 = lab.host('h2');
-  h3 = lab.host('h3');
-});
-
-afterAll(() => lab?.down());
+const lab = testCluster({ name: 'seg', hosts: everyDocker });
+const [h1, h2, h3] = [lab.host('h1'), lab.host('h2'), lab.host('h3')];
 
 /** What the host knows of containers of others on the segment. */
 function entries(host: Host, vni: number): Promise<string> {

@@ -1,10 +1,11 @@
 /** What lies between the hosts: a router, a switch that drops, unequal MTUs, an address that moves. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
-import { addressOf, clusterUp, createNetwork, pings, startContainer } from './cluster.ts';
+import { addressOf, createNetwork, pings, startContainer } from './cluster.ts';
+import { allReachAll } from './reach.ts';
 import { fetchFrom, hears, serve } from './servers.ts';
+import { everyDocker, testCluster } from './test-lab.ts';
 
 /** By now everything must reach everything again, whatever the underlay has begun to drop. */
 const recoveryMs = 10_000;
@@ -15,24 +16,12 @@ const networks = [
   { name: 'white', subnet: '10.79.0.0/16', options: ['-o', 'weft.encap=always'] },
 ];
 
-let lab: Lab;
+const lab = testCluster({ name: 'underlay', hosts: everyDocker, segments: 2, mtu: 9000 });
 /** On one link, and behind a router from there. */
-let near: readonly [Host, Host];
-let far: Host;
+const near = [lab.host('h1'), lab.host('h3')] as const;
+const far = lab.host('h2');
 
 beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'underlay',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '26.1' },
-      { name: 'h3', docker: '20.10' },
-    ],
-    segments: 2,
-    mtu: 9000,
-  });
-  near = [lab.host('h1'), lab.host('h3')];
-  far = lab.host('h2');
   for (const { name } of lab.hosts) await lab.guard(name);
   for (const { name, subnet, options } of networks) {
     for (const host of lab.hosts) {
@@ -41,8 +30,6 @@ beforeAll(async () => {
     }
   }
 });
-
-afterAll(() => lab?.down());
 
 interface Way {
   readonly from: Host;
@@ -65,18 +52,7 @@ async function waysOf(network: string): Promise<Way[]> {
 }
 
 async function everythingReachesEverything(withinMs?: number): Promise<void> {
-  for (const { name } of networks) {
-    for (const { from, container, to, address } of await waysOf(name)) {
-      await waitFor(
-        `${container} on ${from.name} reaches that on ${to.name}`,
-        async () => {
-          await from.docker(['exec', container, 'ping', '-c', '1', '-W', '1', address]);
-          return true;
-        },
-        withinMs,
-      );
-    }
-  }
+  for (const { name } of networks) await allReachAll(lab.hosts, name, `${name}1`, withinMs);
 }
 
 function routes(host: Host): Promise<string> {
@@ -218,11 +194,17 @@ function describeWay({ from, container, to }: Way): string {
 }
 
 async function limits(network: string, sizes = allSizes): Promise<Record<string, number>> {
-  const entries: [string, number][] = [];
-  for (const way of await waysOf(network)) {
-    entries.push([`${way.from.name} ${way.to.name}`, await limitOf(way, sizes)]);
-  }
-  return Object.fromEntries(entries);
+  const ways = await waysOf(network);
+  const found: Record<string, number> = {};
+  await Promise.all(
+    lab.hosts.map(async (host) => {
+      // One after the other: they share a cache of what was refused.
+      for (const way of ways.filter(({ from }) => from === host)) {
+        found[`${way.from.name} ${way.to.name}`] = await limitOf(way, sizes);
+      }
+    }),
+  );
+  return found;
 }
 
 describe('a packet that is too large is answered so, and never lost', () => {

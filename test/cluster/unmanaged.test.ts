@@ -1,50 +1,44 @@
 /** weft as a plain process on one host, as the managed plugin on the other. */
 import { cp, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, test } from 'vitest';
+import { beforeAll, test } from 'vitest';
 import { buildPlugin } from '../../plugin/build.ts';
 import { bundle } from '../../plugin/bundle.ts';
 import { cacheFolder, projectFolder } from '../lab/folders.ts';
-import { Lab } from '../lab/lab.ts';
-import { waitFor } from '../lab/wait.ts';
 import {
   createNetwork,
-  leavesNoTrace,
+  nothingIsLeft,
   pings,
   pluginName,
   startContainer,
-  storeKeys,
+  termsOf,
   waitForNetwork,
 } from './cluster.ts';
+import { testLab } from './test-lab.ts';
 
-let lab: Lab;
+const lab = testLab({
+  name: 'plain',
+  hosts: [
+    { name: 'h1', docker: '28.5' },
+    { name: 'h2', docker: '20.10' },
+  ],
+  etcd: { members: 1 },
+});
+const [h1, h2] = [lab.host('h1'), lab.host('h2')];
 
 beforeAll(async () => {
-  const folder = await buildPlugin();
   const dist = join(cacheFolder, 'dist-unmanaged');
   await bundle(join(projectFolder, 'src/main.ts'), dist);
-  lab = await Lab.up({
-    name: 'plain',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '20.10' },
-    ],
-    etcd: { members: 1 },
-  });
-  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
   const store = `WEFT_ETCD_ENDPOINTS=${lab.etcd.endpoints}`;
   await mkdir(h1.path('/opt/weft'), { recursive: true });
   await cp(dist, h1.path('/opt/weft'), { recursive: true });
   await cp(process.execPath, h1.path('/opt/weft/node'));
   await h1.start('weft', ['env', store, '/opt/weft/node', '/opt/weft/weft.js']);
-  await h2.installPlugin(folder, pluginName, { WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints });
+  await h2.installPlugin(await buildPlugin(), pluginName, { WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints });
 });
 
-afterAll(() => lab?.down());
-
 test.each(['routed', 'vxlan'])('both take part in one %s network', async (fabric) => {
-  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
-  const options = ['--subnet', '10.77.0.0/16', '-o', 'weft.network=blue', '-o', `weft.fabric=${fabric}`];
+  const options = termsOf({ name: 'blue', fabric, subnet: '10.77.0.0/16' });
   await createNetwork(h1, 'blue', options);
   await waitForNetwork(h2, 'blue');
   const [web, data] = [await startContainer(h1, 'blue', 'web'), await startContainer(h2, 'blue', 'data')];
@@ -53,6 +47,5 @@ test.each(['routed', 'vxlan'])('both take part in one %s network', async (fabric
   await h1.docker(['rm', '--force', 'web']);
   await h2.docker(['rm', '--force', 'data']);
   await h2.docker(['network', 'rm', 'blue']);
-  for (const host of lab.hosts) await leavesNoTrace(host);
-  await waitFor('the store is empty', async () => (await storeKeys(lab)).length === 0);
+  await nothingIsLeft(lab);
 });

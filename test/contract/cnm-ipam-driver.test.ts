@@ -137,6 +137,19 @@ test.each([
   expect(calls.made.at(-1)?.request).toEqual({ poolId: PoolID, purpose });
 });
 
+test('a subnet of a swarm that was granted too late is not taken back: its managers share it', async () => {
+  const { docker, calls } = await serve({ deadlineMs: 50 });
+  const gate = Promise.withResolvers<void>();
+  calls.before = () => gate.promise;
+  const request = { AddressSpace: 'weft-global', Pool: '10.88.0.0/24' };
+  expect((await docker.call('IpamDriver.RequestPool', request)).body.Error).toContain('did not finish');
+  gate.resolve();
+  await vi.waitFor(() => expect(calls.pools.size).toBe(1), 10_000);
+  calls.before = () => {};
+  await docker.call('IpamDriver.RequestPool', { Pool: '10.89.0.0/24' });
+  expect(calls.pools.size).toBe(2);
+});
+
 test('an explicit address or a gateway that came too late is not taken back: others may hold it too', async () => {
   const { docker, calls } = await serve({ deadlineMs: 50 });
   calls.pools.set('p', { cidr: '10.88.0.0/24', inUse: new Set() });

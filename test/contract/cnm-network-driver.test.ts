@@ -234,14 +234,13 @@ test('port mappings are passed on, and taken back', async () => {
   expect(calls.published.get(endpoint)).toEqual([]);
 });
 
-test('swarm’s news of hosts are accepted', async () => {
-  const { docker, calls } = await serve();
+test('swarm’s news of hosts are accepted; the first is a reason to tell by which names it takes weft', async () => {
+  const { docker, calls, lines } = await serve();
   const news = { DiscoveryType: 1, DiscoveryData: { Address: '192.0.2.1', BindAddress: '', Self: true } };
-  for (const [method, body] of [
-    ['NetworkDriver.DiscoverNew', news],
-    ['NetworkDriver.DiscoverDelete', news],
-  ] as const) {
-    expect(await docker.call(method, body)).toMatchObject({ status: 200, body: {} });
+  for (const method of ['DiscoverNew', 'DiscoverNew', 'DiscoverDelete']) {
+    expect(await docker.call(`NetworkDriver.${method}`, news)).toMatchObject({ status: 200, body: {} });
   }
   expect(calls.made).toEqual([]);
+  const told = lines.filter(({ level }) => level === 'info').map(({ message }) => message);
+  expect(told).toEqual([expect.stringContaining('swarm refuses weft and weft-ipam as legacy plugins')]);
 });

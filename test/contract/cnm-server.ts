@@ -8,7 +8,7 @@ import { FakeCalls } from '../fakes/calls.ts';
 import { DockerClient } from './docker-client.ts';
 
 export interface LogLine {
-  readonly level: 'debug' | 'warn';
+  readonly level: 'debug' | 'info' | 'warn';
   readonly fields: Record<string, unknown>;
   readonly message: string;
 }
@@ -32,7 +32,7 @@ export async function serve(options: Partial<ServerOptions> & { readonly host?: 
     addresses: calls,
     scope: 'local',
     wantsMac: false,
-    log: { debug: log('debug'), warn: log('warn') },
+    log: { debug: log('debug'), info: log('info'), warn: log('warn') },
     ...rest,
     sockets,
   });

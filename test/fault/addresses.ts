@@ -1,6 +1,13 @@
-/** Addresses of containers, as the store has them. */
+/** Addresses of containers, as Docker has them and as the store does. */
 import { records } from '../../src/model/records.ts';
+import { addressOf, bothFabrics } from '../cluster/cluster.ts';
 import type { Lab } from '../lab/lab.ts';
+
+/** Of the container on each host that is called as its network, for both. */
+export async function inDocker({ hosts }: Lab): Promise<string[]> {
+  const pairs = hosts.flatMap((host) => bothFabrics.map(({ name }) => addressOf(host, name, name)));
+  return (await Promise.all(pairs)).toSorted();
+}
 
 /** Those that hosts have told each other. */
 export async function announced(lab: Lab): Promise<string[]> {

@@ -2,64 +2,53 @@
  * The store is away, from one host or from all, and containers are started all the same: at no moment two of them have
  * the same address, and when the store is back it holds them all.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { records } from '../../src/model/records.ts';
 import {
   addressOf,
-  clusterUp,
+  bothFabrics,
   complaint,
   createNetwork,
   pings,
   pluginName,
   startContainer,
+  termsOf,
 } from '../cluster/cluster.ts';
+import { testCluster } from '../cluster/test-lab.ts';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
 import { announced, assignedCount } from './addresses.ts';
-
-const networks = [
-  ['blue', 'routed', '10.77.0.0/16'],
-  ['red', 'vxlan', '10.78.0.0/16'],
-] as const;
 
 /** For how long one host is cut off; `npm run soak:partition` takes longer. */
 const partitionMs = Number(process.env.PARTITION_SECONDS ?? 20) * 1_000;
 const patienceMs = 120_000;
 
-let lab: Lab;
-let h1: Host;
-let h2: Host;
+const lab = testCluster({
+  name: 'partition',
+  hosts: [
+    { name: 'h1', docker: '28.5' },
+    { name: 'h2', docker: '26.1' },
+  ],
+  settings: { WEFT_RESYNC_SECONDS: '5' },
+});
+const [h1, h2] = [lab.host('h1'), lab.host('h2')];
 
 beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'partition',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '26.1' },
-    ],
-    settings: { WEFT_RESYNC_SECONDS: '5' },
-  });
-  h1 = lab.host('h1');
-  h2 = lab.host('h2');
   // In this order, so that h1 owns the first block of each subnet.
   for (const host of lab.hosts) {
-    for (const [name, fabric, subnet] of networks) {
-      const options = ['-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`];
-      await createNetwork(host, name, ['--subnet', subnet, ...options]);
-      await startContainer(host, name, name);
+    for (const network of bothFabrics) {
+      await createNetwork(host, network.name, termsOf(network));
+      await startContainer(host, network.name, network.name);
     }
   }
 });
 
-afterAll(() => lab?.down());
-
 /** Of all containers, as Docker has them; each is there once. */
-async function inDocker(): Promise<string[]> {
+async function allInDocker(): Promise<string[]> {
   const format = '{{range .Containers}}{{.IPv4Address}} {{end}}';
   const outputs = await Promise.all(
     lab.hosts.flatMap((host) =>
-      networks.map(([name]) => host.docker(['network', 'inspect', '--format', format, name])),
+      bothFabrics.map(({ name }) => host.docker(['network', 'inspect', '--format', format, name])),
     ),
   );
   const all = outputs.flatMap((output) => output.match(/[0-9.]+(?=\/)/g) ?? []).toSorted();
@@ -122,22 +111,22 @@ test(
       const endMs = performance.now() + partitionMs;
       for (let round = 0; round < 2 || performance.now() < endMs; round += 1) {
         await Promise.all(lab.hosts.map((host) => start(host)));
-        await inDocker();
+        await allInDocker();
         const [held] = await want(`10.77.0.${63 - (round % 16)}`);
         expect(held).toMatch(/is (held for containers that|in use on) host h1/);
         // Any host may have this one that reaches the store.
         await want(`10.77.0.${20 + (round % 16)}`);
-        await inDocker();
+        await allInDocker();
       }
       console.log(`${count} containers asked for while h1 was cut off`);
     } finally {
       await lab.heal('h1');
     }
-    const before = await inDocker();
+    const before = await allInDocker();
     await storeHolds(before);
-    expect(await inDocker()).toEqual(before);
+    expect(await allInDocker()).toEqual(before);
     for (const [host, names] of running) await host.docker(['rm', '--force', ...names]);
-    await storeHolds(await inDocker());
+    await storeHolds(await allInDocker());
   },
   partitionMs + 3 * patienceMs,
 );
@@ -161,7 +150,7 @@ test(
     const refusal = await complaint(startContainer(h1, 'blue', 'late'));
     expect(refusal).toContain('the store is away');
     await h1.docker(['rm', '--force', 'late']);
-    await inDocker();
+    await allInDocker();
 
     await h1.docker(['plugin', 'disable', '--force', pluginName]);
     await h1.docker(['plugin', 'enable', pluginName]);
@@ -172,7 +161,7 @@ test(
 
     await h1.powerCut();
     await h1.boot();
-    for (const [name] of networks) {
+    for (const { name } of bothFabrics) {
       await waitFor(
         `a container of ${name} starts`,
         async () => {
@@ -186,9 +175,9 @@ test(
     await pings(h1, 'blue-after', await addressOf(h2, 'blue', 'blue'));
 
     await lab.etcd.start();
-    const before = await inDocker();
+    const before = await allInDocker();
     await storeHolds(before);
-    for (const [name] of networks) await pings(h2, name, await addressOf(h1, name, `${name}-after`));
+    for (const { name } of bothFabrics) await pings(h2, name, await addressOf(h1, name, `${name}-after`));
   },
   4 * patienceMs,
 );

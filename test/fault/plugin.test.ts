@@ -1,81 +1,57 @@
 /** weft itself fails, and what it stands on. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, beforeAll, expect, test } from 'vitest';
 import {
-  clusterUp,
+  bothFabrics,
   complaint,
   createNetwork,
   leavesNoTrace,
   pings,
   pluginName,
+  removeContainers,
   startContainer,
   storeKeys,
+  termsOf,
 } from '../cluster/cluster.ts';
+import { testCluster } from '../cluster/test-lab.ts';
+import { pidOfWeft } from '../cluster/weft-process.ts';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
 
-let lab: Lab;
-let h1: Host;
-let h2: Host;
+const lab = testCluster({
+  name: 'fault',
+  hosts: [
+    { name: 'h1', docker: '28.5' },
+    { name: 'h2', docker: '26.1' },
+  ],
+  settings: { WEFT_RESYNC_SECONDS: '5' },
+});
+const [h1, h2] = [lab.host('h1'), lab.host('h2')];
 
 beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'fault',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '26.1' },
-    ],
-    settings: { WEFT_RESYNC_SECONDS: '5' },
-  });
-  h1 = lab.host('h1');
-  h2 = lab.host('h2');
-  for (const [name, fabric, subnet] of networks) {
-    for (const host of lab.hosts) {
-      await createNetwork(host, name, [
-        ...['--subnet', subnet, '-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`],
-      ]);
-    }
+  for (const network of bothFabrics) {
+    for (const host of lab.hosts) await createNetwork(host, network.name, termsOf(network));
   }
 });
-
-afterAll(() => lab?.down());
 
 afterEach(async () => {
-  for (const host of lab.hosts) {
-    await host.exec(['sh', '-c', 'docker ps --all --quiet | xargs --no-run-if-empty docker rm --force']);
-  }
+  for (const host of lab.hosts) await removeContainers(host);
 });
-
-const networks = [
-  ['blue', 'routed', '10.77.0.0/16'],
-  ['red', 'vxlan', '10.78.0.0/16'],
-] as const;
-
-/** Process of weft, as the host numbers it; changes when Docker restarts it. */
-async function pidOfWeft(host: Host): Promise<number> {
-  const script = `for p in /proc/[0-9]*; do
-    [ "$(tr '\\0' ' ' <$p/cmdline)" = "node /opt/weft/weft.js " ] && echo \${p#/proc/}
-  done 2>/dev/null; true`;
-  const pid = Number((await host.exec(['sh', '-c', script])).trim());
-  if (pid > 0) return pid;
-  throw new Error(`weft does not run on ${host.name}`);
-}
 
 async function isEnabled(host: Host): Promise<boolean> {
   const format = '--format={{.Enabled}}';
   return (await host.docker(['plugin', 'inspect', format, pluginName])).trim() === 'true';
 }
 
-test.each(networks)(
-  '%s: weft killed while containers ping: no ping is lost, and the next starts',
-  async (name) => {
+test.each(bothFabrics)(
+  '$name: weft killed while containers ping: no ping is lost, and the next starts',
+  async ({ name }) => {
     await startContainer(h1, name, 'pinger');
     const target = await startContainer(h2, name, 'target');
     await pings(h1, 'pinger', target);
     const pinging = h1.docker(['exec', 'pinger', 'ping', '-i', '0.05', '-c', '120', target]);
     for (const host of [h1, h2]) {
       const before = await pidOfWeft(host);
-      await host.exec(['kill', '-9', String(before)]);
+      await host.exec(['kill', '-9', before]);
       await waitFor(`weft is back on ${host.name}`, async () => (await pidOfWeft(host)) !== before);
     }
     expect(await pinging).toContain('120 packets transmitted, 120 packets received, 0% packet loss');
@@ -85,7 +61,7 @@ test.each(networks)(
 );
 
 test('a restarted weft writes nothing to a kernel that is right', async () => {
-  for (const [name] of networks) await startContainer(h1, name, `still-${name}`);
+  for (const { name } of bothFabrics) await startContainer(h1, name, `still-${name}`);
   const before = await kernelOf(h1);
   await h1.docker(['plugin', 'disable', '--force', pluginName]);
   expect(await kernelOf(h1)).toBe(before);
@@ -101,9 +77,9 @@ function kernelOf(host: Host): Promise<string> {
 }
 
 test('removals made while the store is away are settled when it is back', async () => {
-  for (const [name] of networks) await startContainer(h1, name, `gone-${name}`);
+  for (const { name } of bothFabrics) await startContainer(h1, name, `gone-${name}`);
   await lab.etcd.members[0]?.kill();
-  for (const [name] of networks) await h1.docker(['rm', '--force', `gone-${name}`]);
+  for (const { name } of bothFabrics) await h1.docker(['rm', '--force', `gone-${name}`]);
   const refusal = await complaint(createNetwork(h1, 'green', ['--subnet', '10.79.0.0/24']));
   expect(refusal).toContain('the store is away');
   await lab.etcd.start();
@@ -132,10 +108,9 @@ test('what others break is repaired by the next pass', async () => {
 });
 
 test('with the store away at boot the plugin is enabled, says so, and works when it is back', async () => {
-  for (const host of lab.hosts) for (const [name] of networks) await host.docker(['network', 'rm', name]);
-  for (const host of lab.hosts) {
-    await leavesNoTrace(host);
-  }
+  for (const host of lab.hosts)
+    for (const { name } of bothFabrics) await host.docker(['network', 'rm', name]);
+  for (const host of lab.hosts) await leavesNoTrace(host);
   await lab.etcd.members[0]?.kill();
   await h1.stopDockerd();
   await h1.startDockerd();

@@ -2,59 +2,49 @@
  * A host fails, and comes back: by the power, by its daemon, by its cable. Each host has a container on each
  * network that is to be there always, and goes through all of it.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { records } from '../../src/model/records.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   addressOf,
-  clusterUp,
+  bothFabrics,
   createNetwork,
-  leavesNoTrace,
+  nothingIsLeft,
   pings,
   reachesNot,
+  removeNetwork,
   startContainer,
-  storeKeys,
+  termsOf,
 } from '../cluster/cluster.ts';
+import { allReachAll } from '../cluster/reach.ts';
+import { testCluster } from '../cluster/test-lab.ts';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
-
-const networks = [
-  { name: 'blue', fabric: 'routed', subnet: '10.77.0.0/16' },
-  { name: 'red', fabric: 'vxlan', subnet: '10.78.0.0/16' },
-] as const;
+import { announced, assignedCount, inDocker } from './addresses.ts';
 
 const patienceMs = 90_000;
 
-let lab: Lab;
+const lab = testCluster({
+  name: 'reboot',
+  hosts: [
+    { name: 'h1', docker: '28.5' },
+    { name: 'h2', docker: '20.10', daemon: { 'live-restore': true } },
+  ],
+  settings: { WEFT_RESYNC_SECONDS: '2' },
+});
 
 beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'reboot',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '20.10', daemon: { 'live-restore': true } },
-    ],
-    settings: { WEFT_RESYNC_SECONDS: '2' },
-  });
-  for (const { name, fabric, subnet } of networks) {
+  for (const network of bothFabrics) {
     for (const host of lab.hosts) {
-      await createNetwork(host, name, [
-        ...['--subnet', subnet, '-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`],
-      ]);
-      await startContainer(host, name, name, ['--restart', 'always']);
+      await createNetwork(host, network.name, termsOf(network));
+      await startContainer(host, network.name, network.name, ['--restart', 'always']);
     }
   }
   await reachEachOther();
 });
 
-afterAll(() => lab?.down());
-
 async function reachEachOther(): Promise<void> {
-  for (const { name } of networks) {
+  for (const { name } of bothFabrics) {
     for (const host of lab.hosts) await waitForContainer(host, name);
-    for (const host of lab.hosts) {
-      for (const other of lab.hosts) await pings(host, name, await addressOf(other, name, name));
-    }
+    await allReachAll(lab.hosts, name, name);
   }
 }
 
@@ -66,42 +56,19 @@ async function waitForContainer(host: Host, name: string): Promise<void> {
   );
 }
 
-/** Addresses of all containers, as Docker has them. */
-async function inDocker(): Promise<string[]> {
-  const addresses = await Promise.all(
-    lab.hosts.flatMap((host) => networks.map(({ name }) => addressOf(host, name, name))),
-  );
-  return addresses.toSorted();
-}
-
 /** The store holds those addresses and no others; each once. */
 async function storeAgreesWithDocker(): Promise<void> {
-  const expected = await inDocker();
+  const expected = await inDocker(lab);
   expect(new Set(expected).size).toBe(expected.length);
   await waitFor(
     'the store holds what Docker has, and no more',
     async () => {
-      expect(await announced()).toEqual(expected);
-      expect(await assignedCount()).toBe(expected.length);
+      expect(await announced(lab)).toEqual(expected);
+      expect(await assignedCount(lab)).toBe(expected.length);
       return true;
     },
     patienceMs,
   );
-}
-
-async function announced(): Promise<string[]> {
-  const endpoints = (await valuesBelow('endpoints/')).map(records.endpoint.parse);
-  return endpoints.flatMap(({ addresses }) => addresses).toSorted();
-}
-
-async function assignedCount(): Promise<number> {
-  const blocks = (await valuesBelow('blocks/')).map(records.block.parse);
-  return blocks.flatMap(({ assigned }) => Object.keys(assigned)).length;
-}
-
-async function valuesBelow(folder: string): Promise<string[]> {
-  const output = await lab.etcd.ctl(['get', '--prefix', '--print-value-only', `/weft/v1/${folder}`]);
-  return output.split('\n').filter((line) => line !== '');
 }
 
 describe.each(['h1', 'h2'])('after a power cut of %s', (name) => {
@@ -156,12 +123,6 @@ describe('a host cut off from all others', () => {
 });
 
 test('nothing of weft is left when all is removed', async () => {
-  for (const host of lab.hosts) {
-    for (const { name } of networks) {
-      await host.docker(['rm', '--force', name]);
-      await host.docker(['network', 'rm', name]);
-    }
-  }
-  for (const host of lab.hosts) await leavesNoTrace(host);
-  await waitFor('the store is empty', async () => (await storeKeys(lab)).length === 0, patienceMs);
+  for (const { name } of bothFabrics) await removeNetwork(lab.hosts, name, [name]);
+  await nothingIsLeft(lab, patienceMs);
 });

@@ -1,57 +1,50 @@
 /** The etcd cluster that the hosts share loses a member, its history, all of its data. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { records } from '../../src/model/records.ts';
+import { beforeAll, expect, test } from 'vitest';
 import {
   addressOf,
-  clusterUp,
+  bothFabrics,
   complaint,
   createNetwork,
   pings,
   startContainer,
   storeKeys,
+  termsOf,
 } from '../cluster/cluster.ts';
 import { pingSteadily } from '../cluster/steady-ping.ts';
-import type { Lab } from '../lab/lab.ts';
+import { testCluster } from '../cluster/test-lab.ts';
 import { labFolder } from '../lab/record.ts';
 import { waitFor } from '../lab/wait.ts';
-
-const networks = [
-  ['blue', 'routed', '10.77.0.0/16'],
-  ['red', 'vxlan', '10.78.0.0/16'],
-] as const;
+import { announced, inDocker } from './addresses.ts';
 
 const patienceMs = 90_000;
 
-let lab: Lab;
+const lab = testCluster({
+  name: 'store',
+  hosts: [
+    { name: 'h1', docker: '28.5' },
+    { name: 'h2', docker: '26.1' },
+  ],
+  members: 3,
+  settings: { WEFT_RESYNC_SECONDS: '2' },
+});
+const [h1, h2] = [lab.host('h1'), lab.host('h2')];
 
 beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'store',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '26.1' },
-    ],
-    members: 3,
-    settings: { WEFT_RESYNC_SECONDS: '2' },
-  });
-  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
-  for (const [name, fabric, subnet] of networks) {
+  for (const network of bothFabrics) {
+    const { name } = network;
     for (const host of lab.hosts) {
-      const options = ['-o', `weft.network=${name}`, '-o', `weft.fabric=${fabric}`];
-      await createNetwork(host, name, ['--subnet', subnet, ...options]);
+      await createNetwork(host, name, termsOf(network));
       await startContainer(host, name, name);
     }
     await pings(h1, name, await addressOf(h2, name, name));
   }
 });
 
-afterAll(() => lab?.down());
-
 /** Starts a container on either host, which reach each other, and removes them. */
 async function startsAndReaches(): Promise<void> {
-  for (const [name] of networks) {
+  for (const { name } of bothFabrics) {
     await waitFor(
       `a container starts on ${name}`,
       async () => {
@@ -61,20 +54,9 @@ async function startsAndReaches(): Promise<void> {
       },
       patienceMs,
     );
-    await pings(lab.host('h1'), 'next', await addressOf(lab.host('h2'), name, 'next'));
+    await pings(h1, 'next', await addressOf(h2, name, 'next'));
     for (const host of lab.hosts) await host.docker(['rm', '--force', 'next']);
   }
-}
-
-async function announced(): Promise<string[]> {
-  const output = await lab.etcd.ctl(['get', '--prefix', '--print-value-only', '/weft/v1/endpoints/']);
-  const values = output.split('\n').filter((line) => line !== '');
-  return values.flatMap((value) => records.endpoint.parse(value).addresses).toSorted();
-}
-
-async function inDocker(): Promise<string[]> {
-  const pairs = lab.hosts.flatMap((host) => networks.map(([name]) => addressOf(host, name, name)));
-  return (await Promise.all(pairs)).toSorted();
 }
 
 test.each(['etcd1', 'etcd2', 'etcd3'])(
@@ -92,7 +74,6 @@ test.each(['etcd1', 'etcd2', 'etcd3'])(
 );
 
 test('a host that was away while the history was compacted knows all that happened', async () => {
-  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
   await lab.cutOff('h1', ['etcd1', 'etcd2', 'etcd3']);
   const gone = await startContainer(h2, 'red', 'meanwhile');
   await h2.docker(['rm', '--force', 'meanwhile']);
@@ -104,13 +85,12 @@ test('a host that was away while the history was compacted knows all that happen
   expect(red).not.toBe('');
   await pings(h1, 'late', await addressOf(h2, 'red', 'red'));
   await pings(h1, 'blue', await addressOf(h2, 'blue', 'there'));
-  expect(await announced()).not.toContain(gone);
+  expect(await announced(lab)).not.toContain(gone);
   await h1.docker(['rm', '--force', 'late']);
   await h2.docker(['rm', '--force', 'there']);
 });
 
 async function startsWithPatience(network: string, name: string): Promise<string> {
-  const h1 = lab.host('h1');
   await waitFor(
     `${name} starts`,
     async () => {
@@ -124,13 +104,12 @@ async function startsWithPatience(network: string, name: string): Promise<string
 }
 
 test('with all members wiped, no ping is lost, and the hosts tell the new ones what they hold', async () => {
-  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
-  const targets = await Promise.all(networks.map(([name]) => addressOf(h2, name, name)));
-  const pinging = networks.map(([name], index) => pingSteadily(h1, name, targets[index] ?? '', 0.05));
+  const targets = await Promise.all(bothFabrics.map(({ name }) => addressOf(h2, name, name)));
+  const pinging = bothFabrics.map(({ name }, index) => pingSteadily(h1, name, targets[index] ?? '', 0.05));
   const before = await storeKeys(lab);
   const [first] = lab.etcd.members;
   for (const member of lab.etcd.members) await member.kill();
-  expect(await complaint(createNetwork(lab.host('h1'), 'green', ['--subnet', '10.79.0.0/24']))).toContain(
+  expect(await complaint(createNetwork(h1, 'green', ['--subnet', '10.79.0.0/24']))).toContain(
     'the store is away',
   );
   for (const member of lab.etcd.members) {
@@ -142,7 +121,7 @@ test('with all members wiped, no ping is lost, and the hosts tell the new ones w
     'all is in the store again',
     async () => {
       expect((await storeKeys(lab)).toSorted()).toEqual(before.toSorted());
-      expect(await announced()).toEqual(await inDocker());
+      expect(await announced(lab)).toEqual(await inDocker(lab));
       return true;
     },
     patienceMs,

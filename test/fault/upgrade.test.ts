@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildPlugin } from '../../plugin/build.ts';
 import {
   addressOf,
+  bothFabrics,
   createNetwork,
   pings,
   pluginName,
@@ -15,34 +16,26 @@ import {
   waitForNetwork,
 } from '../cluster/cluster.ts';
 import { pingSteadily } from '../cluster/steady-ping.ts';
+import { testLab } from '../cluster/test-lab.ts';
 import type { Host } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
 import { publish, type StoredPlugin } from '../lab/registry.ts';
 import { namespaceOf } from '../lab/underlay.ts';
 
 const port = 5_000;
 const reference = (tag: number) => `127.0.0.1:${port}/weft/plugin:${tag}`;
-const networks = [
-  ['blue', 'routed', '10.77.0.0/16'],
-  ['red', 'vxlan', '10.78.0.0/16'],
-] as const;
 const upgraded = [
   { name: 'h1', docker: '28.5' },
   { name: 'h2', docker: '20.10' },
 ] as const;
 
-let lab: Lab;
+const hosts = [...upgraded, { name: 'other', docker: '26.1' }] as const;
+const lab = testLab({ name: 'upgrade', hosts, etcd: { members: 1 } });
 let folder: string;
 const registries: ChildProcess[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'weft-registry-'));
   const built = await buildPlugin();
-  lab = await Lab.up({
-    name: 'upgrade',
-    hosts: [...upgraded, { name: 'other', docker: '26.1' }],
-    etcd: { members: 1 },
-  });
   const store = `WEFT_ETCD_ENDPOINTS=${lab.etcd.endpoints}`;
   await lab.host('other').installPlugin(built, pluginName, { WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints });
   const stored = await storedOn(lab.host('other'));
@@ -53,7 +46,7 @@ beforeAll(async () => {
     const install = ['install', '--grant-all-permissions', '--alias', pluginName, reference(1), store];
     await lab.host(name).docker(['plugin', ...install], { timeoutMs: 120_000 });
   }
-  for (const [network, fabric, subnet] of networks) {
+  for (const { name: network, fabric, subnet } of bothFabrics) {
     await createNetwork(lab.host('other'), network, ['--subnet', subnet, '-o', `weft.fabric=${fabric}`]);
     for (const host of lab.hosts) {
       await waitForNetwork(host, network);
@@ -64,7 +57,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const registry of registries) registry.kill();
-  await lab?.down();
   await rm(folder, { recursive: true });
 });
 
@@ -102,15 +94,15 @@ describe.each(upgraded)('Docker $docker', ({ name }) => {
   test('no ping is lost in an upgrade, and the new plugin knows the networks', async () => {
     const [host, other] = [lab.host(name), lab.host('other')];
     expect((await description(host)).trim()).toBe('the first');
-    const targets = await Promise.all(networks.map(([network]) => addressOf(other, network, network)));
-    for (const [index, [network]] of networks.entries()) await pings(host, network, targets[index] ?? '');
-    const pinging = networks.map(([network], index) =>
-      pingSteadily(host, network, targets[index] ?? '', 0.01),
+    const targets = await Promise.all(bothFabrics.map(({ name }) => addressOf(other, name, name)));
+    for (const [index, { name }] of bothFabrics.entries()) await pings(host, name, targets[index] ?? '');
+    const pinging = bothFabrics.map(({ name }, index) =>
+      pingSteadily(host, name, targets[index] ?? '', 0.01),
     );
 
     await upgrade(host);
     expect((await description(host)).trim()).toBe('the next');
-    for (const [network] of networks) {
+    for (const { name: network } of bothFabrics) {
       await pings(other, network, await startContainer(host, network, `${network}-next`));
       await host.docker(['rm', '--force', `${network}-next`]);
     }

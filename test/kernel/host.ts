@@ -49,8 +49,9 @@ export async function openHost(number = 1, other?: Host): Promise<Host> {
   } else {
     other.run(`ip link set wire netns ${space.name} name eth0`);
   }
+  // Without duplicate address detection, which would take up to two seconds for its link-local address.
   space.run(`
-    sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+    sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0 net.ipv6.conf.eth0.accept_dad=0
     ip addr add 10.9.0.${number}/24 dev eth0
     ip addr add fd09::${number}/64 dev eth0 nodad
     ip link set eth0 up

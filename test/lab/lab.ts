@@ -5,7 +5,7 @@ import { Host, type HostSpec } from './host.ts';
 import { onInterrupt } from './interrupt.ts';
 import { labFolder, readRecord, thisProcess } from './record.ts';
 import { removeLab, removeOrphans, takeName } from './removal.ts';
-import { type DockerVersion, rootfs, toolbox } from './rootfs.ts';
+import { rootfs, rootfsPath, toolbox } from './rootfs.ts';
 import { toolsTar } from './tools-image.ts';
 import { type Port, Underlay } from './underlay.ts';
 
@@ -26,66 +26,77 @@ export class Lab {
   readonly name: string;
   readonly hosts: readonly Host[];
   readonly etcd: Etcd;
+  readonly #spec: LabSpec;
   readonly #underlay: Underlay;
   readonly #ports: readonly Port[];
 
-  private constructor(spec: LabSpec, roots: ReadonlyMap<DockerVersion, string>) {
+  /** It is known where everything will be; nothing is there until it is `up`. */
+  constructor(spec: LabSpec) {
     const { name: lab, segments = 1, mtu = 1500 } = spec;
     const underlay = new Underlay(lab, { segments, mtu });
-    const root = (docker: DockerVersion) => roots.get(docker) ?? '';
     const hosts = spec.hosts.map((host, index) => {
       const port = { name: host.name, segment: 1 + (index % segments), number: index + 1 };
       const folder = join(labFolder(lab), host.name);
       const cgroup = join(labsCgroup(), lab, host.name);
       return {
         port,
-        host: new Host(host, { lab, folder, cgroup, rootfs: root(host.docker), port, underlay }),
+        host: new Host(host, { lab, folder, cgroup, rootfs: rootfsPath(host.docker), port, underlay }),
       };
     });
     const members = Array.from({ length: spec.etcd?.members ?? 0 }, (_, index) => ({
       ...{ name: `etcd${index + 1}`, segment: 1, number: 201 + index },
     }));
     this.name = lab;
+    this.#spec = spec;
     this.hosts = hosts.map(({ host }) => host);
     this.etcd = new Etcd({
-      ...{ lab, rootfs: root(toolbox), ports: members },
+      ...{ lab, rootfs: rootfsPath(toolbox), ports: members },
       ...{ folder: labFolder(lab), cgroup: join(labsCgroup(), lab) },
     });
     this.#underlay = underlay;
     this.#ports = [...hosts.map(({ port }) => port), ...members];
   }
 
-  /**
-   * Makes the lab, in place of what an earlier one of that name has left, and returns when all its dockerds
-   * and etcd members answer. It ends with this process, unless it is to be kept.
-   */
+  /** Makes a lab, as `up` does. */
   static async up(spec: LabSpec, options: { readonly keep?: boolean } = {}): Promise<Lab> {
-    checkNames(spec);
-    await removeOrphans();
-    const [roots, tools] = [await rootsFor(spec), await toolsTar()];
-    await takeName({ spec, ...(options.keep ? {} : { owner: thisProcess() }) });
-    const lab = new Lab(spec, roots);
-    lab.#forget = onInterrupt(() => removeLab(spec.name));
-    try {
-      await lab.#start(tools);
-      if (options.keep) lab.#forget();
-      return lab;
-    } catch (error) {
-      await lab.down();
-      throw error;
-    }
+    const lab = new Lab(spec);
+    await lab.up(options);
+    return lab;
   }
 
   /** A lab that another process has made. */
   static async find(name: string): Promise<Lab> {
     const record = await readRecord(name);
     if (record === undefined) throw new Error(`there is no lab ${name}; make it with: npm run lab -- up`);
-    return new Lab(record.spec, await rootsFor(record.spec));
+    return new Lab(record.spec);
   }
 
+  /**
+   * Makes it, in place of what an earlier one of that name has left, and returns when all its dockerds
+   * and etcd members answer. It ends with this process, unless it is to be kept.
+   */
+  async up(options: { readonly keep?: boolean } = {}): Promise<void> {
+    checkNames(this.#spec);
+    await removeOrphans();
+    await Promise.all([toolbox, ...this.#spec.hosts.map(({ docker }) => docker)].map(rootfs));
+    const tools = await toolsTar();
+    await takeName({ spec: this.#spec, ...(options.keep ? {} : { owner: thisProcess() }) });
+    this.#remove = () => removeLab(this.name);
+    const forget = onInterrupt(this.#remove);
+    this.#forget = forget;
+    try {
+      await this.#start(tools);
+      if (options.keep) forget();
+    } catch (error) {
+      await this.down();
+      throw error;
+    }
+  }
+
+  /** Takes away what `up` has made. */
   async down(): Promise<void> {
     this.#forget();
-    await removeLab(this.name);
+    await this.#remove();
   }
 
   host(name: string): Host {
@@ -136,6 +147,8 @@ export class Lab {
   }
 
   #forget = () => {};
+  /** A lab whose name another process has taken is not this one's to remove. */
+  #remove = async () => {};
 
   async #start(tools: string): Promise<void> {
     await this.#underlay.create();
@@ -161,13 +174,6 @@ export class Lab {
     if (port === undefined) throw new Error(`lab ${this.name} has no host or etcd member ${name}`);
     return port;
   }
-}
-
-async function rootsFor(spec: LabSpec): Promise<ReadonlyMap<DockerVersion, string>> {
-  const versions = [...new Set([toolbox, ...spec.hosts.map((host) => host.docker)])];
-  return new Map(
-    await Promise.all(versions.map(async (version) => [version, await rootfs(version)] as const)),
-  );
 }
 
 /** Names go into those of namespaces, folders and links; a link's has room for 15 bytes. */

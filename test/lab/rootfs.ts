@@ -74,8 +74,7 @@ export async function cached(
   announcement: string,
   make: (path: string) => Promise<void>,
 ): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 10);
-  const path = join(cacheFolder, `${name}-${hash}`);
+  const path = cachePath(name, key);
   if (existsSync(path)) return path;
   return withLock(join(cacheFolder, 'locks', name.replaceAll('/', '-')), async () => {
     if (existsSync(path)) return path;
@@ -89,14 +88,26 @@ export async function cached(
   });
 }
 
+function cachePath(name: string, key: unknown): string {
+  const hash = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 10);
+  return join(cacheFolder, `${name}-${hash}`);
+}
+
+function recipeOf(docker: DockerVersion) {
+  const { suite, packages: own } = releases[docker];
+  const packages = [...hostPackages, ...own];
+  return { suite, packages, name: `rootfs/${suite}`, key: { packages, mmdebstrap } };
+}
+
 /** The read-only root of hosts with this Docker. */
 export function rootfs(docker: DockerVersion): Promise<string> {
-  const release = releases[docker];
-  const packages = [...hostPackages, ...release.packages];
-  return cached(
-    `rootfs/${release.suite}`,
-    { packages, mmdebstrap },
-    `making Debian ${release.suite} with Docker ${docker} (once; one to three minutes)`,
-    (path) => debian(release.suite, 'apt', packages, path),
-  );
+  const { suite, packages, name, key } = recipeOf(docker);
+  const announcement = `making Debian ${suite} with Docker ${docker} (once; one to three minutes)`;
+  return cached(name, key, announcement, (path) => debian(suite, 'apt', packages, path));
+}
+
+/** Where that is, or will be. */
+export function rootfsPath(docker: DockerVersion): string {
+  const { name, key } = recipeOf(docker);
+  return cachePath(name, key);
 }

@@ -31,6 +31,7 @@ describe('without any setting', () => {
       vxlanPort: 4789,
       probePort: 9338,
       replicate: true,
+      scope: 'local',
       resyncMs: 30_000,
       logLevel: 'info',
     });

@@ -6,6 +6,7 @@ import { buildPlugin } from '../../../plugin/build.ts';
 import { pluginName } from '../../cluster/cluster.ts';
 import type { Host } from '../../lab/host.ts';
 import { Lab } from '../../lab/lab.ts';
+import { formSwarm } from '../../lab/swarm.ts';
 import { namespaceOf, namespacesOf, Underlay } from '../../lab/underlay.ts';
 import type { Condition } from './conditions.ts';
 import { programsIn, type RunIn } from './programs.ts';
@@ -39,7 +40,7 @@ export async function bedUp(condition: Condition): Promise<Bed> {
       run: await programsIn(name),
     } as const;
     await Promise.all([
-      joinSwarm(bed.plain),
+      formSwarm(bed.plain),
       ...[...bed.weft, ...bed.tunnel].map((host) => installWeft(lab, host, folder)),
     ]);
     if (!condition.tunnelOffload) await takeTunnelOffload(bed);
@@ -65,12 +66,6 @@ async function installWeft(lab: Lab, host: Host, folder: string): Promise<void> 
     WEFT_REPLICATE: 'off',
   };
   await host.installPlugin(folder, pluginName, settings);
-}
-
-async function joinSwarm([manager, worker]: Pair<Host>): Promise<void> {
-  await manager.docker(['swarm', 'init', '--advertise-addr', manager.address]);
-  const token = await manager.docker(['swarm', 'join-token', '--quiet', 'worker']);
-  await worker.docker(['swarm', 'join', '--token', token, `${manager.address}:2377`]);
 }
 
 /** At both ends of each wire. */

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { records } from '../../../src/model/records.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
 import { FakeStore } from '../../fakes/store.ts';
@@ -29,7 +29,6 @@ beforeEach(() => {
   store = new FakeStore();
   h1 = startHost(store);
 });
-afterEach(() => h1.remove());
 
 const requestPool = (options: Readonly<Record<string, string>> = {}) =>
   h1.addresses.requestPool({ pool: subnet, options, family: 4 });
@@ -72,7 +71,6 @@ test('an address in use on another host is refused by that host’s name', async
   const { poolId } = await createNetwork(h1, { id: 'd1', subnet, options: inBlue });
   const wish = h1.addresses.requestAddress({ poolId, address, purpose: 'other' });
   await expect(wish).rejects.toThrow(`address ${address} is in use on host h2`);
-  await h2.remove();
 });
 
 describe('a network of several subnets', () => {
@@ -164,7 +162,6 @@ test('another host joins a network by its name, and gets its subnet', async () =
   await createNetwork(h2, { id: 'd2', subnet, options: inBlue });
   const pool = await h1.addresses.requestPool({ options: inBlue, family: 4 });
   expect(pool.cidr).toBe(subnet);
-  await h2.remove();
 });
 
 test('an automatic subnet avoids the routes of all hosts', async () => {
@@ -181,7 +178,6 @@ test('an automatic subnet avoids the routes of all hosts', async () => {
   expect(await told()).toEqual(['10.160.0.0/16']);
   const pool = await h1.addresses.requestPool({ options: {}, family: 4 });
   expect(pool.cidr).toBe('10.161.0.0/20');
-  await h2.remove();
 });
 
 test('a pool requested by a mistaken option leaves nothing', async () => {

@@ -1,5 +1,5 @@
 /** The agent as a whole: from its start, through what may befall the store, to other hosts' agents. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { records } from '../../../src/model/records.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
 import { FakeStore } from '../../fakes/store.ts';
@@ -25,26 +25,11 @@ useTestTime();
 const subnet = '10.77.0.0/16';
 
 let store: FakeStore;
-let hosts: WeftHost[];
 beforeEach(() => {
   store = new FakeStore();
-  hosts = [];
-});
-afterEach(async () => {
-  for (const host of hosts) await host.remove();
 });
 
-function start(number = 1, kernel?: FakeKernel): WeftHost {
-  const host = startHost(store, number, kernel);
-  hosts.push(host);
-  return host;
-}
-
-const restart = async (host: WeftHost, kernel?: FakeKernel): Promise<WeftHost> => {
-  const again = await host.restart(kernel);
-  hosts = hosts.map((known) => (known === host ? again : known));
-  return again;
-};
+const start = (number = 1, kernel?: FakeKernel): WeftHost => startHost(store, number, kernel);
 
 const options = (fabric: string) => ({ 'weft.network': 'blue', 'weft.fabric': fabric });
 
@@ -130,7 +115,7 @@ describe.each(['routed', 'vxlan'])('%s: restarted, weft', (fabric) => {
     await letPass(resyncMs);
     const before = { applied: host.kernel.applied.length, records: await recordsInStore() };
 
-    host = await restart(host);
+    host = await host.restart();
     await letPass(2 * resyncMs);
     expect(await host.network.endpointInfo(container)).toMatchObject({ 'weft.network': 'blue' });
     expect(host.kernel.applied).toHaveLength(before.applied);
@@ -148,7 +133,7 @@ describe.each(['routed', 'vxlan'])('%s: restarted, weft', (fabric) => {
     const containers = [await startContainer(host, network, 'c1'), await startContainer(host, network, 'c2')];
     const before = host.kernel.applied.length;
     store.stop();
-    host = await restart(host);
+    host = await host.restart();
     await letPass(2 * resyncMs);
     expect(host.kernel.applied).toHaveLength(before);
     const [gone] = containers;
@@ -262,7 +247,7 @@ describe('two hosts', () => {
     await createNetwork(h1, { id: 'd1', ...blue });
     await startContainer(h2, await createNetwork(h2, { id: 'd2', ...blue }), 'c2');
     await until(() => routesOf(h1).length > 0);
-    h2 = await restart(h2, freshKernel(9));
+    h2 = await h2.restart(freshKernel(9));
     await until(() => routesOf(h1).some(([, via]) => via === '10.9.0.9'));
     expect(routesOf(h1)).toEqual([['10.77.0.0/26', '10.9.0.9']]);
   });

@@ -1,6 +1,6 @@
 /** Records that no weft of this version has written: left out and named, one by one; the rest goes on. */
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { Recipe } from '../../../src/model/records.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import {
@@ -57,9 +57,6 @@ beforeEach(async () => {
   const { endpoint } = await startContainer(second, at('blue', 1), 'web');
   await second.nameBook.write(endpoint, ['web'], 'blue');
   await second.recipes.publish(blueRecipe);
-});
-afterEach(async () => {
-  for (const host of [h1, h2]) await host?.remove();
 });
 
 function at(name: string, side: 0 | 1): MadeNetwork {

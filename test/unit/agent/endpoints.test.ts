@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { FakeStore } from '../../fakes/store.ts';
 import {
   type Container,
@@ -47,7 +47,6 @@ describe.each([
       options: { 'weft.network': 'blue', 'weft.fabric': fabric },
     });
   });
-  afterEach(() => host.remove());
 
   const veths = async () => {
     const { links } = await (await namespaceOf(fabric)).read();
@@ -200,7 +199,6 @@ describe('one container', () => {
       await createContainer(host, network, 'c3'),
     ];
   });
-  afterEach(() => host.remove());
 
   const nextHops = async (of: Container | undefined, inSandbox = sandbox) => {
     if (of === undefined) throw new Error('there is no such container');
@@ -254,5 +252,4 @@ test('after a reboot a container is wired only when its segment is whole', async
   await letPass(10);
   look();
   expect((await joining).link).toBe('weftc100000000c');
-  await host.remove();
 });

@@ -1,5 +1,5 @@
 /** A store that has lost its data: wiped, or restored from a backup. */
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { Entry } from '../../../src/store/store.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import {
@@ -43,9 +43,6 @@ describe.each(['routed', 'vxlan'])('with a %s network', (fabric) => {
       if (network !== undefined) containers.push(await startContainer(host, network, `later${index}`));
     }
     await letPass(2 * resyncMs);
-  });
-  afterEach(async () => {
-    for (const host of hosts) await host.remove();
   });
 
   const known = async () => {

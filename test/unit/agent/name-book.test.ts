@@ -1,5 +1,5 @@
 /** What hosts tell each other about the names of their containers. */
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { FakeStore } from '../../fakes/store.ts';
 import {
   type Container,
@@ -34,11 +34,6 @@ beforeEach(async () => {
   here = await createNetwork(h1, wish);
   there = await createNetwork(h2, wish);
   web = await startContainer(h1, here, 'web');
-});
-
-afterEach(async () => {
-  for (const host of [h1, h2]) await host.remove();
-  await store.close();
 });
 
 const named = () => ({ names: ['web', 'www'], domain: 'blue', addresses: [web.address] });

@@ -1,16 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { Cluster } from '../../../src/agent/cluster.ts';
-import { type Ledger, openLedger } from '../../../src/agent/ledger.ts';
+import type { Ledger } from '../../../src/agent/ledger.ts';
 import { neighbourhoodOf } from '../../../src/agent/neighbourhood.ts';
 import type { Change, Vxlan } from '../../../src/kernel/state.ts';
 import { type Host, records } from '../../../src/model/records.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
 import { Mirror } from '../../../src/store/mirror.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
+import { testLedger } from './test-ledger.ts';
 
 const keys = keysBelow('/weft/v1/');
 const log = pino({ level: 'silent' });
@@ -20,14 +18,11 @@ const host = (id: string, address: string, mtu?: number): Host => ({
 });
 
 let kernel: FakeKernel;
-let folder: string;
 let ledger: Ledger;
 beforeEach(() => {
   kernel = new FakeKernel();
-  folder = mkdtempSync(join(tmpdir(), 'weft-unit-'));
-  ledger = openLedger(folder, () => {});
+  ledger = testLedger();
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 function neighbourhood(hosts: readonly Host[]) {
   const mirror = new Mirror('/weft/v1/', () => {});

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { familyOf } from '../../../src/model/address.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
 import { FakeStore } from '../../fakes/store.ts';
@@ -29,7 +29,6 @@ beforeEach(() => {
   store = new FakeStore();
   host = startHost(store);
 });
-afterEach(() => host.remove());
 
 const create = (fabric = 'routed') =>
   createNetwork(host, { id: 'd1', subnet, options: { 'weft.network': 'blue', 'weft.fabric': fabric } });
@@ -113,8 +112,19 @@ describe('two networks of the same subnet', () => {
     await expect(wish).rejects.toThrow('is in use on host h1');
     const h3 = startHost(store, 3);
     await expect(make(h3, 'green', 'vxlan', {})).rejects.toThrow('add --ipam-opt weft.network=green');
-    await Promise.all([h2.remove(), h3.remove()]);
   });
+});
+
+test('a manager’s subnet is for its swarm, whose hosts each ask for it too, and for no other network', async () => {
+  const asked = { pool: subnet, options: {}, family: 4 } as const;
+  const { cidr } = await host.addresses.requestPool({ ...asked, isGlobal: true });
+  const create = () =>
+    host.network.createNetwork({ id: 'wl5zbz', options: {}, internal: false, pools: [{ cidr }] });
+  await expect(create()).rejects.toThrow('with WEFT_SCOPE=global weft serves networks of a swarm only');
+  const { poolId } = await host.addresses.requestPool(asked);
+  await create();
+  await removeNetwork(host, { id: 'wl5zbz', poolId, cidr, gateway: '10.77.0.1/16' });
+  expect(await keysIn(store)).toEqual([keys.pool(subnet), keys.reference(subnet, 'swarm')]);
 });
 
 test('a subnet that is given twice is refused, and nothing is left', async () => {
@@ -158,7 +168,6 @@ describe('an address of the subnet for a gateway', () => {
     const [scope = ''] = await h2.kernel.namespaces();
     const { addresses } = await (await h2.kernel.namespace(scope)).read();
     expect(addresses.map(({ address }) => address)).toContain('10.77.0.1/16');
-    await h2.remove();
   });
 });
 

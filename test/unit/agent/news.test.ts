@@ -1,14 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { Cluster } from '../../../src/agent/cluster.ts';
-import { type Ledger, type LedgerNetwork, openLedger } from '../../../src/agent/ledger.ts';
+import type { Ledger, LedgerNetwork } from '../../../src/agent/ledger.ts';
 import { newsRouter } from '../../../src/agent/news.ts';
 import { records } from '../../../src/model/records.ts';
 import { Mirror } from '../../../src/store/mirror.ts';
 import { block } from '../fabric/views.ts';
+import { testLedger } from './test-ledger.ts';
 import { keys } from './weft-host.ts';
 
 const blue: LedgerNetwork = {
@@ -29,19 +27,16 @@ const red: LedgerNetwork = {
 };
 const blockKey = keys.block('10.77.0.0/16', '10.77.0.64/26');
 
-let folder: string;
 let ledger: Ledger;
 let mirror: Mirror;
 let scopesOf: ReturnType<typeof newsRouter>;
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'weft-news-'));
-  ledger = openLedger(folder, () => {});
+  ledger = testLedger();
   mirror = new Mirror(keys.root);
   scopesOf = newsRouter(keys, ledger, new Cluster(mirror, keys, pino({ level: 'silent' })));
   await ledger.networks.put(blue);
   await ledger.networks.put(red);
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 /** The scopes of the news that the block is so now. */
 function scopesOfBlock(owner: string, assigned: Readonly<Record<string, string>>): unknown {

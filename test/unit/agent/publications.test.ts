@@ -1,9 +1,6 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { Cluster } from '../../../src/agent/cluster.ts';
-import { type Ledger, type LedgerEndpoint, openLedger } from '../../../src/agent/ledger.ts';
+import type { Ledger, LedgerEndpoint } from '../../../src/agent/ledger.ts';
 import { publicationUseCases } from '../../../src/agent/publications.ts';
 import { Views } from '../../../src/agent/views.ts';
 import { hostTable } from '../../../src/fabric/host-table.ts';
@@ -12,6 +9,7 @@ import { hostEnd } from '../../../src/model/names.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
 import { Mirror } from '../../../src/store/mirror.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
+import { testLedger } from './test-ledger.ts';
 
 let kernel: FakeKernel;
 let ledger: Ledger;
@@ -28,7 +26,7 @@ const tcp = (port: number, hostPort: number, hostPortEnd = hostPort) => ({
 
 beforeEach(async () => {
   kernel = new FakeKernel();
-  ledger = openLedger(mkdtempSync(join(tmpdir(), 'weft-ports-')), () => {});
+  ledger = testLedger();
   const cluster = new Cluster(new Mirror('/weft/', () => {}), keysBelow('/weft/'), log);
   const underlay = { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 };
   views = new Views(cluster, ledger, () => underlay);

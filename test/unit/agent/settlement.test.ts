@@ -1,25 +1,22 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { Cluster } from '../../../src/agent/cluster.ts';
-import { type Ledger, openLedger } from '../../../src/agent/ledger.ts';
+import type { Ledger } from '../../../src/agent/ledger.ts';
 import { Membership } from '../../../src/agent/membership.ts';
 import { type Leftover, type SettlementParts, settlement } from '../../../src/agent/settlement.ts';
 import { records } from '../../../src/model/records.ts';
-import { ipamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import type { Watcher } from '../../fakes/watcher.ts';
 import { endpoint } from '../fabric/views.ts';
+import { testHost } from '../ipam/test-host.ts';
+import { testLedger } from './test-ledger.ts';
 import { keys } from './weft-host.ts';
 
 const mine = endpoint('h1', '10.77.0.2');
 const theirs = endpoint('h2', '10.77.0.66');
 const held = { pool: '10.77.0.0/16', address: '10.77.0.2', operation: 'o1', sinceMs: 0 };
 
-let folder: string;
 let ledger: Ledger;
 let store: FakeStore;
 let watcher: Watcher;
@@ -29,10 +26,9 @@ let nowMs: number;
 let unneeded: Leftover[];
 let look: () => Promise<void>;
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'weft-settlement-'));
-  ledger = openLedger(folder, () => {});
+  ledger = testLedger();
   store = new FakeStore();
-  const ipam = await ipamHost(store, 'h1');
+  const ipam = await testHost(store, 'h1');
   watcher = ipam.watcher;
   nowMs = 1_700_000_000_000;
   heldAddresses = () => [];
@@ -56,10 +52,6 @@ beforeEach(async () => {
     deleteEndpoint: async ({ endpoint }) => void released.push(endpoint),
     log,
   });
-});
-afterEach(async () => {
-  await watcher.stop();
-  rmSync(folder, { recursive: true });
 });
 
 async function put(key: string, value: string): Promise<void> {

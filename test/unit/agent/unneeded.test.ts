@@ -1,12 +1,12 @@
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { Cluster } from '../../../src/agent/cluster.ts';
 import { unneededIn } from '../../../src/agent/unneeded.ts';
 import { assignAddress } from '../../../src/ipam/addresses.ts';
-import { requestPool } from '../../../src/ipam/pools.ts';
 import { type SkippingClock, skippingClock } from '../../fakes/clock.ts';
-import { type IpamHost, ipamHost } from '../../fakes/ipam-host.ts';
+import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
+import { poolOn, testHost } from '../ipam/test-host.ts';
 
 const minute = 60_000;
 
@@ -18,17 +18,16 @@ let look: () => number;
 beforeEach(async () => {
   store = new FakeStore();
   clock = skippingClock();
-  hosts = await Promise.all(['h1', 'h2', 'h3'].map((id) => ipamHost(store, id, { clock })));
+  hosts = await Promise.all(['h1', 'h2', 'h3'].map((id) => testHost(store, id, { clock })));
   look = lookOf('h1');
   for (const [index, host] of hosts.entries()) {
-    const { poolId } = await requestPool(host, { pool: '10.77.0.0/24', options: {}, family: 4 });
+    const poolId = await poolOn(host, '10.77.0.0/24');
     await assignAddress(host, poolId);
     // The second of them is borrowed, but for the first host.
     await assignAddress(host, poolId, `10.77.0.${10 + index}`);
     await setAlive(host.hostId, true);
   }
 });
-afterEach(() => Promise.all(hosts.map(({ watcher }) => watcher.stop())));
 
 /** How much that host finds. */
 function lookOf(id: string): () => number {

@@ -1,19 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { Cluster } from '../../../src/agent/cluster.ts';
-import {
-  type Ledger,
-  type LedgerEndpoint,
-  type LedgerNetwork,
-  openLedger,
-} from '../../../src/agent/ledger.ts';
+import type { Ledger, LedgerEndpoint, LedgerNetwork } from '../../../src/agent/ledger.ts';
 import { networkOf, Views } from '../../../src/agent/views.ts';
 import { records } from '../../../src/model/records.ts';
 import { Mirror } from '../../../src/store/mirror.ts';
 import { block, endpoint } from '../fabric/views.ts';
+import { testLedger } from './test-ledger.ts';
 import { keys } from './weft-host.ts';
 
 const blue: LedgerNetwork = {
@@ -36,14 +29,12 @@ const here: LedgerEndpoint = {
 };
 const underlay = { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 };
 
-let folder: string;
 let ledger: Ledger;
 let cluster: Cluster;
 let views: Views;
 let mirror: Mirror;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'weft-views-'));
-  ledger = openLedger(folder, () => {});
+  ledger = testLedger();
   mirror = new Mirror(keys.root);
   const host = (id: string, address: string) => ({
     put: keys.host(id),
@@ -64,7 +55,6 @@ beforeEach(() => {
   cluster = new Cluster(mirror, keys, pino({ level: 'silent' }));
   views = new Views(cluster, ledger, () => underlay);
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 test('a network is seen with all blocks, and with the containers of others as the store has them', async () => {
   await ledger.networks.put(blue);

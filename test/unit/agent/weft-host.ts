@@ -16,12 +16,16 @@ import { FakeKernel } from '../../fakes/kernel.ts';
 export const keys: Keys = keysBelow('/weft/v1/');
 export const resyncMs = 30_000;
 
-/** Makes the timers of weft the test's; the ledger's files take the time that they take. */
+/** Hosts that have been started and not removed. */
+const hosts = new Set<Pick<WeftHost, 'remove'>>();
+
+/** Makes the timers of weft the test's; the ledger's files take the time that they take. Hosts end with their test. */
 export function useTestTime(): void {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] });
   });
-  afterEach(() => {
+  afterEach(async () => {
+    for (const host of hosts) await host.remove();
     vi.useRealTimers();
   });
 }
@@ -76,9 +80,19 @@ export function startHost(
   const stateDir = mkdtempSync(join(tmpdir(), 'weft-agent-'));
   const id = String(number).padStart(12, '0');
   writeFileSync(join(stateDir, 'host-id'), `${id}\n`);
+  const running = {
+    close: async () => {},
+    async remove(): Promise<void> {
+      hosts.delete(running);
+      await running.close();
+      rmSync(stateDir, { recursive: true });
+    },
+  };
+  hosts.add(running);
 
   function start(kernel: FakeKernel): WeftHost {
     const agent = startWeft({ store, kernel, stateDir, number, log });
+    running.close = agent.close;
     return {
       ...agent,
       id,
@@ -87,10 +101,7 @@ export function startHost(
         await agent.close();
         return start(next);
       },
-      async remove() {
-        await agent.close();
-        rmSync(stateDir, { recursive: true });
-      },
+      remove: running.remove,
     };
   }
   return start(kernel);

@@ -1,36 +1,20 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { assignAddress, assignmentsOf, releaseAddress, releaseHeld } from '../../../src/ipam/addresses.ts';
-import { requestPool } from '../../../src/ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../../../src/ipam/reservations.ts';
 import { records } from '../../../src/model/records.ts';
-import { type IpamHost, type IpamHostOptions, ipamHost } from '../../fakes/ipam-host.ts';
+import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
+import { poolOn, testHost } from './test-host.ts';
 
 let store: FakeStore;
 let h1: IpamHost;
 let h2: IpamHost;
-const hosts: IpamHost[] = [];
-
-async function host(id: string, options?: IpamHostOptions): Promise<IpamHost> {
-  const made = await ipamHost(store, id, options);
-  hosts.push(made);
-  return made;
-}
 
 beforeEach(async () => {
   store = new FakeStore();
-  h1 = await host('h1');
-  h2 = await host('h2');
+  h1 = await testHost(store, 'h1');
+  h2 = await testHost(store, 'h2');
 });
-
-afterEach(async () => {
-  await Promise.all(hosts.splice(0).map(({ watcher }) => watcher.stop()));
-});
-
-async function poolOn(on: IpamHost, pool: string, range?: string): Promise<string> {
-  const family = pool.includes(':') ? 6 : 4;
-  return (await requestPool(on, { pool, options: {}, family, ...(range && { range }) })).poolId;
-}
 
 async function assignMany(on: IpamHost, pool: string, count: number): Promise<string[]> {
   const assigned: string[] = [];
@@ -162,7 +146,7 @@ describe('an address that was given back', () => {
   let late: IpamHost;
   beforeEach(async () => {
     nowMs = start;
-    late = await host('h3', { now: () => nowMs });
+    late = await testHost(store, 'h3', { now: () => nowMs });
   });
 
   it('rests, while the host claims another block instead', async () => {
@@ -369,7 +353,7 @@ it('all that a host holds is told with its pool, and since when', async () => {
 describe('behind the news', () => {
   /** A host whose mirror stays as it is now, save for its own commits. */
   async function staleHost(id: string): Promise<IpamHost> {
-    const made = await host(id);
+    const made = await testHost(store, id);
     vi.spyOn(made.watcher.mirror, 'apply').mockImplementation(() => {});
     return made;
   }
@@ -402,8 +386,8 @@ describe('behind the news', () => {
   });
 
   it('a host whose pool is gone says so', async () => {
-    const pool3 = await poolOn(await staleHost('h3'), '10.77.0.0/24');
-    const stale = hosts.at(-1) ?? h1;
+    const stale = await staleHost('h3');
+    const pool3 = await poolOn(stale, '10.77.0.0/24');
     await store.transact({ conditions: [], writes: [{ deletePrefix: '/weft/v1/' }] });
     await expect(assignAddress(stale, pool3)).rejects.toMatchObject({ code: 'not-found' });
   });
@@ -452,7 +436,7 @@ describe('faults of the store', () => {
 
 it('hosts that all begin at once are apart after a few rounds', async () => {
   const many = await Promise.all(
-    Array.from({ length: 40 }, (_, index) => host(`m${index}`, { random: lcg(index) })),
+    Array.from({ length: 40 }, (_, index) => testHost(store, `m${index}`, { random: lcg(index) })),
   );
   const pools = await Promise.all(many.map((on) => poolOn(on, '10.64.0.0/16')));
   const before = store.sent.length;

@@ -1,30 +1,20 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { assignAddress, assignmentsOf, releaseAddress } from '../../../src/ipam/addresses.ts';
 import { type PoolRequest, releasePool, requestPool } from '../../../src/ipam/pools.ts';
 import { reserveGateway } from '../../../src/ipam/reservations.ts';
 import { parseInterface, parsePrefix, prefixOf, printPrefix } from '../../../src/model/address.ts';
-import { type IpamHost, type IpamHostOptions, ipamHost } from '../../fakes/ipam-host.ts';
+import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
+import { testHost } from './test-host.ts';
 
 let store: FakeStore;
 let h1: IpamHost;
 let h2: IpamHost;
-const hosts: IpamHost[] = [];
-
-async function host(id: string, options?: IpamHostOptions): Promise<IpamHost> {
-  const made = await ipamHost(store, id, options);
-  hosts.push(made);
-  return made;
-}
 
 beforeEach(async () => {
   store = new FakeStore();
-  h1 = await host('h1');
-  h2 = await host('h2');
-});
-
-afterEach(async () => {
-  await Promise.all(hosts.splice(0).map(({ watcher }) => watcher.stop()));
+  h1 = await testHost(store, 'h1');
+  h2 = await testHost(store, 'h2');
 });
 
 const ask = (on: IpamHost, request: Partial<PoolRequest> = {}) =>
@@ -135,7 +125,7 @@ describe('an automatic subnet', () => {
 
   it('avoids what other hosts have told of theirs, and what is excluded', async () => {
     const excluded = [parsePrefix('10.176.0.0/20')];
-    const h3 = await host('h3', { excluded });
+    const h3 = await testHost(store, 'h3', { excluded });
     h3.routesElsewhere().push({ prefix: parsePrefix('10.160.0.0/12'), host: 'h2' });
     expect((await ask(h3)).cidr).toBe('10.176.16.0/20');
     expect((await ask(h3, { pool: '10.176.0.0/20' })).cidr).toBe('10.176.0.0/20');
@@ -147,7 +137,9 @@ describe('an automatic subnet', () => {
   });
 
   it('runs out with a sentence', async () => {
-    const small = await host('h3', { automatic: { 4: { range: parsePrefix('10.5.0.0/23'), length: 24 } } });
+    const small = await testHost(store, 'h3', {
+      automatic: { 4: { range: parsePrefix('10.5.0.0/23'), length: 24 } },
+    });
     await ask(small);
     await ask(small);
     await expect(ask(small)).rejects.toMatchObject({
@@ -161,7 +153,7 @@ describe('an automatic subnet', () => {
 
 describe('the range of IPv6 subnets, where none is set', () => {
   const automatic = { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } };
-  const hostWith = (id: string, random: number) => host(id, { automatic, random: () => random });
+  const hostWith = (id: string, random: number) => testHost(store, id, { automatic, random: () => random });
 
   it('is drawn at random from the unique local ones', async () => {
     expect((await ask(await hostWith('low', 0), { family: 6 })).cidr).toBe('fd00::/64');

@@ -1,7 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { assignAddress, confirmation, releaseAddress, releaseHeld } from '../../../src/ipam/addresses.ts';
-import { requestPool } from '../../../src/ipam/pools.ts';
 import { Reading } from '../../../src/ipam/reading.ts';
 import {
   abandonedBlocks,
@@ -12,8 +11,9 @@ import {
   type SeenBlock,
 } from '../../../src/ipam/reclaim.ts';
 import { records } from '../../../src/model/records.ts';
-import { type IpamHost, ipamHost } from '../../fakes/ipam-host.ts';
+import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
+import { poolOn, testHost } from './test-host.ts';
 
 const subnet = '10.77.0.0/24';
 const minute = 60_000;
@@ -22,21 +22,15 @@ let store: FakeStore;
 let nowMs: number;
 let h1: IpamHost;
 let h2: IpamHost;
-const pools = new Map<IpamHost, string>();
+let pools: Map<IpamHost, string>;
 
 beforeEach(async () => {
   store = new FakeStore();
   nowMs = 1_700_000_000_000;
-  for (const id of ['h1', 'h2']) {
-    const host = await ipamHost(store, id, { now: () => nowMs });
-    pools.set(host, (await requestPool(host, { pool: subnet, options: {}, family: 4 })).poolId);
-    if (id === 'h1') h1 = host;
-    else h2 = host;
-  }
-});
-afterEach(async () => {
-  await Promise.all([...pools.keys()].map(({ watcher }) => watcher.stop()));
-  pools.clear();
+  h1 = await testHost(store, 'h1', { now: () => nowMs });
+  h2 = await testHost(store, 'h2', { now: () => nowMs });
+  pools = new Map();
+  for (const host of [h1, h2]) pools.set(host, await poolOn(host, subnet));
 });
 
 const assign = (on: IpamHost, wanted?: string) => assignAddress(on, pools.get(on) ?? '', wanted);
@@ -103,7 +97,7 @@ describe('an empty block', () => {
   });
 
   it('of another host stays while that one is heard of', async () => {
-    const { poolId } = await requestPool(h1, { pool: '10.78.0.0/26', options: {}, family: 4 });
+    const poolId = await poolOn(h1, '10.78.0.0/26');
     await releaseAddress(h1, poolId, await assignAddress(h1, poolId));
     nowMs += 5 * minute;
     const seen = first(emptyOf(h1));

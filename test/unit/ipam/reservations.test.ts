@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { assignAddress, releaseAddress } from '../../../src/ipam/addresses.ts';
-import { requestPool } from '../../../src/ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../../../src/ipam/reservations.ts';
-import { type IpamHost, ipamHost } from '../../fakes/ipam-host.ts';
+import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
+import { poolOn, testHost } from './test-host.ts';
 
 let store: FakeStore;
 let h1: IpamHost;
@@ -11,17 +11,9 @@ let h2: IpamHost;
 
 beforeEach(async () => {
   store = new FakeStore();
-  h1 = await ipamHost(store, 'h1');
-  h2 = await ipamHost(store, 'h2');
+  h1 = await testHost(store, 'h1');
+  h2 = await testHost(store, 'h2');
 });
-
-afterEach(async () => {
-  await Promise.all([h1, h2].map(({ watcher }) => watcher.stop()));
-});
-
-async function poolOn(host: IpamHost, pool: string): Promise<string> {
-  return (await requestPool(host, { pool, options: {}, family: pool.includes(':') ? 6 : 4 })).poolId;
-}
 
 describe('the gateway', () => {
   it.each([

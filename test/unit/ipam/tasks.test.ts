@@ -1,11 +1,14 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { assignAddress, assignmentsOf, releaseAddress } from '../../../src/ipam/addresses.ts';
-import { requestPool } from '../../../src/ipam/pools.ts';
+import { releasePool } from '../../../src/ipam/pools.ts';
 import { emptyBlocks } from '../../../src/ipam/reclaim.ts';
 import { reserveGateway } from '../../../src/ipam/reservations.ts';
-import { reserveForTask } from '../../../src/ipam/tasks.ts';
-import { type IpamHost, ipamHost } from '../../fakes/ipam-host.ts';
+import { requestPoolForTasks, reserveForTask } from '../../../src/ipam/tasks.ts';
+import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
+import { poolOn, testHost } from './test-host.ts';
+
+const subnet = { pool: '10.77.0.0/24', options: {}, family: 4 } as const;
 
 let store: FakeStore;
 let nowMs: number;
@@ -19,15 +22,13 @@ let onHost: string;
 beforeEach(async () => {
   store = new FakeStore();
   nowMs = 1_700_000_000_000;
-  manager = await ipamHost(store, 'm', { now: () => nowMs });
-  host = await ipamHost(store, 'h', { now: () => nowMs });
-  const refer = async (on: IpamHost) =>
-    (await requestPool(on, { pool: '10.77.0.0/24', options: {}, family: 4 })).poolId;
-  ofManager = await refer(manager);
+  manager = await testHost(store, 'm', { now: () => nowMs });
+  host = await testHost(store, 'h', { now: () => nowMs });
+  const refer = (on: IpamHost) => poolOn(on, subnet.pool);
+  ofManager = (await requestPoolForTasks(manager, subnet)).poolId;
   onManager = await refer(manager);
   onHost = await refer(host);
 });
-afterEach(() => Promise.all([manager, host].map(({ watcher }) => watcher.stop())));
 
 it('the address of a task is had by the host that runs it, and by no other container', async () => {
   const address = await reserveForTask(manager, ofManager);
@@ -81,6 +82,40 @@ it('another manager takes over what was chosen, also of tasks that run', async (
   await releaseAddress(host, onHost, address);
   await releaseAddress(host, ofManager, address);
   await expect(reserveGateway(host, onHost, address)).resolves.toBe(address);
+});
+
+it('managers that come after each other have the subnet together', async () => {
+  const later = await requestPoolForTasks(host, subnet);
+  expect(later.poolId).toBe(ofManager);
+  for (const [on, poolId] of [
+    [host, later.poolId],
+    [manager, onManager],
+    [host, onHost],
+  ] as const) {
+    await releasePool(on, poolId);
+  }
+  expect((await store.list('')).entries).toEqual([]);
+});
+
+it('a manager that starts again keeps what it asks for again, and nothing else', async () => {
+  const [running, starting, gone] = [
+    await reserveForTask(manager, ofManager),
+    await reserveForTask(manager, ofManager),
+    await reserveForTask(manager, ofManager),
+  ];
+  await assignAddress(host, onHost, running);
+  host.endpoints.add(running);
+  await host.watcher.until(({ mirror }) => mirror.revision === store.revision);
+
+  await requestPoolForTasks(host, subnet);
+  // They rest first.
+  expect(await assignAddress(manager, onManager)).toBe('10.77.0.4');
+  for (const address of [running, starting]) {
+    expect(await reserveForTask(host, ofManager, address)).toBe(address);
+  }
+  await releaseAddress(host, ofManager, running);
+  await expect(assignAddress(manager, onManager, running)).rejects.toThrow('is in use on host h.example');
+  expect(await assignAddress(manager, onManager, gone)).toBe(gone);
 });
 
 it('what a container has without swarm is no task’s, and what is a task’s no gateway', async () => {

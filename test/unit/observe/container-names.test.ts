@@ -5,6 +5,7 @@ import { WeftError } from '../../../src/errors.ts';
 import { nameContainers } from '../../../src/observe/container-names.ts';
 import type { DockerEvent } from '../../../src/observe/docker.ts';
 import type { DockerContainer } from '../../../src/observe/docker-container.ts';
+import { followDocker } from '../../../src/observe/follow.ts';
 import type { Clock } from '../../../src/store/clock.ts';
 
 const clock: Clock = {
@@ -41,7 +42,14 @@ afterEach(() => {
 });
 
 async function begin(): Promise<void> {
-  nameContainers({
+  const observing = {
+    clock,
+    random: () => 0.5,
+    log: pino({ level: 'silent' }),
+    signal: stopping.signal,
+  };
+  const naming = nameContainers({
+    ...observing,
     docker: {
       containers: async () => [...containers.keys()],
       async container(id) {
@@ -51,9 +59,6 @@ async function begin(): Promise<void> {
         const container = containers.get(id);
         if (container === undefined) throw new WeftError('not-found', 'no such container');
         return container;
-      },
-      async events() {
-        return new ReadableStream<DockerEvent>({ start: (controller) => void connections.push(controller) });
       },
     },
     nameBook: {
@@ -65,11 +70,10 @@ async function begin(): Promise<void> {
         told.set(endpoint, `${names.join(' ')} in ${domain}`);
       },
     },
-    clock,
-    random: () => 0.5,
-    log: pino({ level: 'silent' }),
-    signal: stopping.signal,
   });
+  const events = async () =>
+    new ReadableStream<DockerEvent>({ start: (controller) => void connections.push(controller) });
+  void followDocker({ ...observing, docker: { events }, listeners: [naming] });
   await vi.advanceTimersByTimeAsync(0);
 }
 

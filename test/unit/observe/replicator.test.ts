@@ -2,6 +2,7 @@
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Docker, type DockerEvent, dockerAt } from '../../../src/observe/docker.ts';
+import { followDocker } from '../../../src/observe/follow.ts';
 import { type Replication, startReplication } from '../../../src/observe/replicator.ts';
 import { systemClock } from '../../../src/store/clock.ts';
 import { FakeDocker } from '../../fakes/docker.ts';
@@ -74,15 +75,16 @@ class Machine {
       discard: mortal(discard),
     };
     docker.plugin = weft;
-    this.replication = startReplication({
+    const observing = {
       docker: api,
-      agent: { ...weft, recipes },
       resyncMs: this.resyncMs,
       clock: systemClock,
       random: () => 0,
       log: pino({ level: 'silent' }),
       signal,
-    });
+    };
+    this.replication = startReplication({ ...observing, agent: { ...weft, recipes } });
+    void followDocker({ ...observing, listeners: [this.replication] });
   }
 
   /** weft is down; Docker calls it in vain. */

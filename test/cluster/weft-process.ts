@@ -1,0 +1,16 @@
+/** Processes of the plugin, as the host numbers them; Docker starts another when one has died. */
+import type { Host } from '../lab/host.ts';
+
+/** Those whose command begins like that, the oldest first. */
+export async function pidsOf(host: Host, command: string): Promise<string[]> {
+  const output = await host.exec(['sh', '-c', `pgrep --full '^${command}' || true`]);
+  return output.split('\n').filter((pid) => pid !== '');
+}
+
+export const weftPids = (host: Host) => pidsOf(host, 'node /opt/weft/weft.js');
+
+export async function pidOfWeft(host: Host): Promise<string> {
+  const [pid] = await weftPids(host);
+  if (pid === undefined) throw new Error(`weft does not run on ${host.name}`);
+  return pid;
+}

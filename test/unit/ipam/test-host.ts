@@ -1,0 +1,17 @@
+import { onTestFinished } from 'vitest';
+import { requestPool } from '../../../src/ipam/pools.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { type IpamHost, type IpamHostOptions, ipamHost } from '../../fakes/ipam-host.ts';
+
+/** A host whose watch of the store ends with the test. */
+export async function testHost(store: Store, id: string, options?: IpamHostOptions): Promise<IpamHost> {
+  const host = await ipamHost(store, id, options);
+  onTestFinished(() => host.watcher.stop());
+  return host;
+}
+
+/** Answers the pool's id. */
+export async function poolOn(host: IpamHost, pool: string, range?: string): Promise<string> {
+  const family = pool.includes(':') ? 6 : 4;
+  return (await requestPool(host, { pool, options: {}, family, ...(range && { range }) })).poolId;
+}
