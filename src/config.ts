@@ -43,6 +43,8 @@ export interface Config {
   readonly stateDir: string;
   /** Where subnets come from that nobody asked for by name, and the prefix length of each. */
   readonly automaticSubnets: { readonly 4: SubnetRange; readonly 6?: SubnetRange };
+  /** Addresses in a block, a power of two: of the subnets that this host is the first to use. */
+  readonly blockSize: number;
   /** What such subnets must not overlap. */
   readonly excludedRanges: readonly Prefix[];
   /** For how long an address that was given back is given to nobody who did not ask for it by name. */
@@ -93,6 +95,11 @@ export function readCapabilities(env: Environment = process.env): {
   return { scope: read('WEFT_SCOPE'), wantsMac: read('WEFT_ADDRESS_BY_MAC') };
 }
 
+/** Where the command `weft` asks the weft that runs. Never throws. */
+export function readUpkeepSocket(env: Environment = process.env): string {
+  return join(reader(env, new Set())('WEFT_STATE_DIR'), 'weft.sock');
+}
+
 /**
  * Docker finds a driver called `weft` by the socket of that name among the host's plugins. The managed
  * plugin's own comes last: Docker takes it as the sign that the plugin is ready.
@@ -129,6 +136,7 @@ export function readConfig(env: Environment = process.env): Config {
       4: pool,
       ...(range6 && { 6: { range: range6, length: families[6].subnetLength } }),
     },
+    blockSize: read('WEFT_BLOCK_SIZE'),
     excludedRanges: read('WEFT_POOL_EXCLUDE'),
     addressRestMs: read('WEFT_ADDRESS_REST_SECONDS') * 1000,
     addressByMac: read('WEFT_ADDRESS_BY_MAC'),

@@ -44,6 +44,7 @@ export interface SettingValues {
   WEFT_POOL: Prefix;
   WEFT_SUBNET_LENGTH: number;
   WEFT_POOL6: Prefix | undefined;
+  WEFT_BLOCK_SIZE: number;
   WEFT_POOL_EXCLUDE: readonly Prefix[];
   WEFT_ADDRESS_REST_SECONDS: number;
   WEFT_ADDRESS_BY_MAC: boolean;
@@ -132,6 +133,12 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     expected: 'an IPv6 range like fd12:3456:789a::/48, /64 or larger',
     default: '',
     parse: optional(parseRange(6, families[6].subnetLength)),
+  },
+  WEFT_BLOCK_SIZE: {
+    help: 'Addresses in a block: so many a host takes from a network at once, and others have one route for them. Of networks that are made from then on.',
+    expected: '32, 64, 128 or 256',
+    default: '64',
+    parse: (text) => [32, 64, 128, 256].find((size) => String(size) === text) ?? malformed(),
   },
   WEFT_POOL_EXCLUDE: {
     help: 'Ranges, separated by commas, that such subnets must not overlap, besides the routes of all hosts; hosts of one cluster need the same.',

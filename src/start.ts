@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Agent, startAgent } from './agent/agent.ts';
+import { type Upkeep, upkeepOf } from './cli/upkeep.ts';
 import type { Config, StoreAccess } from './config.ts';
 import { WeftError } from './errors.ts';
 import { sandboxFile, takeResolverPlace } from './kernel/docker-resolver.ts';
@@ -18,8 +19,12 @@ import { systemClock } from './store/clock.ts';
 import { openEtcdStore } from './store/etcd.ts';
 import type { Store } from './store/store.ts';
 
+export interface Weft extends Agent {
+  readonly upkeep: Upkeep;
+}
+
 /** @throws WeftError when this host cannot be served at all: a certificate that is not there, no netlink */
-export async function start(config: Config, log: Log, signal: AbortSignal): Promise<Agent> {
+export async function start(config: Config, log: Log, signal: AbortSignal): Promise<Weft> {
   const kernel = await openKernel({ runDir: config.runDir });
   kernel.makeSysctlsWritable();
   const { store, endpoints } = openStore(config, log, signal);
@@ -32,6 +37,7 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     hostName: config.hostName,
     stateDir: config.stateDir,
     automaticSubnets: config.automaticSubnets,
+    blockSize: config.blockSize,
     excludedRanges: config.excludedRanges,
     addressRestMs: config.addressRestMs,
     vxlanPort: config.vxlanPort,
@@ -48,9 +54,19 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     signal,
   };
   const naming = nameContainers({ ...observing, nameBook: agent.nameBook });
-  const listeners = config.replicate ? [naming, startReplication({ ...observing, agent })] : [naming];
-  void followDocker({ ...observing, listeners });
-  return config.names ? tellingNames(agent, config.runDir, log, signal) : agent;
+  const replication = config.replicate ? startReplication({ ...observing, agent }) : undefined;
+  void followDocker({
+    ...observing,
+    listeners: [naming, ...(replication === undefined ? [] : [replication])],
+  });
+  const upkeep = upkeepOf({
+    agent,
+    docker: observing.docker,
+    replicationTroubles: () => replication?.troubles() ?? new Map(),
+    clock: systemClock,
+  });
+  const named = config.names ? tellingNames(agent, config.runDir, log, signal) : agent;
+  return { ...named, upkeep };
 }
 
 /** The agent, whose containers are told names. */

@@ -12,6 +12,7 @@ import { type Ledger, usesAddress } from './ledger.ts';
 
 export interface AddressRules {
   readonly automaticSubnets: AutomaticSubnets;
+  readonly blockSize: number;
   readonly excludedRanges: readonly Prefix[];
   readonly addressRestMs: number;
 }
@@ -34,6 +35,7 @@ export function addressManagement(
     routes: async () => foreignRoutes(await kernel.mainRoutes()),
     routesElsewhere: () => routesOf(cluster.hosts().filter(({ id }) => id !== shared.hostId)),
     automatic: rules.automaticSubnets,
+    blockSize: rules.blockSize,
     excluded: rules.excludedRanges,
     restMs: rules.addressRestMs,
     now: Date.now,

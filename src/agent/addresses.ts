@@ -92,6 +92,7 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
       const granted = await (isGlobal ? requestPoolForTasks : requestPool)(ipam, wanted);
       const automatic = request.pool === undefined && request.options['weft.network'] === undefined;
       const { poolId: id, cidr } = granted;
+      const reserve = request.options['weft.reserve'];
       try {
         await ledger.pools.put({
           id,
@@ -99,6 +100,7 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
           ...(automatic && { automatic }),
           ...(isGlobal && { global: true }),
           ...(wanted.range !== undefined && { range: wanted.range }),
+          ...(reserve !== undefined && { reserve }),
         });
       } catch (error) {
         await giveBackPool(granted.poolId);

@@ -41,6 +41,7 @@ import { Readiness } from './readiness.ts';
 import { type Recipes, recipesOf } from './recipes.ts';
 import { filterScope, Reconciler } from './reconciler.ts';
 import { settlement } from './settlement.ts';
+import { type Tending, tendingOf } from './tending.ts';
 import type { ThisHost } from './this-host.ts';
 import { unneededIn } from './unneeded.ts';
 import { afterUpheavals } from './upheaval.ts';
@@ -68,6 +69,7 @@ export interface Agent {
   readonly ledger: Ledger;
   readonly recipes: Recipes;
   readonly nameBook: NameBook;
+  readonly tending: Tending;
   /** Lets go of everything and leaves the kernel as it is. */
   close(): Promise<void>;
 }
@@ -114,8 +116,6 @@ export function startAgent(options: AgentOptions): Agent {
   const recipes = recipesOf({ store, keys, cluster, hostId, connected });
   /** The cluster's state is known here, and this host known to the cluster, or will be when the store is back. */
   let established = false;
-  /** What is known was on disk. */
-  let isRecalled = false;
   /** The store has not answered when it was last asked. */
   let isAway = false;
   let establishing: NodeJS.Timeout | undefined;
@@ -124,6 +124,7 @@ export function startAgent(options: AgentOptions): Agent {
   const ipam = addressManagement({ ...shared, cluster, ledger, kernel, rules: options });
   const announcements = announcementsTo(ipam);
   const nameBook = nameBookOf({ keys, cluster, ledger, announcements });
+  const dealings = dealingsWith(mirror, readiness, () => isAway, log);
   const host: ThisHost = {
     id: hostId,
     underlay,
@@ -136,7 +137,7 @@ export function startAgent(options: AgentOptions): Agent {
     reconciler,
     leadsToOthers: passes.leadsToOthers,
     log,
-    ...dealingsWith(mirror, readiness, () => isAway, log),
+    ...dealings,
   };
   const memory = memoryOf({
     ...{ hostId, ipam, cluster, ledger, membership, announcements, log },
@@ -146,7 +147,7 @@ export function startAgent(options: AgentOptions): Agent {
   const networks = networkUseCases(host);
   const endpoints = endpointUseCases(host, publications);
   const addresses = addressUseCases(host, ipam);
-  const settle = settlement({
+  const settling = settlement({
     hostId,
     cluster,
     ledger,
@@ -166,7 +167,7 @@ export function startAgent(options: AgentOptions): Agent {
 
   /** Whether the store, or what is known of it, may lack what other hosts have. */
   function keepsAll(): boolean {
-    return isRecalled || memory.keepsAll();
+    return lastKnown.isInUse || memory.keepsAll();
   }
 
   function onNews(changed: readonly string[]): void {
@@ -188,9 +189,10 @@ export function startAgent(options: AgentOptions): Agent {
           { reason: explain(notice.cause) },
           'the store is away; traffic and running containers are not affected',
         );
-        if (!mirror.complete) recallStore();
+        if (lastKnown.recall()) void establish();
       }
       const wasAway = !mirror.connected;
+      const wasRecalled = lastKnown.isInUse;
       const wentBack = notice.type === 'snapshot' && notice.revision < mirror.revision;
       mirror.apply(notice);
       const isLost = mirror.connected && memory.compare(wentBack);
@@ -199,16 +201,9 @@ export function startAgent(options: AgentOptions): Agent {
         void resettle().then(() => memory.tellAgain());
       }
       if (notice.type !== 'snapshot') continue;
-      if (isRecalled) reconciler.markAll();
-      isRecalled = false;
+      if (wasRecalled) reconciler.markAll();
       void establish();
     }
-  }
-
-  /** What an earlier weft knew of the cluster. */
-  function recallStore(): void {
-    isRecalled = lastKnown.recall();
-    if (isRecalled) void establish();
   }
 
   /** Once the cluster's state is here: makes this host known, and opens the way to the kernel. */
@@ -256,7 +251,7 @@ export function startAgent(options: AgentOptions): Agent {
       await refresh();
       if (!mirror.connected) return;
       await memory.tellAgain();
-      if (!memory.keepsAll()) await settle();
+      if (!memory.keepsAll()) await settling.look();
       await refillSpares(ipam);
       lastKnown.keep();
     } catch (error) {
@@ -283,6 +278,11 @@ export function startAgent(options: AgentOptions): Agent {
     network: { ...networks, ...endpoints, ...publications },
     addresses,
     ...{ hostId, ledger, recipes, nameBook },
+    tending: tendingOf({
+      ...{ ipam, cluster, ledger, announcements, memory, neighbourhood, passes, reconciler, hostName },
+      ...{ settlement: settling, uplink: uplink.current, ready: dealings.ready, resync },
+      trouble: () => readiness.trouble,
+    }),
     async close() {
       clearInterval(timer);
       memory.close();

@@ -12,8 +12,10 @@ const paceMs = 5 * 60_000;
 const id = 'store';
 
 export interface LastKnown {
-  /** Tells the mirror, and whether there was anything to tell. */
+  /** Tells the mirror, where it knows nothing. @returns whether there was anything to tell */
   recall(): boolean;
+  /** Whether that is all that the mirror knows. */
+  readonly isInUse: boolean;
   /** To be called now and then; returns at once. */
   keep(): void;
   /** Once more, at the end. */
@@ -28,6 +30,7 @@ export function lastKnownOf(of: {
 }): LastKnown {
   const { mirror, nowMs, log } = of;
   const { snapshots } = of.ledger;
+  let isRecalled = false;
   let keptMs: number | undefined;
   let kept = -1n;
 
@@ -49,10 +52,16 @@ export function lastKnownOf(of: {
   return {
     recall() {
       const known = snapshots.get(id);
-      if (known === undefined) return false;
+      if (known === undefined || mirror.complete) return false;
+      isRecalled = true;
       const entries = known.entries.map((entry) => ({ ...entry, revision: BigInt(entry.revision) }));
       mirror.recall(entries, BigInt(known.revision));
       return true;
+    },
+
+    get isInUse() {
+      isRecalled &&= !mirror.connected;
+      return isRecalled;
     },
 
     keep() {

@@ -53,6 +53,8 @@ const LedgerPool = Type.Object({
   global: Type.Optional(Type.Boolean()),
   /** CIDR from which automatic addresses come. */
   range: Type.Optional(text),
+  /** As asked for by `weft.reserve`. */
+  reserve: Type.Optional(text),
 });
 export type LedgerPool = Static<typeof LedgerPool>;
 
@@ -94,7 +96,7 @@ const LedgerReplica = Type.Object({
 });
 export type LedgerReplica = Static<typeof LedgerReplica>;
 
-const offset = Type.Integer({ minimum: 0, maximum: 63 });
+const offset = Type.Integer({ minimum: 0, maximum: 255 });
 
 /** A block of this host's, as far as it gives of it while the store is away (`ipam/spares.ts`). */
 const LedgerBlock = Type.Object({

@@ -119,11 +119,14 @@ export function memoryOf(parts: MemoryParts): Memory {
     }
   }
 
-  async function tellPool({ id, cidr }: LedgerPool): Promise<void> {
+  async function tellPool({ id, cidr, reserve }: LedgerPool): Promise<void> {
     const known = parsePoolId(id);
     if (known === undefined) return;
     const { name, network, reference } = known;
-    const options = network === undefined ? {} : { 'weft.network': network };
+    const options = {
+      ...(network !== undefined && { 'weft.network': network }),
+      ...(reserve !== undefined && { 'weft.reserve': reserve }),
+    };
     await requestPool(ipam, { pool: cidr, name, options, family: familyOf(cidr) }, reference);
   }
 

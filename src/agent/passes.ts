@@ -8,19 +8,23 @@ import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
 import { diff } from '../kernel/diff.ts';
 import type { Kernel, Namespace } from '../kernel/kernel.ts';
+import type { NftTable } from '../kernel/nft.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
 import { type Family, familiesOf } from '../model/address.ts';
 import { hostEnd, legEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
+import { differencesOf, inWords } from './differences.ts';
 import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
-import { isShared, scopeOf } from './networks.ts';
+import { scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 import type { Views } from './views.ts';
 
 export interface Passes {
   pass(scope: Scope): Promise<number>;
   scopes(): Promise<readonly Scope[]>;
+  /** What passes over all scopes would put right, in words; writes nothing. */
+  differences(): Promise<string[]>;
   /** Endpoints whose link was not there at the last pass: not joined yet, or lost by Docker. */
   unlinked(): LedgerEndpoint[];
   /** Whether the last pass over the segment saw a container of this host on it, and led it to all others. */
@@ -76,22 +80,26 @@ export function passesOver(
     return scope === 'host' ? kernel.host : await kernel.namespace(scope);
   }
 
-  async function bringInLine(scope: Scope): Promise<number> {
+  async function compare(scope: Scope): Promise<Comparison> {
     const namespace = await open(scope);
     const actual = await namespace.read();
     const endpoints = ledger.endpoints.all().filter((endpoint) => scopeOfEndpoint(endpoint) === scope);
-    unlinked.set(
-      scope,
-      endpoints.filter((endpoint) => !hasLink(actual, endpoint)),
-    );
+    const unlinked = endpoints.filter((endpoint) => !hasLink(actual, endpoint));
     const peers = await neighbourhood.peers();
     // No container comes or goes between these three: the ledger does not change while nothing is awaited.
     const desired = desiredIn(scope, actual, peers);
     const isInhabited = views.networks().some((one) => scopeOf(one) === scope && views.isInhabited(one.key));
-    if (!isInhabited) leading.delete(scope);
     const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired).filter(
       (change) => !keepsAll() || !cutsOff(change),
     );
+    return { namespace, unlinked, isInhabited, changes };
+  }
+
+  async function bringInLine(scope: Scope): Promise<number> {
+    const comparison = await compare(scope);
+    const { namespace, isInhabited, changes } = comparison;
+    unlinked.set(scope, comparison.unlinked);
+    if (!isInhabited) leading.delete(scope);
     if (changes.length > 0) await namespace.apply(changes);
     if (isInhabited) leading.add(scope);
     return changes.length;
@@ -104,57 +112,75 @@ export function passesOver(
     return changes;
   }
 
+  function sendersTable(members: readonly Network[]): NftTable {
+    return segmentTable(members.flatMap(({ key }) => views.attached(key)));
+  }
+
+  function wayOutTable(members: readonly Network[]): NftTable {
+    const endpoints = members.flatMap(({ key }) => views.attached(key));
+    return legTable(endpoints.flatMap(({ published = [] }) => published.map(inSegment)));
+  }
+
+  function hasLeg(members: readonly Network[]): boolean {
+    return views.legs().some(({ network }) => members.some(({ key }) => key === network.key));
+  }
+
   async function bringSegmentInLine(scope: Scope, members: readonly Network[]): Promise<number> {
     const { filters } = await kernel.namespace(scope);
-    const endpoints = () => members.flatMap(({ key }) => views.attached(key));
     // First, so that no link is ever there without it.
-    const changed = await filters.bridge.write(() => segmentTable(endpoints()));
+    const changed = await filters.bridge.write(() => sendersTable(members));
     const changes = Number(changed) + (await bringInLine(scope));
     return changes + (await bringWayOutInLine(scope, members));
   }
 
   async function bringWayOutInLine(scope: Scope, members: readonly Network[]): Promise<number> {
-    const keys = members.map(({ key }) => key);
-    if (!views.legs().some(({ network }) => keys.includes(network.key))) return 0;
+    if (!hasLeg(members)) return 0;
     const { filters } = await kernel.namespace(scope);
-    const published = () =>
-      keys.flatMap((key) => views.attached(key)).flatMap(({ published = [] }) => published);
-    const forwarding = kernel.enableForwarding(
-      familiesOf(members.flatMap(({ pools }) => pools)),
-      scope,
-    ).changed;
-    const table = await filters.inet.write(() => legTable(published().map(inSegment)));
+    const forwarding = kernel.enableForwarding(familiesIn(members), scope).changed;
+    const table = await filters.inet.write(() => wayOutTable(members));
     // The host's end of the leg has only now come to be.
     const changes = await bringHostInLine();
     return Number(forwarding) + Number(table) + changes;
   }
 
-  function hostMembers(): Network[] {
-    return views.networks().filter(isShared);
+  function membersOf(scope: Scope): Network[] {
+    return views.networks().filter((network) => scopeOf(network) === scope);
   }
 
   /** Of what the host routes: subnets of networks, and what comes by legs. */
   function routedFamilies(): Family[] {
-    const networks = [...hostMembers(), ...views.legs().map(({ network }) => network)];
-    return familiesOf(networks.flatMap(({ pools }) => pools));
+    return familiesIn([...membersOf('host'), ...views.legs().map(({ network }) => network)]);
+  }
+
+  /** Whether the host routes what is of networks. */
+  function isRouter(): boolean {
+    return membersOf('host').length > 0 || views.legs().length > 0;
+  }
+
+  /** The host's table as it should be, to be asked for when nothing can come between; undefined: there should be none. */
+  async function desiredHostTable(): Promise<(() => NftTable) | undefined> {
+    if (views.networks().length === 0) return undefined;
+    if (!isRouter()) return () => segmentsOnlyTable(views.underlay());
+    const peers = [...(await neighbourhood.peers()).values()];
+    const tunnelInUse = isTunnelInUse(membersOf('host'), peers);
+    const outside = { uplinks: await uplinkNames(peers), tunnelInUse };
+    return () => hostTable(views.hostTable(outside));
   }
 
   /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
   async function filter(): Promise<number> {
     const { inet } = kernel.host.filters;
-    if (hostMembers().length === 0 && views.legs().length === 0) {
-      await kernel.removeForwardAccept();
-      if (views.networks().length > 0)
-        return Number(await inet.write(() => segmentsOnlyTable(views.underlay())));
+    const isRouting = isRouter();
+    const table = await desiredHostTable();
+    if (!isRouting) await kernel.removeForwardAccept();
+    if (table === undefined) {
       await inet.remove();
       return 0;
     }
-    const peers = [...(await neighbourhood.peers()).values()];
-    const outside = { uplinks: await uplinkNames(peers), tunnelInUse: isTunnelInUse(hostMembers(), peers) };
     const results = [
-      kernel.enableForwarding(routedFamilies()).changed,
-      (await kernel.ensureForwardAccept()).changed,
-      await inet.write(() => hostTable(views.hostTable(outside))),
+      isRouting && kernel.enableForwarding(routedFamilies()).changed,
+      isRouting && (await kernel.ensureForwardAccept()).changed,
+      await inet.write(table),
     ];
     return results.filter((changed) => changed).length;
   }
@@ -167,11 +193,52 @@ export function passesOver(
     return [...new Set([...own, ...paths].map(({ link }) => link))];
   }
 
+  async function differencesIn(scope: Scope): Promise<string[]> {
+    if (scope === filterScope) return await differencesOfFilter();
+    if (scope === 'host') return inWords('the host', (await compare(scope)).changes);
+    const members = membersOf(scope);
+    const [first] = members;
+    const isThere = (await kernel.namespaces()).includes(scope);
+    if (first === undefined) return [`the namespace ${scope} is of no network of this host`];
+    if (!isThere) return [`the namespace ${scope} of network ${first.key} is missing`];
+    const { filters } = await kernel.namespace(scope);
+    return [
+      ...(await differencesOf(filters.bridge, scope, () => sendersTable(members))),
+      ...(hasLeg(members) ? await differencesOf(filters.inet, scope, () => wayOutTable(members)) : []),
+      ...(hasLeg(members) && !kernel.forwards(familiesIn(members), scope)
+        ? [`${scope} does not forward`]
+        : []),
+      ...inWords(scope, (await compare(scope)).changes),
+    ];
+  }
+
+  async function differencesOfFilter(): Promise<string[]> {
+    const { inet } = kernel.host.filters;
+    const table = await desiredHostTable();
+    if (table === undefined) {
+      return (await inet.read()) === undefined
+        ? []
+        : ['the host has a packet filter of weft, and no network'];
+    }
+    const found = await differencesOf(inet, 'the host', table);
+    if (!isRouter()) return found;
+    if (!(await kernel.hasForwardAccept())) {
+      found.push('the FORWARD chain of iptables does not let weft through');
+    }
+    if (!kernel.forwards(routedFamilies())) found.push('the host does not forward (net.ipv4.ip_forward)');
+    return found;
+  }
+
+  async function scopes(): Promise<readonly Scope[]> {
+    const wanted = views.networks().map(scopeOf);
+    return [...new Set(['host', filterScope, ...wanted, ...(await kernel.namespaces())])];
+  }
+
   return {
     async pass(scope) {
       if (scope === filterScope) return await filter();
       if (scope === 'host') return await bringHostInLine();
-      const members = views.networks().filter((network) => scopeOf(network) === scope);
+      const members = membersOf(scope);
       if (members.length > 0) return await bringSegmentInLine(scope, members);
       await kernel.removeNamespace(scope);
       unlinked.delete(scope);
@@ -194,11 +261,21 @@ export function passesOver(
       if (isSame && !hasLink(actual, endpoint)) await ledger.endpoints.delete(endpoint.id);
     },
 
-    async scopes() {
-      const wanted = views.networks().map(scopeOf);
-      return [...new Set(['host', filterScope, ...wanted, ...(await kernel.namespaces())])];
+    scopes,
+
+    async differences() {
+      return (await Promise.all((await scopes()).map(differencesIn))).flat();
     },
   };
+}
+
+/** What is in a namespace, held against what should be. */
+interface Comparison {
+  readonly namespace: Namespace;
+  readonly unlinked: readonly LedgerEndpoint[];
+  /** Whether there is an endpoint of this host. */
+  readonly isInhabited: boolean;
+  readonly changes: readonly Change[];
 }
 
 /** Whether other hosts, or their containers, may be reached no more after it. */
@@ -209,4 +286,8 @@ function cutsOff(change: Change): boolean {
 
 function hasLink({ links }: NamespaceState, { id }: LedgerEndpoint): boolean {
   return links.some(({ name }) => name === hostEnd(id));
+}
+
+function familiesIn(networks: readonly Network[]): Family[] {
+  return familiesOf(networks.flatMap(({ pools }) => pools));
 }

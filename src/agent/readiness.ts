@@ -10,6 +10,11 @@ export class Readiness {
     this.#isReady = isReady;
   }
 
+  /** Undefined: nothing, this host can serve. */
+  get trouble(): string | undefined {
+    return this.#isReady() ? undefined : this.#trouble;
+  }
+
   /** What stands in the way now. */
   report(trouble: string): void {
     this.#trouble = trouble;

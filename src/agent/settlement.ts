@@ -36,8 +36,11 @@ export interface SettlementParts {
   readonly log: Log;
 }
 
+export type LeftoverKind = 'endpoint' | 'network' | 'address' | 'pool' | 'block';
+
 /** What seems to be held for nobody. */
 export interface Leftover {
+  readonly kind: LeftoverKind;
   /** Tells it from what is held later in its place. */
   readonly name: string;
   readonly giveBack: () => Promise<void>;
@@ -48,69 +51,112 @@ const leastAddressAgeMs = 60_000;
 /** Between asking for a pool and making its network there may be other pools, and a store that is slow. */
 const leastPoolAgeMs = 600_000;
 
-/** @returns one look; to be called again and again while the store answers */
-export function settlement(parts: SettlementParts): () => Promise<void> {
+/** Looks that are no further apart count as one: a person may ask for one when the clock has just done so. */
+const leastApartMs = 900;
+
+export interface LeftoverCount {
+  /** At the last look. */
+  readonly found: number;
+  /** Given back since weft started. */
+  readonly freed: number;
+}
+
+export interface Settlement {
+  /** To be called again and again while the store answers. */
+  readonly look: () => Promise<void>;
+  /** What there is just now; some of it is only being made. */
+  readonly leftovers: () => Leftover[];
+  readonly counts: () => Readonly<Record<LeftoverKind, LeftoverCount>>;
+}
+
+export function settlement(parts: SettlementParts): Settlement {
   const { hostId, cluster, ledger, membership, announcements, log } = parts;
-  let seen: ReadonlySet<string> = new Set();
+  /** By name: when it was first there, at all looks since. */
+  let seen: ReadonlyMap<string, number> = new Map();
+  let found: readonly Leftover[] = [];
+  const freed = new Map<LeftoverKind, number>();
 
   function leftovers(): Leftover[] {
     const endpoints = cluster
       .allEndpoints()
       .filter(({ host, id }) => host === hostId && ledger.endpoints.get(id) === undefined)
-      .map(({ network, id }) => ({
-        name: `endpoint ${id}`,
-        giveBack: () => announcements.withdraw(network, id),
-      }));
+      .map(
+        ({ network, id }): Leftover => ({
+          kind: 'endpoint',
+          name: `endpoint ${id}`,
+          giveBack: () => announcements.withdraw(network, id),
+        }),
+      );
 
-    const participations = cluster.participations(hostId).flatMap(({ network, participant }) => {
+    const participations = cluster.participations(hostId).flatMap(({ network, participant }): Leftover[] => {
       const gone = participant.dockerNetworks.filter((id) => ledger.networks.get(id) === undefined);
       if (gone.length === 0) return [];
-      return [
-        { name: `network ${network} ${gone.join(' ')}`, giveBack: () => membership.leave(network, gone) },
-      ];
+      const name = `network ${network} ${gone.join(' ')}`;
+      return [{ kind: 'network', name, giveBack: () => membership.leave(network, gone) }];
     });
 
     const isOld = longAgo(parts.now(), leastAddressAgeMs);
     const addresses = parts
       .heldAddresses()
       .filter(({ pool, address, sinceMs }) => isOld(sinceMs) && !usesAddress(ledger, pool, address))
-      .map((held) => ({
-        name: `address ${held.address} of ${held.pool}, operation ${held.operation}`,
-        giveBack: () => parts.releaseAddress(held),
-      }));
+      .map(
+        (held): Leftover => ({
+          kind: 'address',
+          name: `address ${held.address} of ${held.pool}, operation ${held.operation}`,
+          giveBack: () => parts.releaseAddress(held),
+        }),
+      );
 
     const isOldPool = longAgo(parts.now(), leastPoolAgeMs);
     const pools = cluster
       .references(hostId)
       .map(({ pool, id, reference }) => ({ id: `${id}@${pool}`, isOld: isOldPool(reference.sinceMs) }))
       .filter(({ id, isOld }) => !isPoolWanted(id, isOld))
-      .map(({ id }) => ({ name: `pool ${id}`, giveBack: () => parts.releasePool(id) }));
+      .map(
+        ({ id }): Leftover => ({
+          kind: 'pool',
+          name: `pool ${id}`,
+          giveBack: () => parts.releasePool(id),
+        }),
+      );
 
     // A link goes with its container's namespace, and only a Join makes it.
-    const lostEndpoints = parts.unlinkedEndpoints().map((endpoint) => ({
-      name: `endpoint ${endpoint.id} without a link, sandbox ${endpoint.sandbox}`,
-      giveBack: () => parts.forgetUnlinked(endpoint),
-    }));
+    const lostEndpoints = parts.unlinkedEndpoints().map(
+      (endpoint): Leftover => ({
+        kind: 'endpoint',
+        name: `endpoint ${endpoint.id} without a link, sandbox ${endpoint.sandbox}`,
+        giveBack: () => parts.forgetUnlinked(endpoint),
+      }),
+    );
 
     // Docker joins an endpoint as soon as it is made, and deletes it as soon as it has left.
     const leftEndpoints = ledger.endpoints
       .all()
       .filter(({ sandbox }) => sandbox === undefined)
-      .map((endpoint) => ({
-        name: `endpoint ${endpoint.id} that no container has`,
-        giveBack: async () => {
-          // One that has been joined since is another object.
-          if (ledger.endpoints.get(endpoint.id) !== endpoint) return;
-          await parts.deleteEndpoint({ network: endpoint.network, endpoint: endpoint.id });
-        },
-      }));
+      .map(
+        (endpoint): Leftover => ({
+          kind: 'endpoint',
+          name: `endpoint ${endpoint.id} that no container has`,
+          giveBack: async () => {
+            // One that has been joined since is another object.
+            if (ledger.endpoints.get(endpoint.id) !== endpoint) return;
+            await parts.deleteEndpoint({ network: endpoint.network, endpoint: endpoint.id });
+          },
+        }),
+      );
 
     // Docker releases the pools of a network when it removes it, or was refused it.
     const withPools = new Set(ledger.pools.all().map(({ network }) => network));
     const lostNetworks = ledger.networks
       .all()
       .filter(({ id }) => !withPools.has(id))
-      .map(({ id }) => ({ name: `network ${id} without a pool`, giveBack: () => parts.deleteNetwork(id) }));
+      .map(
+        ({ id }): Leftover => ({
+          kind: 'network',
+          name: `network ${id} without a pool`,
+          giveBack: () => parts.deleteNetwork(id),
+        }),
+      );
 
     return [
       ...[...endpoints, ...addresses, ...participations, ...pools],
@@ -127,16 +173,38 @@ export function settlement(parts: SettlementParts): () => Promise<void> {
       : ledger.networks.get(pool.network) !== undefined;
   }
 
-  return async () => {
-    const found = leftovers();
-    for (const { name, giveBack } of found.filter(({ name }) => seen.has(name))) {
+  async function look(): Promise<void> {
+    const nowMs = parts.now();
+    const isApart = longAgo(nowMs, leastApartMs);
+    found = leftovers();
+    for (const { kind, name, giveBack } of found) {
+      const sinceMs = seen.get(name);
+      if (sinceMs === undefined || !isApart(sinceMs)) continue;
       try {
         await giveBack();
+        freed.set(kind, (freed.get(kind) ?? 0) + 1);
         log.info({ leftover: name }, 'gave back what is held for nobody');
       } catch (error) {
         log.warn({ leftover: name, reason: explain(error) }, 'cannot give back a leftover yet');
       }
     }
-    seen = new Set(found.map(({ name }) => name));
+    seen = new Map(found.map(({ name }) => [name, seen.get(name) ?? nowMs]));
+  }
+
+  function countOf(kind: LeftoverKind): LeftoverCount {
+    const ofKind = found.filter((leftover) => leftover.kind === kind);
+    return { found: ofKind.length, freed: freed.get(kind) ?? 0 };
+  }
+
+  return {
+    look,
+    leftovers,
+    counts: () => ({
+      endpoint: countOf('endpoint'),
+      network: countOf('network'),
+      address: countOf('address'),
+      pool: countOf('pool'),
+      block: countOf('block'),
+    }),
   };
 }

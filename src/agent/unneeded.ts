@@ -42,20 +42,29 @@ export function unneededIn(ipam: Ipam, cluster: Cluster): () => Leftover[] {
 
   return () => {
     const gone = goneHosts();
-    const empty = emptyBlocks(ipam, (owner) => owner === hostId || gone.includes(owner)).map((block) => ({
-      name: `empty block ${block.cidr} of ${block.pool}, owner ${hostName(block.owner)}, sequence ${block.sequence}`,
-      giveBack: () => giveBackBlock(ipam, block),
-    }));
-    const abandoned = gone.flatMap((host) =>
-      abandonedBlocks(ipam, host).map((block) => ({
-        name: `addresses of host ${hostName(host)} in block ${block.cidr} of ${block.pool}, sequence ${block.sequence}`,
-        giveBack: () => reclaimAddresses(ipam, block, host),
-      })),
+    const empty = emptyBlocks(ipam, (owner) => owner === hostId || gone.includes(owner)).map(
+      (block): Leftover => ({
+        kind: 'block',
+        name: `empty block ${block.cidr} of ${block.pool}, owner ${hostName(block.owner)}, sequence ${block.sequence}`,
+        giveBack: () => giveBackBlock(ipam, block),
+      }),
     );
-    const spare = crampedBlocks(ipam).map((block) => ({
-      name: `spare addresses of block ${block.cidr} of ${block.pool}, sequence ${block.sequence}`,
-      giveBack: () => giveUpSpares(ipam, block),
-    }));
+    const abandoned = gone.flatMap((host) =>
+      abandonedBlocks(ipam, host).map(
+        (block): Leftover => ({
+          kind: 'address',
+          name: `addresses of host ${hostName(host)} in block ${block.cidr} of ${block.pool}, sequence ${block.sequence}`,
+          giveBack: () => reclaimAddresses(ipam, block, host),
+        }),
+      ),
+    );
+    const spare = crampedBlocks(ipam).map(
+      (block): Leftover => ({
+        kind: 'block',
+        name: `spare addresses of block ${block.cidr} of ${block.pool}, sequence ${block.sequence}`,
+        giveBack: () => giveUpSpares(ipam, block),
+      }),
+    );
     return [...empty, ...spare, ...abandoned];
   };
 }

@@ -2,10 +2,7 @@
  * weft as Docker meets it: HTTP on unix sockets, one POST a method. Here, and nowhere else, an error becomes
  * an answer.
  */
-import { once } from 'node:events';
-import { chmod, mkdir, rm } from 'node:fs/promises';
-import { createServer, type RequestListener, type Server } from 'node:http';
-import { dirname } from 'node:path';
+import type { Server } from 'node:http';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { AddressCalls, NetworkCalls } from '../agent/calls.ts';
@@ -15,6 +12,7 @@ import { ipamDriver } from './ipam-driver.ts';
 import { answers, type Methods } from './method.ts';
 import { networkDriver, type Scope } from './network-driver.ts';
 import { Refusal } from './refusal.ts';
+import { listen } from './socket.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -42,8 +40,6 @@ const longestSentence = 1_000;
 /** What swarm says itself, "legacy plugin weft of type NetworkDriver is not supported", does not help. */
 const swarmNames =
   'this host is in a swarm: a network of the swarm needs the full name of the plugin, as docker plugin ls shows it, for --driver and for --ipam-driver; swarm refuses weft and weft-ipam as legacy plugins';
-/** Connections that wait to be taken; to one more the kernel says EAGAIN. It takes no more than this itself. */
-const backlog = 4_096;
 
 /**
  * A socket that cannot be opened is logged and left out. `close` ends when the running calls have answered.
@@ -84,19 +80,6 @@ export async function startServer(options: ServerOptions): Promise<{ close(): Pr
       await app.close();
     },
   };
-}
-
-/** Takes the place of a file that an earlier process left: Docker would try it for 15 s at every look-up. */
-async function listen(path: string, onRequest: RequestListener): Promise<Server> {
-  await mkdir(dirname(path), { recursive: true });
-  await rm(path, { force: true });
-  // Docker keeps idle connections for ever. Were one closed just as a request comes in, Docker would repeat
-  // that request with an empty body: so they are never closed from this side.
-  const server = createServer({ keepAliveTimeout: 0 }, onRequest);
-  server.listen({ path, backlog });
-  await once(server, 'listening');
-  await chmod(path, 0o600);
-  return server;
 }
 
 function createApp(options: ServerOptions): FastifyInstance {

@@ -15,8 +15,8 @@
  * store is away (`spares.ts`). They are those whose turn would come last.
  *
  * A block does not know which of its addresses the pool keeps back (network address, gateway, ...): that is
- * the caller's `Window`. Addresses are offsets from the block's first one, at most 63; so a search here is a
- * walk over at most 64 of them, however large the pool is.
+ * the caller's `Window`. Addresses are offsets from the block's first one, at most 255; so a search here is a
+ * walk over at most 256 of them, however large the pool is.
  */
 import { WeftError } from '../errors.ts';
 import type { Assignment, Block, Reservation } from '../model/records.ts';

@@ -5,6 +5,7 @@ import { type PoolName, parsePoolName } from '../model/pool-name.ts';
 import { type Block, type Pool, type PoolReference, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Entry } from '../store/store.ts';
+import { type Cut, cut } from './pool.ts';
 import type { Reading } from './reading.ts';
 
 /** Docker's PoolID: which RequestPool, of which pool. */
@@ -34,11 +35,11 @@ export function parsePoolId(text: string): PoolId | undefined {
 export interface HeldPool {
   readonly name: string;
   readonly cidr: string;
-  readonly prefix: Prefix;
+  readonly prefix: Cut;
   readonly key: string;
   readonly revision: bigint;
   readonly record: Pool;
-  /** Gateway and reserved addresses. */
+  /** Gateway and reserved addresses: nobody gets them who does not ask for them by name, if at all. */
   readonly keptBack: ReadonlySet<bigint>;
 }
 
@@ -64,11 +65,12 @@ export function poolOf(
   const entry = reading.get(key);
   if (entry === undefined) throw unknownPool(cidr);
   const record = readPool(cidr, entry);
-  const kept = record.gateway === undefined ? record.reserved : [...record.reserved, record.gateway];
+  const { gateway, reserved, reservedFor = {} } = record;
+  const kept = [...reserved, ...Object.keys(reservedFor), ...(gateway === undefined ? [] : [gateway])];
   return {
     name,
     cidr,
-    prefix,
+    prefix: cut(prefix, record.blockSize),
     key,
     revision: entry.revision,
     record,

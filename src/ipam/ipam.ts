@@ -1,9 +1,9 @@
 /**
  * Addresses, once: what it rests on.
  *
- * A subnet in use is a pool. A pool is cut into blocks of 64 addresses, and a block has one owner: the host that
- * serves its containers from it, and to which all others route it with one route. So hosts do not get in each
- * other's way, and a container's start costs one transaction. Only a host that finds no block left borrows single
+ * A subnet in use is a pool. A pool is cut into blocks, of 64 addresses if its record does not say otherwise, and a block
+ * has one owner: the host that serves its containers from it, and to which all others route it with one route. So hosts
+ * do not get in each other's way, and a container's start costs one transaction. Only a host that finds no block left borrows single
  * addresses of others' blocks; and an address that is asked for by name is had in whosever block it lies.
  *
  *   block     nobody's --claim--> owned --last address given back, grace--> nobody's
@@ -68,6 +68,8 @@ export interface Ipam {
   /** The same of the other hosts, as far as they have told. */
   readonly routesElsewhere: () => readonly ForeignRoute[];
   readonly automatic: AutomaticSubnets;
+  /** Addresses in a block of a pool that this host makes; a power of two, 256 at most. */
+  readonly blockSize: number;
   /** What no automatic subnet shall overlap. */
   readonly excluded: readonly Prefix[];
   /** For how long an address that was given back is given to nobody who did not ask for it by name. */

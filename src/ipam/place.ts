@@ -1,7 +1,7 @@
 /** Where in a pool the next address comes from, or a wanted one lies; and the sentences when there is none. */
 import { WeftError } from '../errors.ts';
 import { type Address, type Prefix, parsePrefix, printAddress, printPrefix } from '../model/address.ts';
-import type { Assignment } from '../model/records.ts';
+import { type Assignment, records } from '../model/records.ts';
 import {
   freedBy,
   freedMs,
@@ -18,6 +18,7 @@ import type { Ipam } from './ipam.ts';
 import {
   blockOf,
   countWithin,
+  cut,
   intersect,
   refuseUnusable,
   type Span,
@@ -178,7 +179,10 @@ export function blockAt(
   pool: Pick<HeldPool, 'name' | 'prefix'>,
   address: bigint,
 ): KnownBlock | undefined {
-  const entry = reading.get(keys.block(pool.name, printPrefix(blockOf(pool.prefix, address))));
+  // Where it cannot be read, nobody is served from its blocks.
+  const blockSize = records.pool.read(reading.get(keys.pool(pool.name))?.value)?.blockSize;
+  const block = blockOf(cut(pool.prefix, blockSize), address);
+  const entry = reading.get(keys.block(pool.name, printPrefix(block)));
   return entry && knownBlock(keys, entry);
 }
 

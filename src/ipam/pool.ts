@@ -16,6 +16,18 @@ import {
 } from '../model/address.ts';
 import type { Window } from './block.ts';
 
+/** A pool, and how it is cut. */
+export interface Cut extends Prefix {
+  /** Prefix length of its blocks; absent: the usual one. */
+  readonly blockLength?: number;
+}
+
+/** @param blockSize a power of two; undefined: the usual one */
+export function cut(pool: Prefix, blockSize: number | undefined): Cut {
+  if (blockSize === undefined) return pool;
+  return { ...pool, blockLength: families[pool.family].bits - Math.log2(blockSize) };
+}
+
 /** Addresses from `first` to `last`, both included. Empty when `last < first`. */
 export interface Span {
   readonly first: bigint;
@@ -66,13 +78,13 @@ export function countWithin(span: Span, keptBack: ReadonlySet<bigint>): bigint {
   return size <= 0n ? 0n : size - BigInt(within.length);
 }
 
-/** The block of the pool that the address lies in: a /26 or /122, or the whole of a smaller pool. */
-export function blockOf(pool: Prefix, address: bigint): Prefix {
-  const { family, length } = pool;
-  return prefixOf({ family, value: address }, Math.max(length, families[family].blockLength));
+/** The block of the pool that the address lies in: a /26 or /122 usually, or the whole of a smaller pool. */
+export function blockOf(pool: Cut, address: bigint): Prefix {
+  const { family, length, blockLength = families[family].blockLength } = pool;
+  return prefixOf({ family, value: address }, Math.max(length, blockLength));
 }
 
-export function countBlocks(pool: Prefix): bigint {
+export function countBlocks(pool: Cut): bigint {
   return prefixSize(pool) / prefixSize(blockOf(pool, pool.first));
 }
 
@@ -90,7 +102,7 @@ export function windowOf(block: Prefix, span: Span, keptBack: ReadonlySet<bigint
  * @param claimed first addresses of the claimed blocks
  */
 export function unclaimedBlock(
-  pool: Prefix,
+  pool: Cut,
   of: { readonly span: Span; readonly keptBack: ReadonlySet<bigint>; readonly claimed: Iterable<bigint> },
   nth: number,
 ): Prefix | undefined {

@@ -8,15 +8,27 @@
  * Two hosts may make pools at the same moment. That they do not overlap rests on one condition: a pool is
  * created only if nothing below `pools/` was written since the revision at which its creator looked.
  */
-import { type Family, overlaps, type Prefix, parsePrefix, printPrefix } from '../model/address.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { WeftError } from '../errors.ts';
+import {
+  contains,
+  type Family,
+  overlaps,
+  type Prefix,
+  parsePrefix,
+  printAddress,
+  printPrefix,
+} from '../model/address.ts';
 import { parseNetworkOptions, refuseUnknown } from '../model/options.ts';
 import { ownPoolName, parsePoolName } from '../model/pool-name.ts';
-import { records } from '../model/records.ts';
+import { type Pool, records } from '../model/records.ts';
+import { parseReserve, type Reserved } from '../model/reserve.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition, Write } from '../store/store.ts';
 import { parsePoolId, printPoolId, readPool } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
+import { refuseUnusable } from './pool.ts';
 import { automaticRange } from './range.ts';
 import { change, type Reading } from './reading.ts';
 import {
@@ -46,7 +58,10 @@ export interface GrantedPool {
   readonly cidr: string;
 }
 
-const poolOptions = ['weft.network'];
+/** Of a pool whose record does not tell. */
+const usualBlockSize = 64;
+
+const poolOptions = ['weft.network', 'weft.reserve'];
 
 /**
  * Refers to a pool, and creates it when nobody else does.
@@ -59,7 +74,9 @@ export async function requestPool(
   reference = ipam.randomId(),
 ): Promise<GrantedPool> {
   refuseUnknown(Object.keys(request.options), poolOptions);
-  const { network } = parseNetworkOptions(request.options);
+  const { 'weft.reserve': reserve, ...options } = request.options;
+  const { network } = parseNetworkOptions(options);
+  const reserved = reserve === undefined ? [] : parseReserve(reserve);
   const asked = request.pool === undefined ? undefined : parsePrefix(request.pool);
   const range = request.range === undefined ? undefined : parsePrefix(request.range);
   if (asked !== undefined) refuseSpecial(asked);
@@ -73,6 +90,7 @@ export async function requestPool(
       if (range !== undefined) refuseOutside(range, subnet);
       return planReference(ipam, reading, {
         ...{ subnet, range, network, reference, pools },
+        reservedFor: within(subnet, reserved),
         name: request.name,
       });
     }),
@@ -135,7 +153,7 @@ async function chooser(
 
 /** Joins the pool when the cluster has it, else creates it; either with the reference, in one transaction. */
 function planReference(
-  { keys, hostId, now }: Ipam,
+  { keys, hostId, now, blockSize }: Ipam,
   reading: Reading,
   of: {
     readonly subnet: Prefix;
@@ -144,6 +162,7 @@ function planReference(
     readonly reference: string;
     readonly name: string | undefined;
     readonly pools: readonly KnownPool[];
+    readonly reservedFor: Reservations | undefined;
   },
 ): Plan<GrantedPool> {
   const cidr = printPrefix(of.subnet);
@@ -159,7 +178,7 @@ function planReference(
 
   const pool = reading.get(keys.pool(name));
   if (pool !== undefined) {
-    readPool(cidr, pool);
+    refuseOther(cidr, readPool(cidr, pool).reservedFor, of.reservedFor);
     const conditions = [
       { key, revision: 0n },
       { key: pool.key, revision: pool.revision },
@@ -170,14 +189,47 @@ function planReference(
   // What was there first may be told last.
   const others = of.name === undefined ? of.pools : of.pools.filter(({ own }) => own !== true);
   if (name === cidr) refuseOverlap(of.subnet, others);
-  const network = of.network === undefined ? {} : { network: of.network };
-  const created = records.pool.render({ v: 1, cidr, reserved: [], ...network });
+  const created = records.pool.render({
+    v: 1,
+    cidr,
+    reserved: [],
+    ...(blockSize !== usualBlockSize && { blockSize }),
+    ...(of.network !== undefined && { network: of.network }),
+    ...(of.reservedFor !== undefined && { reservedFor: of.reservedFor }),
+  });
   const unchanged = { prefix: keys.pools, unchangedSince: reading.revision(keys.pools) };
   return {
     transaction: { conditions: [unchanged], writes: [{ put: keys.pool(name), value: created }, refer] },
     result,
     proof,
   };
+}
+
+/** Names by address. */
+type Reservations = NonNullable<Pool['reservedFor']>;
+
+/**
+ * Those of the subnet; undefined: there are none. Docker tells of the option with each subnet of the network.
+ * @throws WeftError `invalid` when one is no address for a container
+ */
+function within(subnet: Prefix, reserved: readonly Reserved[]): Reservations | undefined {
+  const inside = reserved.filter(({ address }) => contains(subnet, address));
+  for (const { address } of inside) refuseUnusable(subnet, address);
+  if (inside.length === 0) return undefined;
+  return Object.fromEntries(inside.map(({ name, address }) => [printAddress(address), name]));
+}
+
+/** @throws WeftError `conflict` when others are asked for than the subnet has */
+function refuseOther(cidr: string, has: Reservations | undefined, asked: Reservations | undefined): void {
+  if (asked === undefined || isDeepStrictEqual(asked, has)) return;
+  const print = (reservations: Reservations = {}) =>
+    Object.entries(reservations)
+      .map(([address, name]) => `${name}=${address}`)
+      .join(',') || 'none';
+  throw new WeftError(
+    'conflict',
+    `subnet ${cidr} is in use with weft.reserve=${print(has)}, not ${print(asked)}: give it the same, or leave it out`,
+  );
 }
 
 /**

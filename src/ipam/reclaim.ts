@@ -109,8 +109,7 @@ export function hostsWithHoldings(ipam: Ipam): string[] {
 export function abandonedBlocks(ipam: Ipam, host: string): SeenBlock[] {
   const reading = new Reading(ipam.store, ipam.mirror);
   return readableBlocks(ipam)
-    .filter(({ record }) => Object.values(record.assigned).some((holder) => holder.host === host))
-    .filter(({ record }) => record.owner !== host)
+    .filter(({ record }) => record.owner !== host && isHolder(record.assigned, host))
     .filter((block) => withoutAbandoned(ipam, reading, block, host) !== undefined)
     .map(seen);
 }
@@ -140,6 +139,51 @@ export async function reclaimAddresses(ipam: Ipam, { pool, cidr }: SeenBlock, ho
     };
   };
   await ipam.queue(pool, () => change(ipam, `reclaim addresses of block ${cidr} of subnet ${pool}`, plan));
+}
+
+/** Blocks that this host owns, or has addresses of. */
+export function blocksWith(ipam: Ipam, host: string): SeenBlock[] {
+  return readableBlocks(ipam)
+    .filter(({ record: { owner, assigned } }) => owner === host || isHolder(assigned, host))
+    .map(seen);
+}
+
+/**
+ * Takes from a host that is gone for good all that it has of a block: its addresses, used or not, and the block.
+ * That goes to whoever has addresses of it, so that they are still routed as a block; to nobody where none has.
+ * Nothing happens while the host is heard of.
+ * @throws WeftError as `change`
+ */
+export async function disinherit(ipam: Ipam, { pool, cidr }: SeenBlock, host: string): Promise<void> {
+  const { keys, hostId, now } = ipam;
+  const key = keys.block(pool, cidr);
+  const plan = (reading: Reading): Plan<void> => {
+    const block = blockBy(ipam, reading, key);
+    const alive = keys.alive(host);
+    if (block === undefined || reading.get(alive) !== undefined) return { done: undefined };
+    const { owner, assigned } = block.record;
+    const own = Object.keys(assigned).filter((offset) => assigned[offset]?.host === host);
+    if (owner !== host && own.length === 0) return { done: undefined };
+    // What it held for containers that it would start is nobody's, too.
+    const given = owner === host ? withoutSpare(block.record) : block.record;
+    const left = own.reduce((record, offset) => free(record, Number(offset), now()), given);
+    const [heir] = Object.values(left.assigned).map((holder) => holder.host);
+    const isKept = Object.keys(left.reserved ?? {}).length > 0;
+    const next = owner !== host ? owner : (heir ?? (isKept ? hostId : undefined));
+    const value = next === undefined ? undefined : records.block.render({ ...left, owner: next });
+    return {
+      transaction: {
+        conditions: [
+          { key, revision: block.revision },
+          { key: alive, revision: 0n },
+        ],
+        writes: [value === undefined ? { delete: key } : { put: key, value }],
+      },
+      result: undefined,
+      proof: { key, holds: (found) => found?.value === value },
+    };
+  };
+  await ipam.queue(pool, () => change(ipam, `take block ${cidr} of subnet ${pool} from host ${host}`, plan));
 }
 
 /**
@@ -175,6 +219,10 @@ function withoutAbandoned(
     .filter((offset) => !used.has(textOf(offset)));
   if (abandoned.length === 0) return undefined;
   return { record: abandoned.reduce((block, offset) => free(block, offset, now()), record), conditions };
+}
+
+function isHolder(assigned: Block['assigned'], hostId: string): boolean {
+  return Object.values(assigned).some(({ host }) => host === hostId);
 }
 
 /** Spare ones are nobody's, but as far as anybody can tell who is not the owner. */

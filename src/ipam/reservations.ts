@@ -42,6 +42,7 @@ export async function reserveGateway(ipam: Ipam, poolId: string, wanted?: string
         `address ${text} is set aside in subnet ${pool.cidr} (--aux-address), so it cannot be the gateway: choose another`,
       );
     }
+    refuseReserved(pool, text);
     return planKeeping(ipam, reading, pool, {
       address: chosen,
       record: { ...pool.record, gateway: text },
@@ -68,12 +69,23 @@ export async function reserveAddress(ipam: Ipam, poolId: string, wanted: string)
         `address ${text} is the gateway of subnet ${pool.cidr}, so it cannot be an --aux-address: choose another`,
       );
     }
+    refuseReserved(pool, text);
     return planKeeping(ipam, reading, pool, {
       address,
       record: { ...pool.record, reserved: [...reserved, text] },
       isIn: (record) => record.reserved.includes(text),
     });
   });
+}
+
+/** @throws WeftError `conflict` when a container is to have it */
+function refuseReserved({ cidr, record }: HeldPool, text: string): void {
+  const name = record.reservedFor?.[text];
+  if (name === undefined) return;
+  throw new WeftError(
+    'conflict',
+    `address ${text} of subnet ${cidr} is reserved for ${name} (weft.reserve), so it cannot be the gateway or an --aux-address: choose another`,
+  );
 }
 
 async function changePool(

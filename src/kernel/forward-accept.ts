@@ -36,6 +36,14 @@ export interface FilterPlace {
   readonly namespace?: string | undefined;
 }
 
+/** Whether the rules are where they belong. @throws WeftError `kernel` */
+export async function hasForwardAccept(place: FilterPlace): Promise<boolean> {
+  for (const chain of await chainsInUse(place)) {
+    if (renderForwardAccept(await listForward(place, chain)).length > 0) return false;
+  }
+  return true;
+}
+
 /** Puts the rules where they belong, once each. Answers whether it had to. @throws WeftError `kernel` */
 export async function ensureForwardAccept(place: FilterPlace): Promise<boolean> {
   return amendChains(place, renderForwardAccept);
@@ -51,24 +59,34 @@ async function amendChains(
   amend: (chain: readonly string[]) => readonly string[],
 ): Promise<boolean> {
   let changed = false;
-  for (const { program, backend } of await chainsInUse(place)) {
-    const iptables = (name: string, args: readonly string[], input?: string) =>
-      run([name, '-w', String(lockWaitSeconds), ...args], {
-        namespace: place.namespace,
-        environment: { XTABLES_LOCKFILE: join(place.runDir, 'xtables.lock') },
-        ...(input === undefined ? {} : { input }),
-      });
-    const listing = await iptables(`${program}-${backend}`, ['-S', 'FORWARD']);
-    const commands = amend(listing.split('\n'));
+  for (const chain of await chainsInUse(place)) {
+    const commands = amend(await listForward(place, chain));
     if (commands.length === 0) continue;
     const transaction = ['*filter', ...commands, 'COMMIT', ''].join('\n');
-    await iptables(`${program}-${backend}-restore`, ['--noflush'], transaction);
+    await iptables(place, [`${chain}-restore`, '--noflush'], transaction);
     changed = true;
   }
   return changed;
 }
 
-async function chainsInUse({ namespaceFd, namespace }: FilterPlace) {
+async function listForward(place: FilterPlace, chain: string): Promise<string[]> {
+  return (await iptables(place, [chain, '-S', 'FORWARD'])).split('\n');
+}
+
+function iptables(
+  place: FilterPlace,
+  [program = '', ...args]: readonly string[],
+  input?: string,
+): Promise<string> {
+  return run([program, '-w', String(lockWaitSeconds), ...args], {
+    namespace: place.namespace,
+    environment: { XTABLES_LOCKFILE: join(place.runDir, 'xtables.lock') },
+    ...(input === undefined ? {} : { input }),
+  });
+}
+
+/** By the program that speaks to each, as `iptables-nft`. */
+async function chainsInUse({ namespaceFd, namespace }: FilterPlace): Promise<string[]> {
   const legacy = families.filter(({ legacyTables }) =>
     inNamespace(namespaceFd, () => isListed(`/proc/thread-self/net/${legacyTables}`)),
   );
@@ -83,10 +101,7 @@ async function chainsInUse({ namespaceFd, namespace }: FilterPlace) {
       ({ chain }) => chain?.family === nftFamily && chain.table === 'filter' && chain.name === 'FORWARD',
     ),
   );
-  return [
-    ...legacy.map(({ program }) => ({ program, backend: 'legacy' })),
-    ...nft.map(({ program }) => ({ program, backend: 'nft' })),
-  ];
+  return [...legacy.map(({ program }) => `${program}-legacy`), ...nft.map(({ program }) => `${program}-nft`)];
 }
 
 /** The kernel lists the tables of the legacy backend there; no file without its modules. */

@@ -2,7 +2,12 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { WeftError } from '../errors.ts';
 import type { Family } from '../model/address.ts';
-import { ensureForwardAccept, type FilterPlace, removeForwardAccept } from './forward-accept.ts';
+import {
+  ensureForwardAccept,
+  type FilterPlace,
+  hasForwardAccept,
+  removeForwardAccept,
+} from './forward-accept.ts';
 import { protocol } from './mark.ts';
 import { createNamespace, type Namespace } from './namespace.ts';
 import { raiseLoopback } from './netlink/link.ts';
@@ -21,7 +26,7 @@ import {
   pathsTo,
 } from './routing.ts';
 import { currentNamespace, inNamespace, openNetlinkSocket } from './syscalls.ts';
-import { enableForwarding, hasIpv6, makeSysctlsWritable } from './sysctl.ts';
+import { enableForwarding, forwards, hasIpv6, makeSysctlsWritable } from './sysctl.ts';
 import { openUdp, type UdpPlace, type UdpSocket } from './udp.ts';
 import { type HostChange, watchChanges, watchedGroups } from './watch.ts';
 
@@ -72,6 +77,8 @@ export interface Kernel {
   /** Lets traffic of weft's links pass the FORWARD chain that Docker closes; see `forward-accept.ts`. */
   ensureForwardAccept(): Promise<Settled>;
   removeForwardAccept(): Promise<void>;
+  /** Whether nothing is left to ensure. */
+  hasForwardAccept(): Promise<boolean>;
 
   /**
    * Keeps a port of the host from everybody else, for as long as this process runs.
@@ -85,6 +92,8 @@ export interface Kernel {
   hasIpv6(): boolean;
   /** Turns routing on where it is off: on the host, or in a namespace of weft's that has been opened. */
   enableForwarding(families: readonly Family[], namespace?: string): Settled;
+  /** Whether it is on; in the same places. */
+  forwards(families: readonly Family[], namespace?: string): boolean;
 
   /** Lets go of sockets and namespaces; changes nothing in the kernel. */
   close(): void;
@@ -204,6 +213,10 @@ class LinuxKernel implements Kernel {
     return removeForwardAccept(this.#filterPlace());
   }
 
+  hasForwardAccept(): Promise<boolean> {
+    return hasForwardAccept(this.#filterPlace());
+  }
+
   holdPort(wish: PortWish): HeldPort {
     return holdPort(this.#hostFd, wish);
   }
@@ -217,9 +230,11 @@ class LinuxKernel implements Kernel {
   }
 
   enableForwarding(families: readonly Family[], namespace?: string): Settled {
-    const fd = namespace === undefined ? this.#hostFd : this.#own.get(namespace)?.fd;
-    if (fd === undefined) throw new WeftError('internal', `namespace ${namespace} has not been opened`);
-    return { changed: inNamespace(fd, () => enableForwarding(families)) };
+    return { changed: inNamespace(this.#fdOf(namespace), () => enableForwarding(families)) };
+  }
+
+  forwards(families: readonly Family[], namespace?: string): boolean {
+    return inNamespace(this.#fdOf(namespace), () => forwards(families));
   }
 
   close(): void {
@@ -227,6 +242,12 @@ class LinuxKernel implements Kernel {
     this.#hostSockets.close();
     this.#hostFilterSockets.close();
     closeSync(this.#hostFd);
+  }
+
+  #fdOf(namespace: string | undefined): number {
+    const fd = namespace === undefined ? this.#hostFd : this.#own.get(namespace)?.fd;
+    if (fd !== undefined) return fd;
+    throw new WeftError('internal', `namespace ${namespace} has not been opened`);
   }
 
   #letGo(name: string): void {

@@ -25,6 +25,10 @@ export function makeSysctlsWritable(): void {
   }
 }
 
+export function forwards(families: readonly Family[]): boolean {
+  return !families.some((family) => isOff(forwarding[family]));
+}
+
 /** Turns routing on where it is off. Answers whether it had to. */
 export function enableForwarding(families: readonly Family[]): boolean {
   const off = families.map((family) => forwarding[family]).filter((file) => isOff(file));

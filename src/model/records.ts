@@ -20,7 +20,7 @@ const address = Type.Refine(
 const cidr = Type.Refine(Type.String(), isPrefix, () => 'must be a subnet');
 const mac = Type.String({ pattern: '^[0-9a-f]{2}(:[0-9a-f]{2}){5}$' });
 /** From the block's first address, as JSON has its keys. */
-const offset = Type.String({ pattern: '^([0-9]|[1-5][0-9]|6[0-3])$' });
+const offset = Type.String({ pattern: '^([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$' });
 
 /** `hosts/<id>`: a machine that runs weft. Outlives its absence; removed only by reclaiming the host. */
 const Host = Type.Object({
@@ -86,8 +86,12 @@ const Pool = Type.Object({
   /** Key of the network it belongs to, once a network is made with it. */
   network: Type.Optional(text),
   gateway: Type.Optional(address),
+  /** Addresses in each of its blocks, a power of two; absent: 64. */
+  blockSize: Type.Optional(Type.Integer({ minimum: 1, maximum: 256 })),
   /** Addresses the user set aside (`--aux-address`); never handed out by themselves. */
   reserved: Type.Array(address),
+  /** Those that are kept for who asks for them by name (`weft.reserve`), with the name of whom each is for. */
+  reservedFor: Type.Optional(Type.Record(Type.String({ pattern: '^[0-9a-f.:]+$' }), text)),
 });
 export type Pool = Static<typeof Pool>;
 
@@ -133,7 +137,7 @@ const Block = Type.Object({
   /** Grows with every write: it tells whether a block is still as it was at an earlier look. */
   sequence: Type.Integer(),
   /** Offsets given back, longest-free first. What is nowhere in the record was never used. */
-  freed: Type.Array(Type.Integer({ minimum: 0, maximum: 63 })),
+  freed: Type.Array(Type.Integer({ minimum: 0, maximum: 255 })),
   /** When each of these was, by offset; milliseconds since 1970. Absent of one: longer ago than matters. */
   freedMs: Type.Optional(Type.Record(offset, Type.Number())),
   /** Whose each of these was, by offset: a MAC, as far as it is known. */
@@ -143,7 +147,7 @@ const Block = Type.Object({
   /** By offset too; such an address may be assigned as well, or not yet. */
   reserved: Type.Optional(Type.Record(offset, Reservation)),
   /** Offsets that only the owner gives to containers, and by itself while the store is away. */
-  spare: Type.Optional(Type.Array(Type.Integer({ minimum: 0, maximum: 63 }))),
+  spare: Type.Optional(Type.Array(Type.Integer({ minimum: 0, maximum: 255 }))),
 });
 export type Block = Static<typeof Block>;
 

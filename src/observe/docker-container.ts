@@ -11,6 +11,17 @@ export interface DockerContainer {
   }[];
 }
 
+/** A running container's place on a network. */
+export interface DockerAttachment {
+  /** Its name. */
+  readonly container: string;
+  /** NetworkID */
+  readonly network: string;
+  readonly endpoint: string;
+  /** Without prefix length. */
+  readonly addresses: readonly string[];
+}
+
 const texts = Type.Optional(Type.Union([Type.Array(Type.String()), Type.Null()]));
 
 /** `GET /containers/{id}/json` */
@@ -43,4 +54,36 @@ export function readContainer({
       },
     ),
   };
+}
+
+/** `GET /containers/json` */
+export const ContainerList = Type.Array(
+  Type.Object({
+    Names: Type.Array(Type.String()),
+    NetworkSettings: Type.Object({
+      Networks: Type.Record(
+        Type.String(),
+        Type.Object({
+          NetworkID: Type.String(),
+          EndpointID: Type.String(),
+          IPAddress: Type.Optional(Type.String()),
+          GlobalIPv6Address: Type.Optional(Type.String()),
+        }),
+      ),
+    }),
+  }),
+);
+
+/** One that is just being attached has no endpoint yet. */
+export function readAttachments(listed: Static<typeof ContainerList>): DockerAttachment[] {
+  return listed.flatMap(({ Names: [name = ''], NetworkSettings }) =>
+    Object.values(NetworkSettings.Networks)
+      .filter(({ EndpointID }) => EndpointID !== '')
+      .map(({ NetworkID, EndpointID, IPAddress, GlobalIPv6Address }) => ({
+        container: name.replace(/^\//, ''),
+        network: NetworkID,
+        endpoint: EndpointID,
+        addresses: [IPAddress, GlobalIPv6Address].flatMap((address) => address || []),
+      })),
+  );
 }

@@ -8,7 +8,14 @@ import { type IncomingMessage, request } from 'node:http';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import { explain, WeftError } from '../errors.ts';
-import { type DockerContainer, InspectedContainer, readContainer } from './docker-container.ts';
+import {
+  ContainerList,
+  type DockerAttachment,
+  type DockerContainer,
+  InspectedContainer,
+  readAttachments,
+  readContainer,
+} from './docker-container.ts';
 import {
   type DockerNetwork,
   isOfOneHost,
@@ -29,6 +36,8 @@ export interface DockerEvent {
 export interface Docker {
   /** Those that are this host's alone. @throws WeftError `unavailable` | `timeout` | `internal`, as all here */
   networks(): Promise<DockerNetwork[]>;
+  /** Whether there is a network of this id, be it a swarm's. */
+  hasNetwork(id: string): Promise<boolean>;
   /** Answers the NetworkID. @throws WeftError `conflict` with what Docker says */
   createNetwork(network: DockerNetwork): Promise<string>;
   /** Unknown: succeeds. @throws WeftError `conflict` when a container is on it */
@@ -40,6 +49,8 @@ export interface Docker {
   isUsed(...idsAndNames: string[]): Promise<boolean>;
   /** Ids of those that run. */
   containers(): Promise<string[]>;
+  /** Of those that run. */
+  attachments(): Promise<DockerAttachment[]>;
   /** @throws WeftError `not-found` too */
   container(id: string): Promise<DockerContainer>;
   /** Connects; what bears on networks and names from then on, until the connection or the signal ends. */
@@ -62,6 +73,7 @@ const Created = Compile(Type.Object({ Id: Type.String({ minLength: 1 }) }));
 const Networks = Compile(NetworkList);
 const Container = Compile(InspectedContainer);
 const Containers = Compile(Type.Array(Type.Object({ Id: Type.String() })));
+const AttachedContainers = Compile(ContainerList);
 const Event = Compile(
   Type.Object({
     Type: Type.String(),
@@ -125,6 +137,16 @@ export function dockerAt(socketPath: string): Docker {
       return listed.filter(isOfOneHost).map(readNetwork);
     },
 
+    async hasNetwork(id) {
+      try {
+        await ask('GET', `/networks/${id}`, readTimeoutMs);
+        return true;
+      } catch (error) {
+        if (error instanceof WeftError && error.code === 'not-found') return false;
+        throw error;
+      }
+    },
+
     async createNetwork(network) {
       const answer = await ask('POST', '/networks/create', changeTimeoutMs, renderNetwork(network));
       return parse(Created, answer).Id;
@@ -142,6 +164,10 @@ export function dockerAt(socketPath: string): Docker {
 
     async containers() {
       return parse(Containers, await ask('GET', '/containers/json', readTimeoutMs)).map(({ Id }) => Id);
+    },
+
+    async attachments() {
+      return readAttachments(parse(AttachedContainers, await ask('GET', '/containers/json', readTimeoutMs)));
     },
 
     async container(id) {

@@ -56,8 +56,10 @@ export function dockerSuite(open: () => Promise<DockerBed>): void {
     const id = await docker.createNetwork(wanted);
     const listed = (await docker.networks()).find(({ name }) => name === wanted.name);
     expect(listed).toEqual({ ...wanted, id });
+    expect(await docker.hasNetwork(id)).toBe(true);
     await docker.removeNetwork(id);
     expect((await docker.networks()).some(({ name }) => name === wanted.name)).toBe(false);
+    expect(await docker.hasNetwork(id)).toBe(false);
   });
 
   test('a name is given once, and the refusal says what Docker says', async () => {
@@ -99,7 +101,17 @@ export function dockerSuite(open: () => Promise<DockerBed>): void {
         names: [expect.any(String), container.slice(0, 12)],
       },
     ]);
+    const [endpoint] = endpoints;
+    expect(await docker.attachments()).toEqual([
+      {
+        container: endpoint?.names[0],
+        network: id,
+        endpoint: endpoint?.endpoint,
+        addresses: expect.any(Array),
+      },
+    ]);
     await bed.removeContainer(container);
+    expect(await docker.attachments()).toEqual([]);
     expect(await docker.container(container).catch(codeOf)).toBe('not-found');
     await docker.removeNetwork(id);
   });

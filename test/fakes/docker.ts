@@ -239,7 +239,7 @@ export class FakeDocker {
         case 'GET /_ping':
           return void response.end('OK');
         case 'GET /networks':
-          return void response.end(JSON.stringify(Array.from(this.#networks.values(), render)));
+          return void response.end(JSON.stringify(this.#networksAsked(pathname.split('/')[2])));
         case 'POST /networks': {
           const Id = await this.createNetwork(JSON.parse(await bodyOf(request)));
           return void response.writeHead(201).end(JSON.stringify({ Id, Warning: '' }));
@@ -265,6 +265,13 @@ export class FakeDocker {
     }
   }
 
+  #networksAsked(id: string | undefined): object {
+    if (id === undefined) return Array.from(this.#networks.values(), render);
+    const network = this.#networks.get(id);
+    if (network === undefined) throw new Refused(404, `network ${id} not found`);
+    return render(network);
+  }
+
   #inspect(id: string): object {
     const container = this.#containers.get(id);
     if (container === undefined) throw new Refused(404, `No such container: ${id}`);
@@ -282,7 +289,20 @@ export class FakeDocker {
         : networks.includes(network) || networks.includes(endpoint?.network ?? '');
     return Array.from(this.#containers.values())
       .filter(isMeant)
-      .map(({ id }) => ({ Id: id }));
+      .map((container) => this.#summary(container));
+  }
+
+  #summary({ id, network: wanted, endpoint }: Container): object {
+    const network = this.network(wanted);
+    const place = {
+      NetworkID: network?.id ?? '',
+      EndpointID: endpoint === undefined ? '' : id,
+      IPAddress: endpoint?.address ?? '',
+    };
+    return {
+      ...{ Id: id, Names: [`/c${id}`] },
+      NetworkSettings: { Networks: { [network?.creation.Name ?? '']: place } },
+    };
   }
 
   #tell(type: string, action: string, id: string, attributes = {}): void {

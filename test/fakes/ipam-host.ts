@@ -26,6 +26,7 @@ export interface IpamHostOptions {
   readonly root?: string;
   readonly automatic?: Ipam['automatic'];
   readonly excluded?: Ipam['excluded'];
+  readonly blockSize?: number;
   readonly clock?: Ipam['clock'];
   readonly random?: () => number;
   /** Milliseconds since 1970. */
@@ -79,6 +80,7 @@ export async function ipamHost(
     inUse: (_, address) => endpoints.has(address),
     routes: async () => otherRoutes,
     routesElsewhere: () => routesElsewhere,
+    blockSize: options.blockSize ?? 64,
     excluded: options.excluded ?? [],
     automatic: options.automatic ?? {
       4: { range: parsePrefix('10.160.0.0/11'), length: 20 },

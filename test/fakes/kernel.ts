@@ -196,6 +196,10 @@ export class FakeKernel implements Kernel {
     this.#forwardAccepted = false;
   }
 
+  async hasForwardAccept(): Promise<boolean> {
+    return this.#forwardAccepted;
+  }
+
   /** Ports are held for ever, but by the one who lets go of them. */
   readonly heldPorts = new Set<string>();
 
@@ -219,6 +223,10 @@ export class FakeKernel implements Kernel {
       .filter((place) => !this.#forwarding.has(place));
     for (const place of off) this.#forwarding.add(place);
     return { changed: off.length > 0 };
+  }
+
+  forwards(families: readonly Family[], namespace = 'host'): boolean {
+    return families.every((family) => this.#forwarding.has(`${namespace} ${family}`));
   }
 
   close(): void {}

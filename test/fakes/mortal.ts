@@ -100,6 +100,7 @@ export function mortalKernel(kernel: FakeKernel, life: Life): Kernel {
     },
     ensureForwardAccept: () => life.step(() => kernel.ensureForwardAccept()),
     removeForwardAccept: () => life.step(() => kernel.removeForwardAccept()),
+    hasForwardAccept: () => life.look(() => kernel.hasForwardAccept()),
     holdPort: (wish) => {
       if (life.isOver) return { port: wish.port, release: () => {} };
       const held = kernel.holdPort(wish);
@@ -109,6 +110,7 @@ export function mortalKernel(kernel: FakeKernel, life: Life): Kernel {
     makeSysctlsWritable: () => {},
     hasIpv6: () => kernel.hasIpv6(),
     enableForwarding: (...place) => (life.isOver ? { changed: false } : kernel.enableForwarding(...place)),
+    forwards: (...place) => kernel.forwards(...place),
     close: () => {},
   };
 }

@@ -43,6 +43,7 @@ export async function openTarget(): Promise<Target> {
     hostName: 'h1',
     stateDir: folder,
     automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+    blockSize: 64,
     excludedRanges: [],
     addressRestMs: 60_000,
     vxlanPort: 4789,

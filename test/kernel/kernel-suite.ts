@@ -203,10 +203,13 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
   });
 
   test('lets weft’s traffic through Docker’s FORWARD chain, until told otherwise', async () => {
+    expect(await kernel.hasForwardAccept()).toBe(false);
     expect(await kernel.ensureForwardAccept()).toEqual({ changed: true });
+    expect(await kernel.hasForwardAccept()).toBe(true);
     expect(await kernel.ensureForwardAccept()).toEqual({ changed: false });
     await kernel.removeForwardAccept();
     await kernel.removeForwardAccept();
+    expect(await kernel.hasForwardAccept()).toBe(false);
     expect(await kernel.ensureForwardAccept()).toEqual({ changed: true });
   });
 
@@ -229,7 +232,9 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
   });
 
   test('turns routing on once', () => {
+    expect(kernel.forwards([4, 6])).toBe(false);
     expect(kernel.enableForwarding([4, 6])).toEqual({ changed: true });
+    expect(kernel.forwards([4, 6])).toBe(true);
     expect(kernel.enableForwarding([4, 6])).toEqual({ changed: false });
   });
 }

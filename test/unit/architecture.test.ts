@@ -19,6 +19,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   observe: ['model', 'agent', 'store/back-off.ts', 'store/clock.ts', 'log.ts'],
   cnm: ['model', 'agent/calls.ts', 'log.ts'],
   names: ['model', 'agent', 'kernel', 'log.ts'],
+  // What people ask of a running weft; the command itself knows only the socket.
+  cli: ['model', 'agent', 'observe', 'cnm/socket.ts', 'store/clock.ts', 'log.ts'],
 };
 
 /** Packages with effects or a surface of their own: each has one door. */

@@ -4,7 +4,12 @@ import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { Cluster } from '../../../src/agent/cluster.ts';
 import type { Ledger } from '../../../src/agent/ledger.ts';
 import { Membership } from '../../../src/agent/membership.ts';
-import { type Leftover, type SettlementParts, settlement } from '../../../src/agent/settlement.ts';
+import {
+  type Leftover,
+  type Settlement,
+  type SettlementParts,
+  settlement,
+} from '../../../src/agent/settlement.ts';
 import { records } from '../../../src/model/records.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import type { Watcher } from '../../fakes/watcher.ts';
@@ -24,7 +29,7 @@ let heldAddresses: SettlementParts['heldAddresses'];
 let released: string[];
 let nowMs: number;
 let unneeded: Leftover[];
-let look: () => Promise<void>;
+let settling: Settlement;
 beforeEach(async () => {
   ledger = testLedger();
   store = new FakeStore();
@@ -35,7 +40,7 @@ beforeEach(async () => {
   released = [];
   unneeded = [];
   const log = pino({ level: 'silent' });
-  look = settlement({
+  settling = settlement({
     hostId: 'h1',
     cluster: new Cluster(watcher.mirror, keys, log),
     ledger,
@@ -53,6 +58,12 @@ beforeEach(async () => {
     log,
   });
 });
+
+/** As the clock has it taken. */
+async function look(): Promise<void> {
+  nowMs += 1_000;
+  await settling.look();
+}
 
 async function put(key: string, value: string): Promise<void> {
   store.writeElsewhere([{ put: key, value }]);
@@ -97,21 +108,46 @@ test('an address that was given out anew between two looks is another one', asyn
 test('an address that was given out a moment ago stays, however soon the second look comes', async () => {
   const sinceMs = nowMs;
   heldAddresses = () => [{ ...held, sinceMs }];
-  nowMs += 59_999;
+  nowMs += 59_999 - 3_000;
   for (let looks = 0; looks < 3; looks += 1) await look();
   expect(released).toEqual([]);
-  nowMs += 1;
   await look();
   await look();
   expect(released).toEqual(['o1']);
 });
 
 test('what nobody in the cluster needs is given back at the second look', async () => {
-  unneeded = [{ name: 'a block', giveBack: async () => void released.push('block') }];
+  unneeded = [{ kind: 'block', name: 'a block', giveBack: async () => void released.push('block') }];
   await look();
   expect(released).toEqual([]);
   await look();
   expect(released).toEqual(['block']);
+});
+
+test('two looks at the same moment are one', async () => {
+  unneeded = [{ kind: 'block', name: 'a block', giveBack: async () => void released.push('block') }];
+  await look();
+  await settling.look();
+  await settling.look();
+  expect(released).toEqual([]);
+  await look();
+  expect(released).toEqual(['block']);
+});
+
+test('what is left over is counted by kind, and so is what was given back', async () => {
+  await announce(mine);
+  unneeded = [{ kind: 'block', name: 'a block', giveBack: () => Promise.reject(new Error('away')) }];
+  expect(settling.counts()).toMatchObject({ endpoint: { found: 0, freed: 0 } });
+  await look();
+  expect(settling.counts()).toMatchObject({
+    endpoint: { found: 1, freed: 0 },
+    block: { found: 1, freed: 0 },
+  });
+  await look();
+  await look();
+  expect(settling.counts()).toMatchObject({
+    ...{ endpoint: { found: 0, freed: 1 }, block: { found: 1, freed: 0 }, address: { found: 0, freed: 0 } },
+  });
 });
 
 test('an address that an endpoint has stays', async () => {
@@ -172,7 +208,7 @@ test('a pool is released when its network is gone, or none was made with it for 
   const cidr = '10.77.0.0/16';
   const held = { r1: { network: 'gone' }, r2: {}, r3: {}, r4: { network: 'd1' }, r5: { global: true } };
   for (const [id, made] of Object.entries(held)) {
-    const sinceMs = id === 'r2' ? nowMs - 599_000 : 0;
+    const sinceMs = id === 'r2' ? nowMs - 590_000 : 0;
     await put(keys.reference(cidr, id), records.poolReference.render({ v: 1, host: 'h1', sinceMs }));
     await ledger.pools.put({ id: `${id}@${cidr}`, cidr, ...made });
   }

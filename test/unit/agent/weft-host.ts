@@ -61,6 +61,7 @@ export function startWeft(on: {
     hostName: `h${on.number}`,
     stateDir: on.stateDir,
     automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+    blockSize: 64,
     excludedRanges: [],
     addressRestMs: 60_000,
     vxlanPort: 4789,

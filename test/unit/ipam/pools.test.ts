@@ -98,7 +98,7 @@ describe('requesting a pool', () => {
       'has options that are for the network',
       { options: { 'weft.mtu': '1400' } },
       'invalid',
-      'there is no option weft.mtu: the options are weft.network',
+      'there is no option weft.mtu: the options are weft.network, weft.reserve',
     ],
   ])('is refused when the subnet %s', async (_, request, code, message) => {
     await ask(h2, { pool: '10.1.0.0/16', options: { 'weft.network': 'blue' } });

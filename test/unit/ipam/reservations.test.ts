@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { assignAddress, releaseAddress } from '../../../src/ipam/addresses.ts';
+import { requestPool } from '../../../src/ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../../../src/ipam/reservations.ts';
 import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
@@ -161,6 +162,62 @@ describe('an address set aside', () => {
       assignAddress(h2, pool2, '10.77.0.1'),
     ]);
     expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  });
+});
+
+describe('addresses reserved by name', () => {
+  const reserve = (host: IpamHost, pool: string, text: string) =>
+    requestPool(host, { pool, options: { 'weft.reserve': text }, family: pool.includes(':') ? 6 : 4 });
+
+  it('are no container’s by themselves on any host, and anybody’s who asks for them', async () => {
+    const { poolId } = await reserve(h1, '10.77.0.0/29', 'web=10.77.0.1,db=10.77.0.3');
+    const other = await poolOn(h2, '10.77.0.0/29');
+    const given = [];
+    for (let times = 0; times < 4; times += 1) given.push(await assignAddress(h2, other));
+    expect(given).toEqual(['10.77.0.2', '10.77.0.4', '10.77.0.5', '10.77.0.6']);
+    await expect(assignAddress(h2, other)).rejects.toMatchObject({ code: 'exhausted' });
+    expect(await assignAddress(h1, poolId, '10.77.0.3')).toBe('10.77.0.3');
+    await releaseAddress(h1, poolId, '10.77.0.3');
+    await expect(assignAddress(h2, other)).rejects.toMatchObject({ code: 'exhausted' });
+    expect(await assignAddress(h2, other, '10.77.0.3')).toBe('10.77.0.3');
+  });
+
+  it('are neither the gateway nor set aside', async () => {
+    const { poolId } = await reserve(h1, '10.77.0.0/24', 'web=10.77.0.1');
+    const sentence =
+      'address 10.77.0.1 of subnet 10.77.0.0/24 is reserved for web (weft.reserve), so it cannot be';
+    await expect(reserveGateway(h1, poolId, '10.77.0.1')).rejects.toThrow(sentence);
+    await expect(reserveAddress(h1, poolId, '10.77.0.1')).rejects.toThrow(sentence);
+    expect(await reserveGateway(h1, poolId)).toBe('10.77.0.2');
+  });
+
+  it('are of the subnet in which they lie, of each that the option is told with', async () => {
+    const text = 'web=10.77.0.9,web=fd77::9';
+    const six = await reserve(h1, 'fd77::/64', text);
+    const four = await reserve(h1, '10.77.0.0/24', text);
+    await expect(reserveGateway(h1, six.poolId, 'fd77::9')).rejects.toThrow('is reserved for web');
+    await expect(reserveGateway(h1, four.poolId, '10.77.0.9')).rejects.toThrow('is reserved for web');
+  });
+
+  it('are the same on all hosts', async () => {
+    await reserve(h1, '10.77.0.0/24', 'web=10.77.0.9,db=10.77.0.8');
+    await reserve(h2, '10.77.0.0/24', 'db=10.77.0.8,web=10.77.0.9');
+    await expect(reserve(h2, '10.77.0.0/24', 'web=10.77.0.7')).rejects.toMatchObject({
+      code: 'conflict',
+      message:
+        'subnet 10.77.0.0/24 is in use with weft.reserve=web=10.77.0.9,db=10.77.0.8, not web=10.77.0.7: give it the same, or leave it out',
+    });
+  });
+
+  it.each([
+    ['web', 'must be a list like web=10.77.0.10,db=10.77.0.11'],
+    ['web=', 'must be a list like'],
+    ['=10.77.0.9', 'must be a list like'],
+    ['web=10.77.0.999', '"10.77.0.999" is not an IP address'],
+    ['web=10.77.0.9,db=10.77.0.9', 'names 10.77.0.9 twice'],
+    ['web=10.77.0.0', 'is the network address of subnet 10.77.0.0/24'],
+  ])('cannot be %s', async (text, sentence) => {
+    await expect(reserve(h1, '10.77.0.0/24', text)).rejects.toThrow(sentence);
   });
 });
 
