@@ -5,6 +5,7 @@ import { type Agent, startAgent } from './agent/agent.ts';
 import { type Upkeep, upkeepOf } from './cli/upkeep.ts';
 import type { Config, StoreAccess } from './config.ts';
 import { WeftError } from './errors.ts';
+import { bootId } from './kernel/boot.ts';
 import { sandboxFile, takeResolverPlace } from './kernel/docker-resolver.ts';
 import { openKernel } from './kernel/kernel.ts';
 import type { Log } from './log.ts';
@@ -17,6 +18,7 @@ import { startReplication } from './observe/replicator.ts';
 import { startBundledEtcd } from './store/bundled-etcd.ts';
 import { systemClock } from './store/clock.ts';
 import { openEtcdStore } from './store/etcd.ts';
+import type { EtcdAccess } from './store/etcd-options.ts';
 import type { Store } from './store/store.ts';
 
 export interface Weft extends Agent {
@@ -35,6 +37,7 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     storeEndpoints: endpoints,
     ...(config.address && { address: printAddress(config.address) }),
     hostName: config.hostName,
+    boot: bootId(),
     stateDir: config.stateDir,
     automaticSubnets: config.automaticSubnets,
     blockSize: config.blockSize,
@@ -102,9 +105,13 @@ function openStore(
   return { store: openEtcdStore({ endpoints: [endpoint] }), endpoints: [] };
 }
 
-function openShared({ endpoints, caFile, client, login }: StoreAccess): Store {
-  return openEtcdStore({
-    endpoints,
+function openShared(access: StoreAccess): Store {
+  return openEtcdStore({ endpoints: access.endpoints, renewed: () => shownToEtcd(access) });
+}
+
+/** Read again and again: certificates and passwords are renewed while weft runs. */
+function shownToEtcd({ caFile, client, login }: StoreAccess): EtcdAccess {
+  return {
     ...(caFile !== undefined && { ca: readSetting('WEFT_ETCD_CA', caFile) }),
     ...(client !== undefined && {
       cert: readSetting('WEFT_ETCD_CERT', client.certFile),
@@ -114,7 +121,7 @@ function openShared({ endpoints, caFile, client, login }: StoreAccess): Store {
       username: login.user,
       password: readSetting('WEFT_ETCD_PASSWORD_FILE', login.passwordFile).toString().trim(),
     }),
-  });
+  };
 }
 
 function readSetting(name: string, path: string): Buffer {

@@ -8,6 +8,8 @@ const suites = [
   { name: 'kernel', timeoutMs: 60_000, filesAtOnce: 1 },
   // Of these, each file has a lab of its own, and waits more than it computes.
   { name: 'cluster', timeoutMs: 300_000, filesAtOnce: 2 },
+  // Each file keeps three hosts busy at once.
+  { name: 'behaviours', timeoutMs: 300_000, filesAtOnce: 1 },
   { name: 'fault', timeoutMs: 300_000, filesAtOnce: 2 },
 ];
 

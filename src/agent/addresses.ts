@@ -36,6 +36,13 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
     await host.giveBack(`pool ${poolId}`, () => releasePool(ipam, poolId));
   }
 
+  /** A store that loses its data is told it again. */
+  async function noteReserved(poolId: string, address: string): Promise<void> {
+    const pool = ledger.pools.get(poolId);
+    if (pool === undefined || pool.reserved?.includes(address)) return;
+    await ledger.pools.put({ ...pool, reserved: [...(pool.reserved ?? []), address] });
+  }
+
   /**
    * The pool, and after it the others of its family that its network has here: Docker asks the first one for the
    * address of an endpoint, and takes its word that there is none.
@@ -99,8 +106,8 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
           cidr,
           ...(automatic && { automatic }),
           ...(isGlobal && { global: true }),
-          ...(wanted.range !== undefined && { range: wanted.range }),
           ...(reserve !== undefined && { reserve }),
+          ...(request.range !== undefined && { range: request.range }),
         });
       } catch (error) {
         await giveBackPool(granted.poolId);
@@ -121,7 +128,9 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
       if (purpose === 'task') return printed(await reserveForTask(ipam, poolId, wished), cidr, pool);
       // Docker asks for the addresses to keep free before it makes the network, and does not say what for.
       if (!isForContainer && wished !== undefined) {
-        return printed(await reserveAddress(ipam, poolId, wished), cidr, undefined);
+        const reserved = await reserveAddress(ipam, poolId, wished);
+        await noteReserved(poolId, reserved);
+        return printed(reserved, cidr, undefined);
       }
       if (pool === undefined) return printed(await assignAddress(ipam, poolId, undefined, mac), cidr, pool);
       if (wished !== undefined) {

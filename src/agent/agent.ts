@@ -5,7 +5,7 @@
  * Starting waits for nothing that can be away: calls are answered from the first moment, and those that need
  * the store say so while it is missing.
  */
-import { explain } from '../errors.ts';
+import { explain, WeftError } from '../errors.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
 import { givenAddresses } from '../ipam/outage.ts';
 import { refillSpares } from '../ipam/provision.ts';
@@ -25,8 +25,11 @@ import { dealingsWith } from './dealings.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { worthTelling } from './foreign-routes.ts';
 import { hostIdIn } from './host-id.ts';
-import { keepAlive, publishHost } from './host-record.ts';
+
+import { isOfCopy, keepAlive, publishHost } from './host-record.ts';
+
 import { lastKnownOf } from './last-known.ts';
+
 import { type Ledger, openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
@@ -40,6 +43,8 @@ import { publicationUseCases } from './publications.ts';
 import { Readiness } from './readiness.ts';
 import { type Recipes, recipesOf } from './recipes.ts';
 import { filterScope, Reconciler } from './reconciler.ts';
+import { recoverLedger } from './recovery.ts';
+import { seenRevision } from './seen-revision.ts';
 import { settlement } from './settlement.ts';
 import { type Tending, tendingOf } from './tending.ts';
 import type { ThisHost } from './this-host.ts';
@@ -55,6 +60,8 @@ export interface AgentOptions extends AddressRules {
   readonly storeEndpoints: readonly string[];
   readonly address?: string;
   readonly hostName: string;
+  /** As `bootId` tells it. */
+  readonly boot: string;
   readonly stateDir: string;
   readonly vxlanPort: number;
   readonly probePort: number;
@@ -74,15 +81,18 @@ export interface Agent {
   close(): Promise<void>;
 }
 
+/** Calls that need the store wait for it this long; Docker must be answered well before its patience ends. */
+const readyTimeoutMs = 4_000;
 const establishRetryMs = 1_000;
 
 export function startAgent(options: AgentOptions): Agent {
-  const { kernel, log, hostName, resyncMs } = options;
+  const { kernel, log, hostName, boot, resyncMs } = options;
   const stopping = new AbortController();
   const hostId = hostIdIn(options.stateDir);
   const ledger = openLedger(options.stateDir, (file) =>
     log.error({ file }, 'cannot use a file of the ledger'),
   );
+  const seen = seenRevision(options.stateDir);
   const keys = keysBelow(options.storePrefix);
   const mirror = new Mirror(options.storePrefix, (changed) => onNews(changed));
   const spares = new Spares(ledger.blocks, {
@@ -111,7 +121,7 @@ export function startAgent(options: AgentOptions): Agent {
   const passes = passesOver(kernel, ledger, views, neighbourhood, keepsAll);
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
-  const connected = () => established && mirror.connected;
+  const connected = () => established && mirror.connected && !isCopied();
   const readiness = new Readiness(connected);
   const recipes = recipesOf({ store, keys, cluster, hostId, connected });
   /** The cluster's state is known here, and this host known to the cluster, or will be when the store is back. */
@@ -119,12 +129,14 @@ export function startAgent(options: AgentOptions): Agent {
   /** The store has not answered when it was last asked. */
   let isAway = false;
   let establishing: NodeJS.Timeout | undefined;
+  /** Ends with the signal. */
+  let heartbeat: Promise<void> | undefined;
 
   const shared = { store, mirror, keys, hostId, spares };
   const ipam = addressManagement({ ...shared, cluster, ledger, kernel, rules: options });
   const announcements = announcementsTo(ipam);
   const nameBook = nameBookOf({ keys, cluster, ledger, announcements });
-  const dealings = dealingsWith(mirror, readiness, () => isAway, log);
+  const dealings = dealingsWith({ connected, ready, isAway: () => isAway, isCopied, log });
   const host: ThisHost = {
     id: hostId,
     underlay,
@@ -170,6 +182,21 @@ export function startAgent(options: AgentOptions): Agent {
     return lastKnown.isInUse || memory.keepsAll();
   }
 
+  /** Whether there is another machine by this one's id: then what the store has in its name may be that one's. */
+  function isCopied(): boolean {
+    const [known, own] = [cluster.host(hostId), uplink.current()];
+    return known !== undefined && own !== undefined && isOfCopy(known, { boot, uplink: own });
+  }
+
+  async function ready(): Promise<void> {
+    await readiness.wait(readyTimeoutMs);
+    if (!memory.keepsAll()) return;
+    throw new WeftError(
+      'unavailable',
+      'the store has lost data, and for a minute all hosts tell it again what they hold, so that nobody else gets it: try again then (containers that run are not affected)',
+    );
+  }
+
   function onNews(changed: readonly string[]): void {
     spares.hear(mirror, changed);
     const scopes = scopesOf(changed);
@@ -193,11 +220,12 @@ export function startAgent(options: AgentOptions): Agent {
       }
       const wasAway = !mirror.connected;
       const wasRecalled = lastKnown.isInUse;
-      const wentBack = notice.type === 'snapshot' && notice.revision < mirror.revision;
+      const last = mirror.complete && !wasRecalled ? mirror.revision : seen.before;
+      const wentBack = notice.type === 'snapshot' && notice.revision < last;
       mirror.apply(notice);
       const isLost = mirror.connected && memory.compare(wentBack);
       // What hosts are led to is told after where they are.
-      if (established && mirror.connected && (wasAway || isLost)) {
+      if (connected() && (wasAway || isLost)) {
         void resettle().then(() => memory.tellAgain());
       }
       if (notice.type !== 'snapshot') continue;
@@ -211,8 +239,16 @@ export function startAgent(options: AgentOptions): Agent {
     if (established || stopping.signal.aborted) return;
     try {
       await refresh();
+      // What was known once may have been removed since.
+      if (mirror.connected) await recoverLedger({ hostId, cluster, ledger, log });
       await neighbourhood.recall();
       established = true;
+      heartbeat = keepAlive(
+        { store, keys },
+        hostId,
+        (error) => log.debug({ reason: explain(error) }, 'not announced yet'),
+        stopping.signal,
+      );
       reconciler.open();
       void neighbourhood.probe(stopping.signal);
       readiness.check();
@@ -238,12 +274,20 @@ export function startAgent(options: AgentOptions): Agent {
     }
   }
 
-  async function refresh(): Promise<void> {
+  /** One at a time, or this host would find that its record was written by another. */
+  const refresh = coalesce(async () => {
     if (await uplink.find()) reconciler.markAll();
     if (!mirror.connected) return;
+    const own = uplink.current();
+    if (own === undefined) return;
     const foreign = worthTelling(await ipam.routes(), options.automaticSubnets, cluster.config()?.range6);
-    await publishHost({ store, keys, cluster }, hostName, underlay(), foreign);
-  }
+    await publishHost(
+      { store, keys, cluster },
+      { id: hostId, name: hostName },
+      { boot, uplink: own },
+      foreign,
+    );
+  });
 
   const resync = coalesce(async () => {
     if (!established) return;
@@ -254,21 +298,15 @@ export function startAgent(options: AgentOptions): Agent {
       if (!memory.keepsAll()) await settling.look();
       await refillSpares(ipam);
       lastKnown.keep();
+      seen.note(mirror.revision);
     } catch (error) {
+      readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');
     }
   });
 
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
-  const following = Promise.all([
-    follow(),
-    keepAlive(
-      { store, keys },
-      hostId,
-      (error) => log.debug({ reason: explain(error) }, 'not announced yet'),
-      stopping.signal,
-    ),
-  ]);
+  const following = follow();
   const bearsOnUplink = (change: HostChange) =>
     change.kind !== 'link' || change.name === uplink.current()?.link;
   const endUpheavals = afterUpheavals(kernel, bearsOnUplink, () => void resettle());
@@ -289,7 +327,7 @@ export function startAgent(options: AgentOptions): Agent {
       endUpheavals();
       stopping.abort();
       reconciler.close();
-      await following;
+      await Promise.all([following, heartbeat]);
       await lastKnown.close();
       await store.close();
       kernel.close();

@@ -74,6 +74,11 @@ export class Cluster {
     return this.#one(this.#keys.host(id), this.#kinds.host);
   }
 
+  /** Of the last write of a key, as far as it is known here; 0: there is none. */
+  revisionOf(key: string): bigint {
+    return this.#mirror.get(key)?.revision ?? 0n;
+  }
+
   config(): ClusterConfig | undefined {
     return this.#one(this.#keys.config, this.#kinds.config);
   }

@@ -1,8 +1,6 @@
 /** How this host deals with a store that may be away. */
 import { explain, WeftError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Mirror } from '../store/mirror.ts';
-import type { Readiness } from './readiness.ts';
 
 export interface Dealings {
   /**
@@ -23,23 +21,23 @@ export interface Dealings {
   giveBack(what: string, task: () => Promise<void>, meanwhile?: () => Promise<void>): Promise<void>;
 }
 
-/** Calls that need the store wait for it this long; Docker must be answered well before its patience ends. */
-const readyTimeoutMs = 4_000;
-
-export function dealingsWith(
-  mirror: Pick<Mirror, 'connected'>,
-  readiness: Readiness,
+export function dealingsWith(of: {
+  /** Whether this host takes part, and the store answers. */
+  readonly connected: () => boolean;
+  readonly ready: Dealings['ready'];
   /** It did not answer when it was last asked; while it has not been yet, a call waits. */
-  isAway: () => boolean,
-  log: Log,
-): Dealings {
-  const ready = () => readiness.wait(readyTimeoutMs);
+  readonly isAway: () => boolean;
+  /** What this host has for itself may be another machine's, too. */
+  readonly isCopied: () => boolean;
+  readonly log: Log;
+}): Dealings {
+  const { connected, ready, isAway, isCopied, log } = of;
 
   return {
     ready,
 
     async eitherWay(withStore, without) {
-      if (isAway()) {
+      if (isAway() && !isCopied()) {
         const done = await without();
         if (done !== undefined) return done;
       }
@@ -48,7 +46,7 @@ export function dealingsWith(
         return await withStore();
       } catch (error) {
         // The settlement makes up for what may have come of it all the same.
-        const done = isOfStore(error) ? await without() : undefined;
+        const done = isOfStore(error) && !isCopied() ? await without() : undefined;
         if (done === undefined) throw error;
         return done;
       }
@@ -57,8 +55,8 @@ export function dealingsWith(
     /** Docker would only log a failure; the settlement makes up for it. */
     async giveBack(what, task, meanwhile = async () => {}) {
       try {
-        if (mirror.connected) return await task();
-        log.warn({ what }, 'will be given back when the store is back');
+        if (connected()) return await task();
+        log.warn({ what }, 'will be given back when this host takes part again');
         await meanwhile();
       } catch (error) {
         log.warn({ what, reason: explain(error) }, 'will be given back later');

@@ -6,7 +6,7 @@
  * One small JSON file an object, replaced by rename. Only what must outlive a power cut is synced: after
  * one, Docker itself takes back the endpoints that were running.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import Type, { type Static } from 'typebox';
@@ -51,10 +51,12 @@ const LedgerPool = Type.Object({
   automatic: Type.Optional(Type.Boolean()),
   /** Of the global address space: a manager of a swarm holds it for all hosts, and makes no network with it. */
   global: Type.Optional(Type.Boolean()),
-  /** CIDR from which automatic addresses come. */
-  range: Type.Optional(text),
   /** As asked for by `weft.reserve`. */
   reserve: Type.Optional(text),
+  /** `--ip-range` */
+  range: Type.Optional(text),
+  /** What `--aux-address` sets aside. */
+  reserved: Type.Optional(Type.Array(text)),
 });
 export type LedgerPool = Static<typeof LedgerPool>;
 
@@ -125,6 +127,7 @@ export class Shelf<T extends { readonly id: string }> {
   readonly #folder: string;
   readonly #durable: boolean;
   readonly #items = new Map<string, T>();
+  readonly #damaged: { readonly id: string; readonly file: string }[] = [];
   readonly #inTurn = keyedQueue();
   #writes = 0;
 
@@ -147,8 +150,12 @@ export class Shelf<T extends { readonly id: string }> {
         continue;
       }
       const item = readItem(path);
-      if (options.isItem(item)) this.#items.set(item.id, item);
-      else options.damaged(path);
+      if (options.isItem(item)) {
+        this.#items.set(item.id, item);
+        continue;
+      }
+      this.#damaged.push({ id: idIn(name), file: path });
+      options.damaged(path);
     }
   }
 
@@ -158,6 +165,11 @@ export class Shelf<T extends { readonly id: string }> {
 
   all(): T[] {
     return [...this.#items.values()];
+  }
+
+  /** Of whom there was a file that cannot be used, and has been neither written anew nor taken away since. */
+  damaged(): { readonly id: string; readonly file: string }[] {
+    return this.#damaged.filter(({ id, file }) => !this.#items.has(id) && existsSync(file));
   }
 
   /**
@@ -222,6 +234,16 @@ export class Shelf<T extends { readonly id: string }> {
 
   #path(id: string): string {
     return join(this.#folder, `${encodeURIComponent(id)}.json`);
+  }
+}
+
+function idIn(fileName: string): string {
+  const name = fileName.replace(/\.json$/, '');
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    // Not a name that weft gave.
+    return name;
   }
 }
 

@@ -9,7 +9,7 @@ import { parsePoolId } from '../ipam/holdings.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { givenAddresses } from '../ipam/outage.ts';
 import { requestPool } from '../ipam/pools.ts';
-import { reserveGateway } from '../ipam/reservations.ts';
+import { reserveAddress, reserveGateway } from '../ipam/reservations.ts';
 import type { Log } from '../log.ts';
 import { contains, familyOf, parseAddress, parsePrefix } from '../model/address.ts';
 import { poolNamesOf } from '../model/pool-name.ts';
@@ -39,8 +39,8 @@ export interface Memory {
    */
   compare(wentBack: boolean): boolean;
   /**
-   * Whether nothing may be taken out of the kernel because the store does not know of it: the other hosts have to
-   * tell again as well, and until they have, their routes must stay.
+   * Whether the other hosts may still have to tell again as well. Until they have, nothing may be taken out of the kernel
+   * because the store does not know of it, and nothing be given out because the store has it free.
    */
   keepsAll(): boolean;
   /** Tells the store what it was found to lack, or missed. Never fails: what cannot be told is in the log, and tried again. */
@@ -119,7 +119,7 @@ export function memoryOf(parts: MemoryParts): Memory {
     }
   }
 
-  async function tellPool({ id, cidr, reserve }: LedgerPool): Promise<void> {
+  async function tellPool({ id, cidr, range, reserve, reserved = [] }: LedgerPool): Promise<void> {
     const known = parsePoolId(id);
     if (known === undefined) return;
     const { name, network, reference } = known;
@@ -127,7 +127,9 @@ export function memoryOf(parts: MemoryParts): Memory {
       ...(network !== undefined && { 'weft.network': network }),
       ...(reserve !== undefined && { 'weft.reserve': reserve }),
     };
-    await requestPool(ipam, { pool: cidr, name, options, family: familyOf(cidr) }, reference);
+    const request = { pool: cidr, name, options, family: familyOf(cidr), ...(range && { range }) };
+    await requestPool(ipam, request, reference);
+    for (const address of reserved) await reserveAddress(ipam, id, address);
   }
 
   async function tellNetwork(network: LedgerNetwork): Promise<void> {

@@ -9,11 +9,12 @@ import { type NetworkOptions, parseNetworkOptions } from '../model/options.ts';
 import { parsePoolName, poolNamesOf } from '../model/pool-name.ts';
 import type { Network } from '../model/records.ts';
 import type { CreateNetwork, NetworkCalls, NetworkPool } from './calls.ts';
-import type { LedgerNetwork, LedgerPool } from './ledger.ts';
+import type { Cluster } from './cluster.ts';
+import type { Ledger, LedgerNetwork, LedgerPool } from './ledger.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 import type { ThisHost } from './this-host.ts';
 
-const defaultInterfacePrefix = 'eth';
+export const defaultInterfacePrefix = 'eth';
 
 /** RFC 8200, section 5. On a link with less the kernel has no IPv6. */
 const leastMtu6 = 1280;
@@ -88,8 +89,9 @@ export function networkUseCases(
 
   async function deleteNetwork(id: string): Promise<void> {
     const network = ledger.networks.get(id);
-    if (network === undefined) return;
+    // Of one that is not known there may be a file that is damaged.
     await ledger.networks.delete(id);
+    if (network === undefined) return;
     // Docker removes no network that has endpoints: those still here are some that it has lost.
     const lost = ledger.endpoints.all().filter((endpoint) => endpoint.network === id);
     await Promise.all(lost.map((endpoint) => ledger.endpoints.delete(endpoint.id)));
@@ -119,34 +121,17 @@ export function networkUseCases(
 
   function describe(request: CreateNetwork, network: Network, options: NetworkOptions): LedgerNetwork {
     const { v: _, ...rest } = network;
-    const gateways = request.pools.flatMap(({ cidr, gateway }) => gateway ?? gatewayOf(cidr, network) ?? []);
-    const needsLeg = network.gateway === true && fabrics.get(network.fabric)?.isolated === true;
+    // Docker may have been told that it needs none, when nobody could know yet which network it would be.
+    const gateways = request.pools.flatMap(
+      ({ cidr, gateway }) => gateway ?? gatewayOf(cluster, network, cidr) ?? [],
+    );
     return {
       id: request.id,
       ...rest,
       gateways,
-      ...(needsLeg ? { leg: legFor(network.key) } : {}),
+      ...(needsLeg(network) ? { leg: legFor(ledger, network.key) } : {}),
       interfacePrefix: options.interfacePrefix ?? defaultInterfacePrefix,
     };
-  }
-
-  /** Docker may have been told that it needs none, when nobody could know yet which network it would be. */
-  function gatewayOf(cidr: string, network: Network): string | undefined {
-    const gateway = poolNamesOf(network)
-      .filter((name) => parsePoolName(name).cidr === cidr)
-      .map((name) => cluster.pool(name)?.gateway)
-      .at(0);
-    return gateway === undefined ? undefined : `${gateway}/${parsePrefix(cidr).length}`;
-  }
-
-  /** One for each network, however many Docker networks it is here. */
-  function legFor(key: string): number {
-    const own = ledger.networks.all().find((network) => network.key === key && network.leg !== undefined);
-    if (own?.leg !== undefined) return own.leg;
-    const taken = new Set(ledger.networks.all().map(({ leg }) => leg));
-    let leg = 1;
-    while (taken.has(leg)) leg += 1;
-    return leg;
   }
 
   /** This host's own RequestPool for the subnet, which no other network uses yet. */
@@ -205,6 +190,29 @@ export function isShared({ vni }: Pick<Network, 'vni'>): boolean {
 /** Whose namespace holds the network: a namespace of its own, or the host's. */
 export function scopeOf({ vni }: Pick<Network, 'vni'>): Scope {
   return vni === undefined ? 'host' : namespaceName(vni);
+}
+
+/** Of one of its subnets, with prefix length, as the store has it. */
+export function gatewayOf(cluster: Cluster, network: Network, cidr: string): string | undefined {
+  const gateway = poolNamesOf(network)
+    .filter((name) => parsePoolName(name).cidr === cidr)
+    .map((name) => cluster.pool(name)?.gateway)
+    .at(0);
+  return gateway === undefined ? undefined : `${gateway}/${parsePrefix(cidr).length}`;
+}
+
+export function needsLeg({ gateway, fabric }: Network): boolean {
+  return gateway === true && fabrics.get(fabric)?.isolated === true;
+}
+
+/** One for each network, however many Docker networks it is here. */
+export function legFor({ networks }: Ledger, key: string): number {
+  const own = networks.all().find((network) => network.key === key && network.leg !== undefined);
+  if (own?.leg !== undefined) return own.leg;
+  const taken = new Set(networks.all().map(({ leg }) => leg));
+  let leg = 1;
+  while (taken.has(leg)) leg += 1;
+  return leg;
 }
 
 /** Whether it is one network's, which was named when it was asked for, and overlaps others. */

@@ -6,8 +6,9 @@ import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
 import { isTunnelInUse } from '../fabric/reach.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
+import { hostSets } from '../fabric/tunnel-guard.ts';
 import { diff } from '../kernel/diff.ts';
-import type { Kernel, Namespace } from '../kernel/kernel.ts';
+import type { Kernel, Namespace, PacketFilter } from '../kernel/kernel.ts';
 import type { NftTable } from '../kernel/nft.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
 import { type Family, familiesOf } from '../model/address.ts';
@@ -160,14 +161,20 @@ export function passesOver(
   /** The host's table as it should be, to be asked for when nothing can come between; undefined: there should be none. */
   async function desiredHostTable(): Promise<(() => NftTable) | undefined> {
     if (views.networks().length === 0) return undefined;
-    if (!isRouter()) return () => segmentsOnlyTable(views.underlay());
     const peers = [...(await neighbourhood.peers()).values()];
-    const tunnelInUse = isTunnelInUse(membersOf('host'), peers);
-    const outside = { uplinks: await uplinkNames(peers), tunnelInUse };
-    return () => hostTable(views.hostTable(outside));
+    const outside = {
+      uplinks: await uplinkNames(peers),
+      tunnelInUse: isTunnelInUse(membersOf('host'), peers),
+      hosts: await hostAddresses(peers, kernel.host.filters.inet),
+    };
+    const table = isRouter() ? hostTable : segmentsOnlyTable;
+    return () => table(views.hostTable(outside));
   }
 
-  /** Networks that share the host's routing need the host to route, to let them through, and to keep them apart. */
+  /**
+   * Networks that share the host's routing need the host to route, to let them through, and to keep them apart; of all,
+   * tunnels are the hosts' alone.
+   */
   async function filter(): Promise<number> {
     const { inet } = kernel.host.filters;
     const isRouting = isRouter();
@@ -183,6 +190,17 @@ export function passesOver(
       await inet.write(table),
     ];
     return results.filter((changed) => changed).length;
+  }
+
+  /** Of the other hosts; those that the store has forgotten included, as long as they may tell it again. */
+  async function hostAddresses(peers: readonly Peer[], filter: PacketFilter): Promise<string[]> {
+    const known = peers.map(({ address }) => address);
+    if (!keepsAll()) return known;
+    const sets = (await filter.read())?.sets ?? [];
+    const before = sets
+      .filter(({ name }) => hostSets.includes(name))
+      .flatMap(({ elements }) => [...elements]);
+    return [...new Set([...known, ...before])];
   }
 
   /** The links by which the other hosts are reached, and reach this one. */

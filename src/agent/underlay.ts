@@ -15,6 +15,7 @@ export interface Uplink {
   readonly address: string;
   /** The link that has it. */
   readonly link: string;
+  readonly mac: string;
   /** IPv6 address of the same link, for neighbours only. */
   readonly linkLocal?: string;
   readonly mtu: number;
@@ -30,9 +31,9 @@ export async function findUplink(
   kernel: Pick<Kernel, 'route' | 'addresses' | 'linkLocal'>,
   of: { readonly wished?: string; readonly endpoints: readonly string[]; readonly last?: string },
 ): Promise<Uplink> {
-  const { address, link, linkMtu } = await findAddress(kernel, of);
+  const { address, link, linkMtu, linkMac } = await findAddress(kernel, of);
   const linkLocal = await kernel.linkLocal(link);
-  return { address, link, mtu: linkMtu, ...(linkLocal !== undefined && { linkLocal }) };
+  return { address, link, mac: linkMac, mtu: linkMtu, ...(linkLocal !== undefined && { linkLocal }) };
 }
 
 async function findAddress(

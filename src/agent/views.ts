@@ -3,6 +3,8 @@ import type { LocalEndpoint, NetworkView, Peer, Underlay } from '../fabric/fabri
 import type { HostTableView } from '../fabric/host-table.ts';
 import { type Leg, legAddresses, onLeg } from '../fabric/leg.ts';
 import type { Publication } from '../fabric/publication.ts';
+import type { TunnelsView } from '../fabric/tunnel-guard.ts';
+import { tunnelVni } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger, LedgerEndpoint, LedgerNetwork } from './ledger.ts';
@@ -56,8 +58,13 @@ export class Views {
     return [...new Map(all.map((network) => [network.key, networkOf(network)])).values()];
   }
 
-  hostTable(outside: Pick<HostTableView, 'uplinks' | 'tunnelInUse'>): HostTableView {
+  /** @param outside with the addresses of the other hosts */
+  hostTable({
+    hosts,
+    ...outside
+  }: Pick<HostTableView, 'uplinks' | 'tunnelInUse'> & Pick<TunnelsView, 'hosts'>): HostTableView {
     const here = this.networks().filter(isShared);
+    const vnis = this.networks().flatMap(({ vni }) => vni ?? []);
     const segments = this.legs().flatMap(({ leg }) => legAddresses(leg));
     const egress = here.filter(({ gateway }) => gateway === true).flatMap(({ pools }) => pools);
     return {
@@ -66,6 +73,7 @@ export class Views {
       segments,
       ...outside,
       endpoints: here.flatMap(({ key }) => this.attached(key)),
+      tunnels: { hosts, vnis: [tunnelVni, ...vnis].toSorted() },
       ways: {
         sources: [...egress, ...segments],
         publications: this.#ledger.endpoints.all().flatMap((endpoint) => this.publishedByHost(endpoint)),

@@ -5,21 +5,30 @@ import { type Outer, outerPackets } from './outer-packets.ts';
 import { type PublicationView, waysInAndOut } from './publication.ts';
 import { routedSenders } from './senders.ts';
 import { tunnelAnswers } from './tunnel.ts';
+import { type TunnelsView, tunnelGuard, uplinkSet } from './tunnel-guard.ts';
 
 const table = { family: 'inet', name: 'weft' } as const;
 
 export interface HostTableView extends IsolationView {
   readonly underlay: Outer;
+  /** Links to the other hosts. */
+  readonly uplinks: readonly string[];
   /** Whether some host is reached through the tunnel, and so to be answered through it. */
   readonly tunnelInUse: boolean;
   readonly ways: PublicationView;
+  readonly tunnels: TunnelsView;
   /** Attached here, of networks whose packets the host routes. */
   readonly endpoints: Parameters<typeof routedSenders>[0];
 }
 
 /** Of a host that routes nothing of weft's. */
-export function segmentsOnlyTable(underlay: Outer): NftTable {
-  return { ...table, sets: [], chains: outerPackets(underlay) };
+export function segmentsOnlyTable(view: Pick<HostTableView, 'underlay' | 'uplinks' | 'tunnels'>): NftTable {
+  const guard = tunnelGuard(view.tunnels, view.underlay);
+  return {
+    ...table,
+    sets: [uplinkSet(view.uplinks), ...guard.sets],
+    chains: [...outerPackets(view.underlay), ...guard.chains],
+  };
 }
 
 export function hostTable(view: HostTableView): NftTable {
@@ -27,9 +36,13 @@ export function hostTable(view: HostTableView): NftTable {
   const apart = isolation(view);
   const answers = view.tunnelInUse ? tunnelAnswers : [];
   const ways = waysInAndOut(view.ways);
+  const guard = tunnelGuard(view.tunnels, view.underlay);
   return {
     ...table,
-    sets: [...senders.sets, ...apart.sets, ...ways.sets],
-    chains: [...outerPackets(view.underlay), senders.chain, ...answers, apart.chain, ...ways.chains],
+    sets: [...senders.sets, uplinkSet(view.uplinks), ...guard.sets, ...apart.sets, ...ways.sets],
+    chains: [
+      ...[...outerPackets(view.underlay), ...guard.chains, senders.chain],
+      ...[...answers, apart.chain, ...ways.chains],
+    ],
   };
 }

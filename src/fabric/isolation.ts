@@ -15,11 +15,10 @@ export interface IsolationView {
   readonly networks: readonly Network[];
   /** Prefixes by which this host knows segments. */
   readonly segments: readonly string[];
-  /** Links to the other hosts. */
-  readonly uplinks: readonly string[];
 }
 
-export function isolation({ networks, segments, uplinks }: IsolationView): {
+/** Beside `uplinkSet`. */
+export function isolation({ networks, segments }: IsolationView): {
   sets: NftSet[];
   chain: NftChain;
 } {
@@ -29,36 +28,33 @@ export function isolation({ networks, segments, uplinks }: IsolationView): {
     // Whoever published a port meant everybody to reach it.
     'ct status dnat accept',
   ];
-  const sets: NftSet[] = [{ name: 'uplinks', type: ['ifname'], interval: false, elements: uplinks }];
-  sets.push(
-    ...perFamily((family, { type }) => {
-      const ofFamily = (cidr: string) => familyOf(cidr) === family;
-      const poolsOf = ({ pools }: Network) => pools.filter(ofFamily);
-      const subnets = (name: string, members: readonly Network[]) => ({
-        name: `${name}${family}`,
-        type: [type],
-        interval: true,
-        elements: members.flatMap(poolsOf),
-      });
-      const pools = subnets('pools', networks);
-      const pairs = networks.flatMap((network) => {
-        const own = poolsOf(network);
-        return own.flatMap((from) => own.map((to) => `${from} . ${to}`));
-      });
-      return [
-        { ...pools, elements: [...pools.elements, ...segments.filter(ofFamily)] },
-        subnets(
-          'internal',
-          networks.filter(({ internal }) => internal),
-        ),
-        subnets(
-          'open',
-          networks.filter(({ isolate }) => isolate === false),
-        ),
-        { name: `within${family}`, type: [type, type], interval: true, elements: pairs },
-      ];
-    }),
-  );
+  const sets: NftSet[] = perFamily((family, { type }) => {
+    const ofFamily = (cidr: string) => familyOf(cidr) === family;
+    const poolsOf = ({ pools }: Network) => pools.filter(ofFamily);
+    const subnets = (name: string, members: readonly Network[]) => ({
+      name: `${name}${family}`,
+      type: [type],
+      interval: true,
+      elements: members.flatMap(poolsOf),
+    });
+    const pools = subnets('pools', networks);
+    const pairs = networks.flatMap((network) => {
+      const own = poolsOf(network);
+      return own.flatMap((from) => own.map((to) => `${from} . ${to}`));
+    });
+    return [
+      { ...pools, elements: [...pools.elements, ...segments.filter(ofFamily)] },
+      subnets(
+        'internal',
+        networks.filter(({ internal }) => internal),
+      ),
+      subnets(
+        'open',
+        networks.filter(({ isolate }) => isolate === false),
+      ),
+      { name: `within${family}`, type: [type, type], interval: true, elements: pairs },
+    ];
+  });
   rules.push(
     ...perFamily((family, { expression, reject }) => {
       const [saddr, daddr] = [`${expression} saddr`, `${expression} daddr`];

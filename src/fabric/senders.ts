@@ -3,7 +3,7 @@
  * endpoint and address, looked up at once; nothing is sent through a link that has none.
  */
 import type { NftChain, NftElements, NftSet, NftTable } from '../kernel/nft.ts';
-import { type Family, familyOf, linkLocalOf } from '../model/address.ts';
+import { type Family, familyOf, linkLocalOf, parseAddress } from '../model/address.ts';
 import { hostEnd } from '../model/names.ts';
 import type { Endpoint } from '../model/records.ts';
 import { nftFamilies, perFamily } from './nft-family.ts';
@@ -14,18 +14,24 @@ type Sender = Pick<Endpoint, 'id' | 'mac' | 'addresses'>;
 const ownLinks = 'iifname "weft-*" accept';
 
 /**
- * What a host asks and tells its neighbours about addresses (RFC 4861) it may send from any of its own, those that
- * it gave itself included. Routers advertise themselves, and containers are none.
+ * A container is no router, and tells its neighbours of no addresses but its own, whatever bears the message (RFC 4861):
+ * it is the target that they believe. From no address at all it may ask whether somebody has the one that it is about to
+ * take (RFC 4862).
  */
-const neighbourDiscovery = '{ nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert }';
+const neighbourDiscovery = [
+  'icmpv6 type { nd-router-advert, nd-redirect } drop',
+  'icmpv6 type nd-neighbor-advert iifname . ether saddr . @th,64,128 != @targets6 drop',
+  'ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . ether saddr @ports accept',
+];
 
 /** What must be in the sets for the endpoint to be heard. */
 export function sendersOf(endpoint: Sender): NftElements[] {
-  const places = [{ set: portSet, elements: [`${hostEnd(endpoint.id)} . ${endpoint.mac}`] }];
+  const places = [{ set: portSet, elements: [portOf(endpoint)] }];
   const sources = perFamily((family) => [
     { set: addressSet(family), elements: elementsOf(endpoint, family) },
   ]);
-  return [...places, ...sources].filter(({ elements }) => elements.length > 0);
+  const targets = { set: targetSet, elements: targetsOf(endpoint) };
+  return [...places, ...sources, targets].filter(({ elements }) => elements.length > 0);
 }
 
 /** For containers whose packets the host routes: before anything else, connections included, sees them. */
@@ -40,10 +46,10 @@ export function routedSenders(endpoints: readonly Sender[]): { sets: NftSet[]; c
         ownLinks,
         // The host's own loopback may be reachable through its links where ports are published.
         ...perFamily((_, { expression, loopback }) => [`${expression} daddr ${loopback} drop`]),
+        ...neighbourDiscovery,
         ...perFamily((family, { expression }) => [
           `iifname . ether saddr . ${expression} saddr @senders${family} accept`,
         ]),
-        `icmpv6 type ${neighbourDiscovery} iifname . ether saddr @ports accept`,
         'drop',
       ],
     },
@@ -64,11 +70,11 @@ export function segmentTable(endpoints: readonly Sender[]): NftTable {
         base: { type: 'filter', hook: 'prerouting', priority: -300, policy: 'drop' },
         rules: [
           ownLinks,
+          ...neighbourDiscovery,
           ...perFamily((family, { expression }) => [
             `iifname . ether saddr . ${expression} saddr @senders${family} accept`,
           ]),
           `${arp} accept`,
-          `icmpv6 type ${neighbourDiscovery} iifname . ether saddr @ports accept`,
         ],
       },
     ],
@@ -76,6 +82,8 @@ export function segmentTable(endpoints: readonly Sender[]): NftTable {
 }
 
 const portSet = { name: 'ports', type: ['ifname', 'ether_addr'] } as const;
+/** The addresses of `senders6`, as what nft has no type for: the target in a message about neighbours. */
+const targetSet = { name: 'targets6', type: ['ifname', 'ether_addr', 'integer'] } as const;
 
 function addressSet(family: Family) {
   return { name: `senders${family}`, type: ['ifname', 'ether_addr', nftFamilies[family].type] };
@@ -83,16 +91,29 @@ function addressSet(family: Family) {
 
 function senderSets(endpoints: readonly Sender[]): NftSet[] {
   const changes = Map.groupBy(endpoints.flatMap(sendersOf), ({ set }) => set.name);
-  return [portSet, addressSet(4), addressSet(6)].map((set) => ({
+  return [portSet, addressSet(4), addressSet(6), targetSet].map((set) => ({
     ...set,
     interval: false,
     elements: (changes.get(set.name) ?? []).flatMap(({ elements }) => elements),
   }));
 }
 
-function elementsOf({ id, mac, addresses }: Sender, family: Family): string[] {
+function elementsOf(endpoint: Sender, family: Family): string[] {
+  return sourcesOf(endpoint, family).map((address) => `${portOf(endpoint)} . ${address}`);
+}
+
+function targetsOf(endpoint: Sender): string[] {
+  return sourcesOf(endpoint, 6).map(
+    (address) => `${portOf(endpoint)} . 0x${parseAddress(address).value.toString(16)}`,
+  );
+}
+
+function sourcesOf({ mac, addresses }: Sender, family: Family): string[] {
   const own = addresses.filter((address) => familyOf(address) === family);
   // Which it gives itself, and answers multicast from.
-  const all = family === 6 && own.length > 0 ? [...own, linkLocalOf(mac)] : own;
-  return all.map((address) => `${hostEnd(id)} . ${mac} . ${address}`);
+  return family === 6 && own.length > 0 ? [...own, linkLocalOf(mac)] : own;
+}
+
+function portOf({ id, mac }: Sender): string {
+  return `${hostEnd(id)} . ${mac}`;
 }

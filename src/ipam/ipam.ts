@@ -34,6 +34,10 @@
  *   What it has borrowed for no endpoint, and blocks in which it has nothing, go back to the pool
  *   after a grace time (`reclaim.ts`), on condition that the host is still not heard of and has announced
  *   nothing meanwhile.
+ * - A store that was wiped, or restored from a backup, does not know of all that hosts hold. Each tells it again
+ *   what its ledger has, by name; until all have had the time for it, nobody is given anything new, be it of a block of
+ *   its own, for others may have addresses there (`agent/memory.ts`). A host that tells later, when somebody else
+ *   has what it holds, is refused that, and says so.
  * - Clocks decide only how long something rests or waits, never who has it.
  */
 import type { Prefix } from '../model/address.ts';

@@ -19,12 +19,14 @@ const Key = Type.Union([Field, Type.Object({ concat: Type.Array(Field) })]);
 /** With a comment, a counter or a timeout, the key is wrapped once more. */
 const Element = Type.Union([Key, Type.Object({ elem: Type.Object({ val: Key }) })]);
 
+const Expression = Type.Union([
+  Type.Object({ payload: Type.Object({ protocol: Type.String() }) }),
+  Type.Object({ payload: Type.Object({ base: Type.String() }) }),
+  Type.Object({ meta: Type.Object({ key: Type.String() }) }),
+]);
 /** How newer versions tell a type that they were told by an expression. */
 const TypeOf = Type.Object({
-  typeof: Type.Union([
-    Type.Object({ payload: Type.Object({ protocol: Type.String() }) }),
-    Type.Object({ meta: Type.Object({ key: Type.String() }) }),
-  ]),
+  typeof: Type.Union([Expression, Type.Object({ concat: Type.Array(Expression) })]),
 });
 const Types = Type.Union([Type.String(), Type.Array(Type.String()), TypeOf]);
 const Listed = Type.Object({
@@ -106,11 +108,21 @@ function fieldTypes(types: Static<typeof Types>): string[] {
   if (typeof types === 'string') return types.split(' . ');
   if (Array.isArray(types)) return types;
   const { typeof: expression } = types;
-  const name = 'meta' in expression ? expression.meta.key : expression.payload.protocol;
-  return [typesOf[name] ?? name];
+  return 'concat' in expression ? expression.concat.map(typeOf) : [typeOf(expression)];
 }
 
-const typesOf: Readonly<Record<string, string>> = { iifname: 'ifname', ip: 'ipv4_addr', ip6: 'ipv6_addr' };
+function typeOf(expression: Static<typeof Expression>): string {
+  if ('meta' in expression) return typesOf[expression.meta.key] ?? expression.meta.key;
+  const { payload } = expression;
+  return 'protocol' in payload ? (typesOf[payload.protocol] ?? payload.protocol) : 'integer';
+}
+
+const typesOf: Readonly<Record<string, string>> = {
+  iifname: 'ifname',
+  ip: 'ipv4_addr',
+  ip6: 'ipv6_addr',
+  ether: 'ether_addr',
+};
 
 function elementText(element: Static<typeof Element>): string {
   return keyText(isWrapped(element) ? element.elem.val : element);

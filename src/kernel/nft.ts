@@ -81,12 +81,20 @@ const expressionsOf: Readonly<Record<string, string>> = {
   ifname: 'iifname',
   ipv4_addr: 'ip saddr',
   ipv6_addr: 'ip6 saddr',
+  ether_addr: 'ether saddr',
 };
+
+/** What nft calls an integer has no width of its own: here it is the 128 bits that are compared with it. */
+const integer = '@th,64,128';
 
 function renderSet({ name, type, data, interval, elements }: NftSet): string {
   const kind = data === undefined ? 'set' : 'map';
   const [only = '', ...others] = type;
-  const expression = others.length === 0 && data === undefined ? expressionsOf[only] : undefined;
+  const expression = type.includes('integer')
+    ? type.map((field) => expressionsOf[field] ?? integer).join(' . ')
+    : others.length === 0 && data === undefined
+      ? expressionsOf[only]
+      : undefined;
   const types = [type, ...(data === undefined ? [] : [data])].map((fields) => fields.join(' . '));
   const typing = expression === undefined ? `type ${types.join(' : ')}` : `typeof ${expression}`;
   const flags = interval ? ' flags interval;' : '';

@@ -35,6 +35,7 @@ export interface HostAddress {
   readonly address: string;
   readonly link: string;
   readonly linkMtu: number;
+  readonly linkMac: string;
 }
 
 /** In the order asked; undefined where there is no way, or no address to send from. */
@@ -110,9 +111,12 @@ export async function hostAddresses(
   return all
     .toSorted((a, b) => isLoopback(a) - isLoopback(b))
     .filter((link) => !inHostNamespace.ownsLink(link))
-    .flatMap(({ name, mtu }) =>
+    .flatMap(({ name, mtu, mac }) =>
       addresses
         .filter(({ object }) => object.link === name)
-        .map(({ object }) => ({ address: object.address.replace(/\/.*/, ''), link: name, linkMtu: mtu })),
+        .map(({ object }) => ({
+          address: object.address.replace(/\/.*/, ''),
+          ...{ link: name, linkMtu: mtu, linkMac: mac },
+        })),
     );
 }

@@ -29,6 +29,10 @@ const Host = Type.Object({
   name: text,
   /** Underlay address at which the other hosts reach it: next hop and VTEP. */
   address,
+  /** Of its uplink; with `boot` and the address it tells the machine from a copy of it. */
+  mac: Type.Optional(text),
+  /** Which start of the machine this is. Absent of both: written by a weft that did not tell. */
+  boot: Type.Optional(text),
   /** IPv6 link-local address of its uplink: next hop of IPv6 routes where `address` is an IPv4 one. */
   linkLocal: Type.Optional(address),
   /** Bytes that fit through its uplink. Absent: written by a weft that did not tell. */

@@ -5,6 +5,7 @@
  * its watcher and lease classes lose events and notice loss late.
  */
 import { EventEmitter, on } from 'node:events';
+import { isDeepStrictEqual } from 'node:util';
 import { InterceptingCall, type Interceptor } from '@grpc/grpc-js';
 import {
   ClientClosedError,
@@ -28,7 +29,7 @@ import {
   type IWatchCreateRequest,
   type IWatchResponse,
 } from 'etcd3';
-import { WeftError } from '../errors.ts';
+import { explain, WeftError } from '../errors.ts';
 import { EtcdFailure, type FailureKind } from './etcd-failure.ts';
 import { clientOptions, type EtcdAccess } from './etcd-options.ts';
 
@@ -49,11 +50,17 @@ export interface EtcdConnection {
 /**
  * Connects when first used.
  *
+ * @param access asked for again after each failure that other certificates or another password could mend
  * @param openTimeoutMs for logging in, and for the first answer of a watch
  * @throws as `clientOptions`
  */
-export function connectEtcd(endpoint: string, access: EtcdAccess, openTimeoutMs: number): EtcdConnection {
-  const options = clientOptions(endpoint, access, openTimeoutMs);
+export function connectEtcd(
+  endpoint: string,
+  access: () => EtcdAccess,
+  openTimeoutMs: number,
+): EtcdConnection {
+  let shown = access();
+  let options = clientOptions(endpoint, shown, openTimeoutMs);
   const url = String(options.hosts);
   let client = new Etcd3(options);
   let closed = false;
@@ -68,12 +75,28 @@ export function connectEtcd(endpoint: string, access: EtcdAccess, openTimeoutMs:
 
   function failed(error: unknown, timeoutMs: number): EtcdFailure {
     const failure = error instanceof EtcdFailure ? error : classify(error, url, timeoutMs);
-    if (failure.kind === 'denied' && !closed) {
+    if (closed || !(failure.local || failure.kind === 'denied')) return failure;
+    try {
       // A token may have ended in a way that the library does not recognise; a new client asks for a new one.
-      client.close();
-      client = new Etcd3(options);
+      if (isRenewed() || failure.kind === 'denied') reconnect();
+      return failure;
+    } catch (renewal) {
+      return failure.because(explain(renewal));
     }
-    return failure;
+  }
+
+  /** Whether what is to be shown to etcd is another than it was. @throws as `clientOptions` */
+  function isRenewed(): boolean {
+    const now = access();
+    if (isDeepStrictEqual(now, shown)) return false;
+    options = clientOptions(endpoint, now, openTimeoutMs);
+    shown = now;
+    return true;
+  }
+
+  function reconnect(): void {
+    client.close();
+    client = new Etcd3(options);
   }
 
   async function* watch(request: IWatchCreateRequest, signal: AbortSignal): AsyncGenerator<IWatchResponse> {

@@ -23,12 +23,21 @@ export type FailureKind =
 
 export class EtcdFailure extends WeftError {
   readonly kind: FailureKind;
+  readonly #url: string;
+  readonly #detail: string;
 
   /** @param detail what etcd or the connection said. */
   constructor(kind: FailureKind, url: string, detail: string, options?: { cause?: unknown }) {
     const { code, says } = kinds[kind];
     super(code, `the store (etcd at ${url}) ${says(detail)}`, options);
     this.kind = kind;
+    this.#url = url;
+    this.#detail = detail;
+  }
+
+  /** The same, with one more reason. */
+  because(reason: string): EtcdFailure {
+    return new EtcdFailure(this.kind, this.#url, `${this.#detail}; ${reason}`, { cause: this.cause });
   }
 
   /** A write may hold, now or in a moment; for all other kinds it certainly does not. */

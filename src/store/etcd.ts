@@ -11,6 +11,8 @@ import type { Entry, Store } from './store.ts';
 import type { Census } from './watch-tally.ts';
 
 export interface EtcdOptions extends EtcdAccess {
+  /** What to show to etcd now, where that may be renewed; absent: always the same. */
+  readonly renewed?: () => EtcdAccess;
   /** `http://10.0.0.1:2379`, `https://etcd.example:2379` or `unix:/run/weft/etcd.sock`; one or more. */
   readonly endpoints: readonly string[];
   /** Of every call; of each page in a listing. */
@@ -37,8 +39,9 @@ export function openEtcdStore(options: EtcdOptions): Store {
     watchRenewalMs = 30 * 60_000,
     clock = systemClock,
     random = Math.random,
+    renewed = () => options,
   } = options;
-  const connections = options.endpoints.map((endpoint) => connectEtcd(endpoint, options, callTimeoutMs));
+  const connections = options.endpoints.map((endpoint) => connectEtcd(endpoint, renewed, callTimeoutMs));
   const endpoints = endpointsOf(connections, callTimeoutMs, clock, random);
 
   async function list(prefix: string): Promise<{ entries: Entry[]; revision: bigint }> {

@@ -11,6 +11,7 @@ import {
   startContainer,
 } from './cluster.ts';
 import { lookUp } from './look-up.ts';
+import { serveDns } from './servers.ts';
 import { everyDocker, testCluster } from './test-lab.ts';
 
 const fabrics = [
@@ -146,7 +147,7 @@ describe.each(fabrics)('on a $fabric network', ({ fabric, network }) => {
   test.each(everyDocker)('$name ($docker) asks its name servers for the rest', async ({ name }) => {
     const host = known(name);
     const server = known('h2');
-    await serveDns(server, '192.0.2.7');
+    const end = await serveDns(server, '192.0.2.7');
     const dns = ['--dns', server.address];
     try {
       await startContainer(host, network, 'user', dns);
@@ -154,7 +155,7 @@ describe.each(fabrics)('on a $fabric network', ({ fabric, network }) => {
       await finds(host, 'user', 'web', web.slice(0, 1));
       await host.docker(['rm', '--force', 'user']);
     } finally {
-      await server.exec(['sh', '-c', 'kill $(cat /run/dns.pid)']);
+      await end();
     }
   });
 
@@ -174,20 +175,3 @@ describe.each(fabrics)('on a $fabric network', ({ fabric, network }) => {
     await nothingIsLeft(lab);
   });
 });
-
-/** A name server that has one address for everything. */
-async function serveDns(host: Host, address: string): Promise<void> {
-  const script = `
-    use IO::Socket::INET;
-    my $socket = IO::Socket::INET->new(LocalAddr => "${host.address}", LocalPort => 53, Proto => "udp") or die $!;
-    fork and exit;
-    open(my $pid, ">", "/run/dns.pid"); print $pid $$; close($pid);
-    close($_) for (STDIN, STDOUT, STDERR);
-    while ($socket->recv(my $query, 512)) {
-      my $question = substr($query, 12);
-      $question =~ s/^((?:[^\\0].*?)\\0....).*$/$1/s;
-      $socket->send(pack("a2 n5", substr($query, 0, 2), 0x8180, 1, 1, 0, 0) . $question .
-        pack("n3 N n C4", 0xc00c, 1, 1, 60, 4, ${address.replaceAll('.', ',')}));
-    }`;
-  await host.exec(['perl', '-e', script]);
-}

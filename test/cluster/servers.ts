@@ -47,6 +47,24 @@ export async function serveUdp(host: Host, container: string, port: number): Pro
   return host.start(`udp-${container}`, ['nsenter', '--target', pid, '--net', 'perl', '-e', script]);
 }
 
+/** A name server on the host that has one address for everything; answers what ends it. */
+export async function serveDns(host: Host, address: string): Promise<() => Promise<unknown>> {
+  const script = `
+    use IO::Socket::INET;
+    my $socket = IO::Socket::INET->new(LocalAddr => "${host.address}", LocalPort => 53, Proto => "udp") or die $!;
+    fork and exit;
+    open(my $pid, ">", "/run/dns.pid"); print $pid $$; close($pid);
+    close($_) for (STDIN, STDOUT, STDERR);
+    while ($socket->recv(my $query, 512)) {
+      my $question = substr($query, 12);
+      $question =~ s/^((?:[^\\0].*?)\\0....).*$/$1/s;
+      $socket->send(pack("a2 n5", substr($query, 0, 2), 0x8180, 1, 1, 0, 0) . $question .
+        pack("n3 N n C4", 0xc00c, 1, 1, 60, 4, ${address.replaceAll('.', ',')}));
+    }`;
+  await host.exec(['perl', '-e', script]);
+  return () => host.exec(['sh', '-c', 'kill $(cat /run/dns.pid)']);
+}
+
 /** A datagram, answered by one. */
 export const askUdp = (host: Host, address: string, port: number) =>
   host.exec([

@@ -13,6 +13,7 @@ export interface Line {
 type Sections = ReadonlyMap<string, string>;
 
 export const readme = sectionsOf('README.md');
+export const elsewhere = sectionsOf('plugin/coming-from-elsewhere.md');
 
 function sectionsOf(file: string): Sections {
   const parts = readFileSync(join(projectFolder, file), 'utf8').split(/^##+ /m).slice(1);
@@ -22,6 +23,11 @@ function sectionsOf(file: string): Sections {
       return [part.slice(0, end), part.slice(end)] as const;
     }),
   );
+}
+
+/** Headings below which something is to be typed. */
+export function headings(document: Sections): string[] {
+  return [...document.keys()].filter((heading) => transcript(document, heading).length > 0);
 }
 
 export function transcript(document: Sections, heading: string): Line[] {

@@ -1,10 +1,13 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { Etcd3 } from 'etcd3';
+import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
-import { explain } from '../../src/errors.ts';
+import { explain, WeftError } from '../../src/errors.ts';
 import { type EtcdOptions, openEtcdStore } from '../../src/store/etcd.ts';
 import type { Store } from '../../src/store/store.ts';
 import { Watcher } from '../fakes/watcher.ts';
@@ -37,6 +40,9 @@ async function live(store: Store, prefix = '/'): Promise<Watcher> {
   await watcher.until(({ mirror }) => mirror.complete);
   return watcher;
 }
+
+const committed = { outcome: 'committed' };
+const codeOf = (error: unknown) => (error instanceof WeftError ? error.code : error);
 
 const write = (key: string) => ({ conditions: [], writes: [{ put: `/${key}`, value: '' }] });
 
@@ -112,6 +118,25 @@ describe('with a password', () => {
     await expect(store.transact(write('a'))).rejects.toMatchObject({ code: 'denied' });
   });
 
+  test('one that is changed, on etcd and in its file, is used from then on', async () => {
+    const etcd = await serveWithUsers();
+    let file = password;
+    const renewed = () => ({ username: 'root', password: file });
+    const store = open({ endpoints: [etcd.endpoint], renewed });
+    const watcher = await live(store);
+    const admin = new Etcd3({ hosts: etcd.endpoint, auth: { username: 'root', password } });
+    await admin.user('root').setPassword('an0ther-one');
+    admin.close();
+    await etcd.stop();
+    await etcd.start();
+    await expect.poll(() => store.get('/a').catch(codeOf), { timeout: 10_000 }).toBe('denied');
+    file = 'an0ther-one';
+    await expect
+      .poll(() => store.transact(write('a')).catch(codeOf), { timeout: 10_000 })
+      .toMatchObject(committed);
+    await watcher.until(({ seen }) => seen.a === '');
+  });
+
   test('none is refused', async () => {
     const etcd = await serveWithUsers();
     const store = open({ endpoints: [etcd.endpoint] });
@@ -120,22 +145,33 @@ describe('with a password', () => {
 });
 
 describe('by TLS', () => {
+  const openssl = (dir: string, line: string) =>
+    execFileSync('openssl', line.split(' '), { cwd: dir, stdio: 'pipe' });
+
+  const newKey = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes';
+
+  /** A certificate of the authority `ca` of the directory, and its key. */
+  function certify(dir: string, name: string): void {
+    openssl(
+      dir,
+      `req -x509 ${newKey} -days 1 -keyout ${name}.key -out ${name}.crt -subj /CN=${name} -CA ca.crt -CAkey ca.key -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE`,
+    );
+  }
+
   /** An authority, and a server and a client certificate of it, in one directory. */
   async function makeCertificates(): Promise<string> {
     const dir = await mkdtemp(join(tmpdir(), 'weft-tls-'));
     cleanups.push(() => rm(dir, { recursive: true, force: true }));
-    const openssl = (line: string) => execFileSync('openssl', line.split(' '), { cwd: dir, stdio: 'pipe' });
-    const key = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1';
-    openssl(`req -x509 ${key} -keyout ca.key -out ca.crt -subj /CN=authority`);
-    for (const name of ['server', 'client']) {
-      openssl(
-        `req -x509 ${key} -keyout ${name}.key -out ${name}.crt -subj /CN=${name} -CA ca.crt -CAkey ca.key -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE`,
-      );
-    }
+    openssl(dir, `req -x509 ${newKey} -days 1 -keyout ca.key -out ca.crt -subj /CN=authority`);
+    for (const name of ['server', 'client']) certify(dir, name);
     return dir;
   }
 
-  async function serveWithTls(): Promise<{ etcd: EtcdServer; file: (name: string) => Promise<Buffer> }> {
+  async function serveWithTls(): Promise<{
+    readonly etcd: EtcdServer;
+    readonly dir: string;
+    readonly file: (name: string) => Promise<Buffer>;
+  }> {
     const dir = await makeCertificates();
     const etcd = await serve(
       [
@@ -146,7 +182,7 @@ describe('by TLS', () => {
       ],
       'https',
     );
-    return { etcd, file: (name) => readFile(join(dir, name)) };
+    return { etcd, dir, file: (name) => readFile(join(dir, name)) };
   }
 
   test('with a client certificate', async () => {
@@ -155,6 +191,78 @@ describe('by TLS', () => {
     const store = open({ endpoints: [etcd.endpoint], ca, cert, key });
     expect(await store.transact(write('a'))).toMatchObject({ outcome: 'committed' });
     expect((await live(store)).seen).toEqual({ a: '' });
+  });
+
+  test('with a client certificate that has ended, and is renewed while weft runs', async () => {
+    const { etcd, dir } = await serveWithTls();
+    const read = (name: string) => readFileSync(join(dir, name));
+    const renewed = () => ({ ca: read('ca.crt'), cert: read('client.crt'), key: read('client.key') });
+    const store = open({ endpoints: [etcd.endpoint], renewed });
+    const watcher = await live(store);
+    openssl(dir, `req ${newKey} -keyout client.key -out client.csr -subj /CN=client`);
+    openssl(dir, 'x509 -req -in client.csr -CA ca.crt -CAkey ca.key -set_serial 7 -days -1 -out client.crt');
+    // What is connected stays so.
+    expect(await store.transact(write('a'))).toMatchObject(committed);
+    await etcd.stop();
+    await etcd.start();
+    await expect
+      .poll(() => store.get('/a').catch(explain), { timeout: 10_000 })
+      .toMatch(/certificate|ECONNRESET|closed|dropped/i);
+    // Half renewed, as for a moment while the files are replaced.
+    const key = read('client.key');
+    certify(dir, 'client');
+    const renewedKey = read('client.key');
+    writeFileSync(join(dir, 'client.key'), key);
+    await expect.poll(() => store.get('/a').catch(explain), { timeout: 10_000 }).toContain('cannot be used');
+    writeFileSync(join(dir, 'client.key'), renewedKey);
+    await expect
+      .poll(() => store.transact(write('b')).catch(codeOf), { timeout: 10_000 })
+      .toMatchObject(committed);
+    await watcher.until(({ seen }) => seen.b === '');
+  });
+
+  test('with an authority that is replaced while weft runs', async () => {
+    const { etcd, dir } = await serveWithTls();
+    const read = (name: string) => readFileSync(join(dir, name));
+    const renewed = () => ({ ca: read('known.crt'), cert: read('client.crt'), key: read('client.key') });
+    const known = read('ca.crt');
+    writeFileSync(join(dir, 'known.crt'), known);
+    const store = open({ endpoints: [etcd.endpoint], renewed });
+    expect(await store.transact(write('a'))).toMatchObject(committed);
+    await etcd.stop();
+    openssl(dir, `req -x509 ${newKey} -days 1 -keyout ca.key -out ca.crt -subj /CN=another`);
+    for (const name of ['server', 'client']) certify(dir, name);
+    await etcd.start();
+    await expect.poll(() => store.get('/a').catch(explain), { timeout: 10_000 }).toMatch(/certificate/);
+    writeFileSync(join(dir, 'known.crt'), Buffer.concat([known, read('ca.crt')]));
+    await expect
+      .poll(() => store.transact(write('b')).catch(codeOf), { timeout: 10_000 })
+      .toMatchObject(committed);
+  });
+
+  test('no failure tells a key or a password, however closely it is looked at', async () => {
+    const { etcd, file } = await serveWithTls();
+    const [ca, cert, key] = await Promise.all([file('server.crt'), file('client.crt'), file('client.key')]);
+    const store = open({
+      endpoints: [etcd.endpoint],
+      ca,
+      cert,
+      key,
+      username: 'root',
+      password: 'Pa55-w0rd',
+    });
+    const lines: string[] = [];
+    const log = pino({}, { write: (line: string) => void lines.push(line) });
+    for (const call of [() => store.get('/a'), () => store.grantLease(1), () => store.transact(write('a'))]) {
+      const failure = await call().catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(WeftError);
+      log.error({ err: failure, reason: explain(failure) }, 'failed');
+      lines.push(inspect(failure, { depth: 20, showHidden: true }));
+    }
+    const told = lines.join('\n');
+    expect(told).toContain('certificate');
+    expect(told).not.toContain('Pa55-w0rd');
+    for (const line of key.toString().split('\n').slice(1, 3)) expect(told).not.toContain(line);
   });
 
   test('without one, or with an unknown authority, it says what TLS said', async () => {

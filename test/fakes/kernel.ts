@@ -26,6 +26,7 @@ import {
   prefixOf,
   printPrefix,
 } from '../../src/model/address.ts';
+import { macOf } from '../../src/model/names.ts';
 import { FakeNamespace } from './namespace.ts';
 
 /** A link of the host that is not weft's. */
@@ -34,6 +35,8 @@ export interface Uplink {
   readonly mtu: number;
   /** With prefix length. */
   readonly addresses: readonly string[];
+  /** By default one that goes with the first address. */
+  readonly mac?: string;
 }
 
 /** What can be told to fail: a change of a kind, or one of the kernel's other duties. */
@@ -150,8 +153,11 @@ export class FakeKernel implements Kernel {
   }
 
   async addresses(): Promise<readonly HostAddress[]> {
-    return this.#uplinks.flatMap(({ name, mtu, addresses }) =>
-      addresses.map((own) => ({ address: own.replace(/\/.*/, ''), link: name, linkMtu: mtu })),
+    return this.#uplinks.flatMap(({ name, mtu, addresses, mac }) =>
+      addresses.map((own) => ({
+        address: withoutLength(own),
+        ...{ link: name, linkMtu: mtu, linkMac: mac ?? macOf(withoutLength(addresses[0] ?? own)) },
+      })),
     );
   }
 
@@ -230,6 +236,10 @@ export class FakeKernel implements Kernel {
   }
 
   close(): void {}
+}
+
+function withoutLength(address: string): string {
+  return address.replace(/\/.*/, '');
 }
 
 function subnetOf(text: string) {

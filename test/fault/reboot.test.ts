@@ -2,13 +2,16 @@
  * A host fails, and comes back: by the power, by its daemon, by its cable. Each host has a container on each
  * network that is to be there always, and goes through all of it.
  */
+import { readFile, writeFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
   addressOf,
   bothFabrics,
+  complaint,
   createNetwork,
   nothingIsLeft,
   pings,
+  pluginName,
   reachesNot,
   removeNetwork,
   startContainer,
@@ -121,6 +124,38 @@ describe('a host cut off from all others', () => {
     await storeAgreesWithDocker();
   });
 });
+
+test('a copy of a machine, with its id, is refused and named, and harms neither', async () => {
+  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
+  const own = await idOf(h2);
+  await withId(h2, await idOf(h1));
+  try {
+    const refusal = await complaint(startContainer(h2, 'blue', 'late'));
+    expect(refusal).toContain(`of host h1 at ${h1.address}`);
+    await h2.docker(['rm', '--force', 'late']);
+    await pings(h2, 'blue', await addressOf(h1, 'blue', 'blue'));
+  } finally {
+    await withId(h2, own);
+  }
+  await reachEachOther();
+  await storeAgreesWithDocker();
+});
+
+async function idFile(host: Host): Promise<string> {
+  const plugin = (await host.docker(['plugin', 'inspect', '--format', '{{.ID}}', pluginName])).trim();
+  return host.path(`/var/lib/docker/plugins/${plugin}/propagated-mount/host-id`);
+}
+
+async function idOf(host: Host): Promise<string> {
+  return readFile(await idFile(host), 'utf8');
+}
+
+/** Starts weft anew as the host of this id. */
+async function withId(host: Host, id: string): Promise<void> {
+  await host.docker(['plugin', 'disable', '--force', pluginName]);
+  await writeFile(await idFile(host), id);
+  await host.docker(['plugin', 'enable', pluginName]);
+}
 
 test('nothing of weft is left when all is removed', async () => {
   for (const { name } of bothFabrics) await removeNetwork(lab.hosts, name, [name]);

@@ -16,20 +16,23 @@ import {
   waitForNetwork,
 } from '../cluster/cluster.ts';
 import { pingSteadily } from '../cluster/steady-ping.ts';
-import { testLab } from '../cluster/test-lab.ts';
+import { testLab, withAskedDocker } from '../cluster/test-lab.ts';
 import type { Host } from '../lab/host.ts';
 import { publish, type StoredPlugin } from '../lab/registry.ts';
 import { namespaceOf } from '../lab/underlay.ts';
 
 const port = 5_000;
 const reference = (tag: number) => `127.0.0.1:${port}/weft/plugin:${tag}`;
-const upgraded = [
+const upgraded = withAskedDocker([
   { name: 'h1', docker: '28.5' },
   { name: 'h2', docker: '20.10' },
-] as const;
+]);
 
-const hosts = [...upgraded, { name: 'other', docker: '26.1' }] as const;
-const lab = testLab({ name: 'upgrade', hosts, etcd: { members: 1 } });
+const lab = testLab({
+  name: 'upgrade',
+  hosts: [...upgraded, { name: 'other', docker: '26.1' }],
+  etcd: { members: 1 },
+});
 let folder: string;
 const registries: ChildProcess[] = [];
 

@@ -41,6 +41,7 @@ export async function openTarget(): Promise<Target> {
     storePrefix: keys.root,
     storeEndpoints: ['http://10.9.0.100:2379'],
     hostName: 'h1',
+    boot: 'first',
     stateDir: folder,
     automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
     blockSize: 64,

@@ -4,7 +4,7 @@ import { merge, type NetworkView } from '../../src/fabric/fabric.ts';
 import { hostTable } from '../../src/fabric/host-table.ts';
 import { routed } from '../../src/fabric/routed.ts';
 import { diff } from '../../src/kernel/diff.ts';
-import { containerEnd } from '../../src/model/names.ts';
+import { containerEnd, tunnelVni } from '../../src/model/names.ts';
 import { block, endpoint, network, view } from '../unit/fabric/views.ts';
 import { addContainer, addSpace, type Host, openHost, type Space } from './host.ts';
 
@@ -99,6 +99,7 @@ async function filter({ host, name, address, container }: Side): Promise<void> {
     tunnelInUse: true,
     endpoints: [endpoint(name, container)],
     ways: { sources: [], publications: [] },
+    tunnels: { hosts: [one.address, two.address], vnis: [tunnelVni] },
   };
   await host.kernel.host.filters.inet.write(() => hostTable(table));
 }

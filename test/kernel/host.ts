@@ -85,6 +85,21 @@ export function addContainer(host: Host, containerEnd: string, setUp: string): S
   return container;
 }
 
+/** Another local network, as Docker makes them: a bridge of the host with one container. */
+export function addBridged(host: Host): Space {
+  const container = addSpace();
+  host.run(`ip link add br-other type bridge
+    ip addr add 172.18.0.1/16 dev br-other
+    ip link set br-other up
+    ip link add weftk-leg master br-other type veth peer name eth1
+    ip link set weftk-leg up
+    ip link set eth1 netns ${container.name}`);
+  container.run(`ip addr add 172.18.0.2/16 dev eth1
+    ip link set eth1 up
+    ip route add default via 172.18.0.1`);
+  return container;
+}
+
 /** Echo requests that arrived at the container while something was done elsewhere. */
 export function echoes(container: Space, meanwhile: () => void): number {
   const count = () => {

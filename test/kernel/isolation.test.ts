@@ -8,7 +8,8 @@ import { diff } from '../../src/kernel/diff.ts';
 import { emptyState } from '../../src/kernel/state.ts';
 import { containerEnd, macOf } from '../../src/model/names.ts';
 import type { Network } from '../../src/model/records.ts';
-import { addContainer, addSpace, echoes, type Host, openHost, type Space } from './host.ts';
+import { tunnels } from '../unit/fabric/views.ts';
+import { addBridged, addContainer, echoes, type Host, openHost, type Space } from './host.ts';
 
 const waiting = { timeout: 20_000, interval: 50 };
 
@@ -95,6 +96,7 @@ async function routed(members: ReadonlyMap<Network, readonly string[]>): Promise
       tunnelInUse: false,
       endpoints,
       ways: { sources: [], publications: [] },
+      tunnels,
     });
   await host.kernel.host.filters.inet.write(table);
   return new Map(
@@ -116,19 +118,9 @@ function space(spacesByAddress: ReadonlyMap<string, Space>, address: string): Sp
   return found;
 }
 
-/** Another local network, as Docker makes them: a bridge of the host with one container. */
 function bridged(): Space {
-  const container = addSpace();
+  const container = addBridged(host);
   spaces.push(container);
-  host.run(`ip link add br-other type bridge
-    ip addr add 172.18.0.1/16 dev br-other
-    ip link set br-other up
-    ip link add weftk-leg master br-other type veth peer name eth1
-    ip link set weftk-leg up
-    ip link set eth1 netns ${container.name}`);
-  container.run(`ip addr add 172.18.0.2/16 dev eth1
-    ip link set eth1 up
-    ip route add default via 172.18.0.1`);
   return container;
 }
 
@@ -196,6 +188,7 @@ test('a thousand containers need no more rules than ten', async () => {
         tunnelInUse: false,
         endpoints: [...own, ...others],
         ways,
+        tunnels,
       }),
     );
     const listing = host.run('nft -a list table inet weft');

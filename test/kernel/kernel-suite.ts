@@ -98,9 +98,10 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
 
   test('tells the host’s addresses and routes', async () => {
     await settle(kernel.host, routed);
+    const linkMac = expect.stringMatching(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/);
     expect(await kernel.addresses()).toEqual([
-      { address: '10.9.0.1', link: 'eth0', linkMtu: 1500 },
-      { address: 'fd09::1', link: 'eth0', linkMtu: 1500 },
+      { address: '10.9.0.1', link: 'eth0', linkMtu: 1500, linkMac },
+      { address: 'fd09::1', link: 'eth0', linkMtu: 1500, linkMac },
     ]);
     expect(await kernel.linkLocal('eth0')).toMatch(/^fe80::[0-9a-f:]+$/);
     expect(await kernel.linkLocal('eth9')).toBeUndefined();

@@ -10,6 +10,7 @@ const table: NftTable = {
     { name: 'one', type: ['ifname'], interval: false, elements: [] },
     { name: 'two', type: ['ipv6_addr'], interval: false, elements: [] },
     { name: 'three', type: ['ifname', 'ether_addr', 'ipv6_addr'], interval: false, elements: [] },
+    { name: 'four', type: ['ifname', 'ether_addr', 'integer'], interval: false, elements: [] },
   ],
   chains: [],
 };
@@ -19,6 +20,10 @@ const changes = [
   {
     set: { name: 'three', type: ['ifname', 'ether_addr', 'ipv6_addr'] },
     elements: ['weft0ah . 02:57:0a:4d:00:02 . fd77::5'],
+  },
+  {
+    set: { name: 'four', type: ['ifname', 'ether_addr', 'integer'] },
+    elements: ['weft0ah . 02:57:0a:4d:00:02 . 0xfd770000000000000000000000000005'],
   },
 ];
 
@@ -36,6 +41,7 @@ test('nft reads the elements that were put without it', async () => {
   expect(listing).toContain('elements = { "weft0ah" }');
   expect(listing).toContain('elements = { fd77::5 }');
   expect(listing).toContain('elements = { "weft0ah" . 02:57:0a:4d:00:02 . fd77::5 }');
+  expect((await filter.read())?.sets[3]?.elements).toEqual(new Set(changes[3]?.elements));
 });
 
 test('what others took away is put back, what they did elsewhere left alone', async () => {

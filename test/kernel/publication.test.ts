@@ -5,6 +5,7 @@ import { type Publication, publicationElements } from '../../src/fabric/publicat
 import { fabrics } from '../../src/fabric/registry.ts';
 import { containerEnd, macOf } from '../../src/model/names.ts';
 import type { Network } from '../../src/model/records.ts';
+import { tunnels } from '../unit/fabric/views.ts';
 import { addContainer, type Host, openHost, type Space } from './host.ts';
 import { ask, endServers, serve, tcp, udp } from './servers.ts';
 
@@ -72,6 +73,7 @@ async function publish(addresses: readonly string[], publications: readonly Publ
       tunnelInUse: false,
       endpoints,
       ways,
+      tunnels,
     }),
   );
   return endpoints.map(({ id, addresses: [address] }) => {

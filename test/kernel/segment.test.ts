@@ -1,6 +1,5 @@
 /** What is a segment's own: what is for all, and two of them that have the same addresses; with real packets. */
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { segmentTable } from '../../src/fabric/senders.ts';
 import { vxlan } from '../../src/fabric/vxlan.ts';
 import { echoes, type Space } from './host.ts';
 import { allReachAll, type Member, type ThreeHosts, threeHosts, Wiring, waiting } from './three-hosts.ts';
@@ -20,10 +19,7 @@ afterEach(async () => {
 /** Every container may send as itself only. */
 async function wire(broadcast: boolean): Promise<readonly [Space, Space, Space]> {
   wiring = new Wiring(vxlan, members, { broadcast });
-  for (const member of members) {
-    const { filters } = await wiring.namespaceOf(member);
-    await filters.bridge.write(() => segmentTable([member.endpoint]));
-  }
+  await wiring.guard();
   const [one, two, three] = await wiring.wireAll();
   if (one === undefined || two === undefined || three === undefined) throw new Error('there are three');
   await allReachAll([one], members);

@@ -1,10 +1,12 @@
 /** Three hosts on one switch, with a container of one network on each: where tests of fabrics begin. */
 import { expect, vi } from 'vitest';
 import type { Fabric, LocalEndpoint, NetworkView, Peer } from '../../src/fabric/fabric.ts';
+import { hostTable } from '../../src/fabric/host-table.ts';
+import { segmentTable } from '../../src/fabric/senders.ts';
 import { diff } from '../../src/kernel/diff.ts';
 import type { Namespace } from '../../src/kernel/kernel.ts';
 import { familyOf, parsePrefix } from '../../src/model/address.ts';
-import { containerEnd, namespaceName } from '../../src/model/names.ts';
+import { containerEnd, namespaceName, tunnelVni } from '../../src/model/names.ts';
 import type { Block, Network } from '../../src/model/records.ts';
 import { block, endpoint } from '../unit/fabric/views.ts';
 import { addContainer, addSpace, type Host, openHost, type Space } from './host.ts';
@@ -31,6 +33,8 @@ export interface Member {
 
 export interface ThreeHosts {
   readonly members: readonly [Member, Member, Member];
+  /** A machine on the same switch that is none of them, known by none of their addresses. */
+  stranger(): Space;
   close(): Promise<void>;
 }
 
@@ -60,10 +64,21 @@ export async function threeHosts(underlay: keyof typeof underlays): Promise<Thre
   }
 
   const members = [await member(1), await member(2), await member(3)] as const;
+  const strangers: Space[] = [];
   return {
     members,
+    stranger() {
+      const space = addSpace();
+      strangers.push(space);
+      space.run(`ip link add eth0 type veth peer name stranger netns ${between.name}
+        ip addr add ${prefix}6/${prefix.includes(':') ? 64 : 24} dev eth0
+        ip link set eth0 up`);
+      between.run('ip link set stranger master br0 up');
+      return space;
+    },
     async close() {
       for (const { host } of members) await host.close();
+      for (const space of strangers) space.remove();
       between.remove();
     },
   };
@@ -127,6 +142,26 @@ export class Wiring {
     for (const member of this.#members) await this.bringInLine(member, await this.viewOf(member));
     for (const member of this.#members) this.contain(member, await this.viewOf(member));
     return this.#containers;
+  }
+
+  /** Every container is heard as itself only, and every host by the others only. */
+  async guard(): Promise<void> {
+    for (const member of this.#members) {
+      const { host, endpoint } = member;
+      const { isolated } = this.fabric;
+      if (isolated) {
+        const { filters } = await this.namespaceOf(member);
+        await filters.bridge.write(() => segmentTable([endpoint]));
+      }
+      const others = this.#members.filter((other) => other !== member);
+      const table = {
+        ...{ networks: isolated ? [] : [this.network], endpoints: isolated ? [] : [endpoint] },
+        ...{ segments: [], uplinks: ['eth0'], tunnelInUse: false, ways: { sources: [], publications: [] } },
+        underlay: { address: member.address, vxlanPort: 4789 },
+        tunnels: { hosts: others.map(({ address }) => address), vnis: [vni, tunnelVni] },
+      };
+      await host.kernel.host.filters.inet.write(() => hostTable(table));
+    }
   }
 
   /** Does what Docker does with an endpoint: its link, addresses and routes into the container. */

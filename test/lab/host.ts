@@ -1,7 +1,7 @@
 import { Dockerd, daemonSettings } from './dockerd.ts';
 import { type ExecOptions, Machine, type MachineSpec, type Process } from './machine.ts';
 import { installPlugin } from './managed-plugin.ts';
-import type { DockerVersion } from './rootfs.ts';
+import { type DockerVersion, isAtLeast } from './rootfs.ts';
 import { toolsImage } from './tools-image.ts';
 import { address6Of, addressOf, namespaceOf, type Port, routerOf, type Underlay } from './underlay.ts';
 
@@ -29,6 +29,7 @@ export class Host {
   /** Its IPv4 address on the underlay. */
   readonly address: string;
   readonly address6: string;
+  readonly #docker: DockerVersion;
   readonly #context: HostContext;
   readonly #spec: MachineSpec;
   #machine: Machine | undefined;
@@ -37,6 +38,7 @@ export class Host {
     this.name = spec.name;
     this.address = addressOf(context.port);
     this.address6 = address6Of(context.port);
+    this.#docker = spec.docker;
     this.#context = context;
     this.#spec = {
       name: spec.name,
@@ -67,6 +69,11 @@ export class Host {
     await this.#running.powerCut();
     this.#machine = undefined;
     await this.#context.underlay.detach(this.#context.port);
+  }
+
+  /** Whether its Docker is that one or a newer one. */
+  isAtLeast(docker: DockerVersion): boolean {
+    return isAtLeast(this.#docker, docker);
   }
 
   get isUp(): boolean {

@@ -8,11 +8,12 @@ import { run, say } from './run.ts';
 
 /** Each Debian release brings one Docker; together they span what weft supports. */
 const releases = {
-  '20.10': { suite: 'bookworm', packages: [] },
+  // docker-compose: Compose 1 here, Compose 2 in the next one.
+  '20.10': { suite: 'bookworm', packages: ['docker-compose'] },
   '26.1': {
     suite: 'trixie',
     // The lab's etcd, and the programs of the tools image, come from this one.
-    packages: ['docker-cli', 'etcd-server', 'etcd-client', 'busybox-static', 'iperf3'],
+    packages: ['docker-cli', 'docker-compose', 'etcd-server', 'etcd-client', 'busybox-static', 'iperf3'],
   },
   // buildx: this one also builds images.
   '28.5': { suite: 'forky', packages: ['docker-cli', 'docker-buildx'] },
@@ -20,7 +21,12 @@ const releases = {
 
 export type DockerVersion = keyof typeof releases;
 
+/** From the oldest to the newest. */
 export const dockerVersions: readonly DockerVersion[] = ['20.10', '26.1', '28.5'];
+
+export function isAtLeast(docker: DockerVersion, oldest: DockerVersion): boolean {
+  return dockerVersions.indexOf(docker) >= dockerVersions.indexOf(oldest);
+}
 
 /** The release that carries etcd and the tools. */
 export const toolbox: DockerVersion = '26.1';

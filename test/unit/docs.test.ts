@@ -1,9 +1,10 @@
 /** The tables of the README are those of the code. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { networkOptions } from '../../src/model/options.ts';
 import { settings } from '../../src/settings.ts';
+import { behaviours } from '../behaviours/behaviours.ts';
 
 const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8');
 
@@ -28,6 +29,28 @@ test('settings of the plugin', () => {
     .filter(([, { managed }]) => managed === undefined)
     .map(([name, { default: value, help }]) => row(code(name), code(value), help));
   expect(tableOf('settings')).toEqual(rows);
+});
+
+test('virtual machines are set up by the script that the README gives to users', () => {
+  const script = 'bash plugin/setup-host.sh ';
+  expect(readme).toContain(script);
+  const vagrantfile = readFileSync(join(import.meta.dirname, '../vagrant/Vagrantfile'), 'utf8');
+  expect(vagrantfile).toContain(script.replace('plugin', '/weft/plugin'));
+});
+
+describe('differences from networks of Docker’s own', () => {
+  test('are those that the behaviours tell', () => {
+    const rows = behaviours.flatMap(({ name, differs }) =>
+      differs === undefined ? [] : [row(name, differs.weft?.why ?? '', differs.overlay?.why ?? '')],
+    );
+    expect(tableOf('differences')).toEqual(rows);
+  });
+
+  test('are differences', () => {
+    for (const { name, holds, differs = {} } of behaviours) {
+      for (const { sees } of Object.values(differs)) expect(sees, name).not.toEqual(holds);
+    }
+  });
 });
 
 test('files that the README points to', () => {

@@ -15,7 +15,12 @@ const plugin: {
   readonly env: readonly PluginVariable[];
   readonly interface: { readonly socket: string };
   readonly propagatedMount: string;
-  readonly mounts: readonly { readonly destination: string }[];
+  readonly linux: { readonly capabilities: readonly string[] };
+  readonly mounts: readonly {
+    readonly name: string;
+    readonly source: string;
+    readonly destination: string;
+  }[];
 } = JSON.parse(readFileSync(new URL('../../config.json', import.meta.url), 'utf8'));
 
 const variables = plugin.env.filter(({ name }) => name.startsWith('WEFT_'));
@@ -38,4 +43,21 @@ test('config.json mounts what its settings point at', () => {
   expect(plugin.mounts.map(({ destination }) => destination)).toContain(config.runDir);
   expect(config.stateDir).toBe(plugin.propagatedMount);
   expect(readSockets(env).at(-1)).toBe(`/run/docker/plugins/${plugin.interface.socket}`);
+});
+
+test('the README gives a reason for each privilege, and for no other', () => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const [, table = ''] = /\| privilege \| why \|\n\|---\|---\|\n((?:\|.*\n)+)/.exec(readme) ?? [];
+  const told = Array.from(table.matchAll(/^\| (.+?) \| .{20,} \|$/gm), ([, privilege = '']) => privilege);
+  const named = told.flatMap((privilege) => /`(.+?)`/.exec(privilege)?.[1] ?? privilege);
+  const { linux, mounts, propagatedMount } = plugin;
+  const [run, certificates] = mounts;
+  expect(mounts).toHaveLength(2);
+  expect(named).toEqual([
+    'host network',
+    ...linux.capabilities,
+    run?.source,
+    propagatedMount,
+    certificates?.name,
+  ]);
 });

@@ -37,6 +37,8 @@ const encoders: Readonly<Record<string, (field: string) => Buffer>> = {
   ether_addr: mac,
   ipv4_addr: (address) => wireAddress(address).bytes,
   ipv6_addr: (address) => wireAddress(address).bytes,
+  /** Of 128 bits, in hexadecimal: there are no others in weft's sets. */
+  integer: (hex) => Buffer.from(hex.replace(/^0x/, '').padStart(32, '0'), 'hex'),
   inet_proto: (protocol) => Buffer.of(Number(protocol)),
   inet_service: (port) => networkU16(Number(port)),
 };

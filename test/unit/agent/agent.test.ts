@@ -63,6 +63,7 @@ describe('at its start', () => {
     await until(async () => (await hostRecord(host)) !== undefined);
     expect(await hostRecord(host)).toEqual({
       ...{ v: 1, id: host.id, name: 'h1', address: '10.9.0.1', mtu: 1500 },
+      ...{ mac: '02:57:0a:09:00:01', boot: 'boot of h1' },
     });
   });
 

@@ -38,6 +38,11 @@ test('a file cut off in the middle is named and left out, and the others count',
   writeFileSync(broken, '{"id":"e9","netw');
   expect(open().endpoints.all()).toEqual([endpoint]);
   expect(damaged).toEqual([broken]);
+
+  const { endpoints } = open();
+  expect(endpoints.damaged()).toEqual([{ id: 'e9', file: broken }]);
+  await endpoints.put({ ...endpoint, id: 'e9' });
+  expect(endpoints.damaged()).toEqual([]);
 });
 
 test('a draft that a crash has left is cleared away', async () => {

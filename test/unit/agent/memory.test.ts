@@ -4,10 +4,12 @@ import type { Entry } from '../../../src/store/store.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import {
   type Container,
+  createContainer,
   createNetwork,
   keys,
   letPass,
   type MadeNetwork,
+  outlast,
   resyncMs,
   startContainer,
   startHost,
@@ -76,14 +78,39 @@ describe.each(['routed', 'vxlan'])('with a %s network', (fabric) => {
     await stopContainer(host, next);
   });
 
+  test.each(losses)('%s while a host is off: nobody gets what that may hold', async (_how, lose) => {
+    const [h1, h2] = hosts;
+    const [network] = networks;
+    const address = containers.at(-1)?.address;
+    if (h1 === undefined || h2 === undefined || network === undefined || address === undefined) {
+      throw new Error('there are two hosts, with a container each');
+    }
+    const itsAddress = () =>
+      outlast(h1.addresses.requestAddress({ poolId: network.poolId, address, purpose: 'other' }));
+    await h2.close();
+    store.stop();
+    await letPass(resyncMs);
+    lose();
+    store.start();
+    await letPass(1_000);
+    await expect(itsAddress()).rejects.toThrow('the store has lost data');
+    const another = outlast(createNetwork(h1, { id: 'd2', subnet: '10.99.0.0/16' }));
+    await expect(another).rejects.toThrow('the store has lost data');
+    hosts = [h1, await h2.restart()];
+    await letPass(4 * resyncMs);
+    await expect(itsAddress()).rejects.toThrow('is in use on host h2');
+  });
+
   test('restored from a backup while no weft ran: all is told again too', async () => {
-    const before = await known();
+    const [before, deleted] = [await known(), deletions()];
     store.stop();
     store.restore(backup.entries, backup.revision);
     hosts = await Promise.all(hosts.map((host) => host.restart()));
     store.start();
     await until(async () => (await known()).length === before.length);
     expect(await known()).toEqual(before);
+    await letPass(4 * resyncMs);
+    expect(deletions()).toEqual(deleted);
   });
 
   test('deleted by hand: the same, with no restart of the store', async () => {
@@ -93,4 +120,28 @@ describe.each(['routed', 'vxlan'])('with a %s network', (fabric) => {
     await letPass(4 * resyncMs);
     expect(deletions()).toEqual(deleted);
   });
+});
+
+test('a subnet is told again with its range and what is set aside in it', async () => {
+  const store = new FakeStore();
+  const host = startHost(store);
+  const request = { pool: '10.77.0.0/16', range: '10.77.4.0/24', options: {}, family: 4 } as const;
+  const { poolId } = await host.addresses.requestPool(request);
+  await host.addresses.requestAddress({ poolId, purpose: 'gateway' });
+  await host.addresses.requestAddress({ poolId, address: '10.77.4.0', purpose: 'other' });
+  const pools = [{ cidr: '10.77.0.0/16', gateway: '10.77.0.1/16' }];
+  await host.network.createNetwork({ id: 'd1', options: {}, internal: false, pools });
+  const told = async () => {
+    const { entries } = await store.list(keys.pools);
+    return entries.map(({ value }) => ({ ...JSON.parse(value), sinceMs: undefined }));
+  };
+  const before = await told();
+
+  store.writeElsewhere([{ deletePrefix: keys.root }]);
+  await until(async () => (await told()).length === before.length);
+  await letPass(4 * resyncMs);
+  expect(await told()).toEqual(before);
+  const container = await createContainer(host, { id: 'd1', poolId }, 'c1');
+  expect(container.address).toBe('10.77.4.1');
+  await host.remove();
 });

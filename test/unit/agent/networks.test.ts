@@ -45,10 +45,15 @@ test.each(fabrics)('$fabric: what is created and removed leaves nothing behind',
   expect(await host.kernel.host.filters.inet.read()).toBeUndefined();
 });
 
-test('a host of segments alone looks at no packet but those around others', async () => {
+test('a host of segments alone looks at no packet for them but those around others', async () => {
   await create('vxlan');
   const table = await host.kernel.host.filters.inet.read();
-  expect(table?.chains.map(({ name }) => name)).toEqual(['outerIn', 'outerOut']);
+  expect(table?.chains.map(({ name }) => name)).toEqual([
+    'outerIn',
+    'outerOut',
+    'tunnels',
+    'tunnelsElsewhere',
+  ]);
 });
 
 describe('two networks of the same subnet', () => {

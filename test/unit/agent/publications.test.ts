@@ -40,7 +40,8 @@ beforeEach(async () => {
     interfacePrefix: 'eth',
   });
   for (const n of [2, 3]) await ledger.endpoints.put(endpoint(n));
-  await kernel.host.filters.inet.write(() => hostTable(views.hostTable({ uplinks: [], tunnelInUse: false })));
+  const outside = { uplinks: [], tunnelInUse: false, hosts: [] };
+  await kernel.host.filters.inet.write(() => hostTable(views.hostTable(outside)));
 });
 
 function endpoint(n: number): LedgerEndpoint {

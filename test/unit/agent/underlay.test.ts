@@ -4,15 +4,16 @@ import { afterUpheavals } from '../../../src/agent/upheaval.ts';
 import type { HostChange } from '../../../src/kernel/kernel.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
 
-const eth0 = { name: 'eth0', mtu: 1500, addresses: ['10.9.0.1/24'] };
-const jumbo = { name: 'eth1', mtu: 9000, addresses: ['10.8.0.1/24'] };
-const near = { address: '10.9.0.1', link: 'eth0', mtu: 1500 };
-const wide = { address: '10.8.0.1', link: 'eth1', mtu: 9000 };
+const mac = '02:00:00:00:00:01';
+const eth0 = { name: 'eth0', mtu: 1500, mac, addresses: ['10.9.0.1/24'] };
+const jumbo = { name: 'eth1', mtu: 9000, mac, addresses: ['10.8.0.1/24'] };
+const near = { address: '10.9.0.1', link: 'eth0', mac, mtu: 1500 };
+const wide = { address: '10.8.0.1', link: 'eth1', mac, mtu: 9000 };
 
 const kernel = new FakeKernel([
   eth0,
-  { name: 'eth1', mtu: 9000, addresses: ['10.10.0.1/24', 'fd10::1/64'] },
-  { name: 'eth2', mtu: 1400, addresses: ['192.0.2.2/24'] },
+  { name: 'eth1', mtu: 9000, mac, addresses: ['10.10.0.1/24', 'fd10::1/64'] },
+  { name: 'eth2', mtu: 1400, mac, addresses: ['192.0.2.2/24'] },
 ]);
 
 /** Of the kernel, what the search asks. */
@@ -37,7 +38,7 @@ describe('a host is known by', () => {
       1400,
     ],
   ])('%s', async (_what, endpoints, address, link, mtu) => {
-    expect(await findUplink(kernel, { endpoints })).toEqual({ address, link, mtu });
+    expect(await findUplink(kernel, { endpoints })).toEqual({ address, link, mac, mtu });
   });
 
   test.each([
@@ -45,7 +46,7 @@ describe('a host is known by', () => {
     ['https://[fd10::7]:2379', 'fd10::1'],
   ])('an address of the family of the store %s, and the link-local one beside it', async (store, address) => {
     const found = await findUplink(kernel, { endpoints: [store] });
-    expect(found).toEqual({ address, link: 'eth1', mtu: 9000, linkLocal: 'fe80::9' });
+    expect(found).toEqual({ address, link: 'eth1', mac, mtu: 9000, linkLocal: 'fe80::9' });
   });
 
   test('the address of the settings, before all others', async () => {
@@ -53,6 +54,7 @@ describe('a host is known by', () => {
     expect(await findUplink(kernel, { endpoints, wished: 'fd10::1' })).toEqual({
       address: 'fd10::1',
       link: 'eth1',
+      mac,
       mtu: 9000,
       linkLocal: 'fe80::9',
     });

@@ -33,6 +33,7 @@ export function useTestTime(): void {
 export interface WeftHost extends Agent {
   readonly id: string;
   readonly kernel: FakeKernel;
+  readonly stateDir: string;
   /** weft ends and starts again: the disk is as it was, and the kernel too unless there is another. */
   restart(kernel?: FakeKernel): Promise<WeftHost>;
   /** For good: its disk goes too. */
@@ -50,6 +51,7 @@ export function startWeft(on: {
   readonly kernel: Kernel;
   readonly stateDir: string;
   readonly number: number;
+  readonly boot?: string;
   readonly log?: Log;
 }): Agent {
   return startAgent({
@@ -59,6 +61,7 @@ export function startWeft(on: {
     storePrefix: keys.root,
     storeEndpoints: ['http://10.9.0.100:2379'],
     hostName: `h${on.number}`,
+    boot: on.boot ?? `boot of h${on.number}`,
     stateDir: on.stateDir,
     automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
     blockSize: 64,
@@ -98,6 +101,7 @@ export function startHost(
       ...agent,
       id,
       kernel,
+      stateDir,
       async restart(next = kernel) {
         await agent.close();
         return start(next);

@@ -5,7 +5,7 @@ const none = { found: 0, freed: 0 };
 
 export const status: Status = {
   ...{ id: '0123456789ab', name: 'h1', storeConnected: true, driftRepaired: 4 },
-  uplink: { address: '10.9.0.1', link: 'eth0', mtu: 1500 },
+  uplink: { address: '10.9.0.1', link: 'eth0', mtu: 1500, mac: '02:00:00:00:00:01' },
   networks: [
     { key: '10.77.0.0/16', fabric: 'routed', endpoints: 2 },
     { key: 'red', fabric: 'vxlan', endpoints: 1 },

@@ -9,7 +9,7 @@ import {
   onLeg,
 } from '../../../src/fabric/leg.ts';
 import { vxlan } from '../../../src/fabric/vxlan.ts';
-import { local, view } from './views.ts';
+import { local, tunnels, view } from './views.ts';
 
 const leg = { number: 300, gateways: ['10.77.0.1/16', 'fd77::1/64'] };
 const published = { protocol: 6, hostAddress: '10.9.0.1', hostPort: 8080, address: '10.77.0.2', port: 80 };
@@ -48,6 +48,7 @@ test('is published by the host at the host’s port, and by the segment at the c
     tunnelInUse: false,
     endpoints: [],
     ways,
+    tunnels,
   });
   const elements = (sets: typeof outer.sets, name: string) => sets.find((set) => set.name === name)?.elements;
   expect(elements(outer.sets, 'publishedAt4')).toEqual(['10.9.0.1 . 6 . 8080 : 169.254.3.44 . 8080']);

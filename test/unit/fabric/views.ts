@@ -34,6 +34,8 @@ export const network: Network = {
   pools: [plans[4].pool],
 };
 
+export const tunnels = { hosts: ['10.9.0.2', '10.9.0.3'], vnis: [network.vni ?? 0] };
+
 export function block(owner: string, cidr: string, assigned: Readonly<Record<string, string>> = {}): Block {
   const taken = Object.entries(assigned).map(([offset, host]) => [
     offset,

@@ -131,6 +131,13 @@ test('the whole table is replaced in one transaction', () => {
   `);
 });
 
+test('a set is told by expressions where a type has no width of its own', () => {
+  const set = { name: 'targets', type: ['ifname', 'ether_addr', 'integer'], interval: false, elements: [] };
+  expect(renderNftTable({ ...table, sets: [set], chains: [] })).toContain(
+    'set targets { typeof iifname . ether saddr . @th,64,128; }',
+  );
+});
+
 test('is removed whether or not it is there', () => {
   expect(renderNftRemoval(table)).toBe('add table inet weft\ndelete table inet weft\n');
 });
@@ -154,6 +161,21 @@ describe('the table that nft lists', () => {
     );
     expect(newer).toContain('typeof');
     expect(parseNftTable(newer)).toEqual(parsed());
+
+    const fields = [
+      { meta: { key: 'iifname' } },
+      { payload: { protocol: 'ether', field: 'saddr' } },
+      { payload: { base: 'th', offset: 64, len: 128 } },
+    ];
+    const set = {
+      family: 'inet',
+      name: 'targets',
+      table: 'weft',
+      type: { typeof: { concat: fields } },
+      handle: 9,
+    };
+    const found = parsed(({ nftables }) => nftables.push({ set }));
+    expect(found?.sets.at(-1)?.type).toEqual(['ifname', 'ether_addr', 'integer']);
   });
 
   test('may hold maps, with protocols by name', () => {

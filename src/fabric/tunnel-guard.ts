@@ -1,0 +1,61 @@
+/**
+ * VXLAN does not say who sent it: what comes to a host's port with a VNI of weft's is taken for another host's, and what
+ * is in it for sent by a container there. So it must come from an address of another host; and what containers send to
+ * such ports is stopped where it starts, for it may leave with their host's address.
+ */
+import type { NftChain, NftSet } from '../kernel/nft.ts';
+import { familyOf } from '../model/address.ts';
+import { perFamily } from './nft-family.ts';
+import type { Outer } from './outer-packets.ts';
+
+export interface TunnelsView {
+  /** Underlay addresses of the other hosts. */
+  readonly hosts: readonly string[];
+  /** Of what this host has: others' tunnels, Docker's overlay for one, may come to the same port. */
+  readonly vnis: readonly number[];
+}
+
+/** Links to the other hosts, by name. */
+export function uplinkSet(uplinks: readonly string[]): NftSet {
+  return { name: 'uplinks', type: ['ifname'], interval: false, elements: uplinks };
+}
+
+/** The sets of them, by family, bear these names. */
+export const hostSets = ['hosts4', 'hosts6'];
+
+/** Beside `uplinkSet`. */
+export function tunnelGuard(
+  { hosts, vnis }: TunnelsView,
+  { vxlanPort }: Outer,
+): { sets: NftSet[]; chains: NftChain[] } {
+  /** Behind the UDP header and the first word of VXLAN's (RFC 7348). */
+  const own = `udp dport ${vxlanPort} @th,96,24 { ${vnis.join(', ')} }`;
+  const filter = { type: 'filter', priority: -10, policy: 'accept' } as const;
+  return {
+    sets: perFamily((family, { type }) => [
+      {
+        name: `hosts${family}`,
+        type: [type],
+        interval: false,
+        elements: hosts.filter((address) => familyOf(address) === family),
+      },
+    ]),
+    chains: [
+      {
+        name: 'tunnels',
+        base: { ...filter, hook: 'input' },
+        rules: [
+          ...perFamily((family, { expression }) => [`${expression} saddr != @hosts${family} ${own} drop`]),
+          `meta iifkind "bridge" iifname != @uplinks ${own} drop`,
+        ],
+      },
+      {
+        name: 'tunnelsElsewhere',
+        base: { ...filter, hook: 'forward' },
+        rules: perFamily((family, { expression }) => [
+          `iifname != @uplinks ${expression} daddr @hosts${family} udp dport ${vxlanPort} drop`,
+        ]),
+      },
+    ],
+  };
+}
