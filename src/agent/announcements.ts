@@ -26,7 +26,7 @@ export interface Announcements {
 }
 
 export function announcementsTo(ipam: Ipam): Announcements {
-  const { store, keys } = ipam;
+  const { store, keys, clock, random } = ipam;
   return {
     announce(endpoint, pools) {
       const key = keys.endpoint(endpoint.network, endpoint.id);
@@ -62,6 +62,7 @@ export function announcementsTo(ipam: Ipam): Announcements {
       const owner = keys.endpoint(network, endpoint);
       return transactUntilSettled<void>(store, {
         subject: `name endpoint ${endpoint} of network ${network}`,
+        ...{ clock, random },
         attempt: async () => {
           const [endpointEntry, entry] = await Promise.all([store.get(owner), store.get(key)]);
           if (endpointEntry === undefined) {
@@ -89,6 +90,7 @@ export function announcementsTo(ipam: Ipam): Announcements {
       const key = keys.endpoint(network, endpoint);
       return transactUntilSettled(store, {
         subject: `withdraw endpoint ${endpoint} of network ${network}`,
+        ...{ clock, random },
         attempt: async () => {
           const entry = await store.get(key);
           if (entry === undefined) return { done: undefined };

@@ -247,13 +247,19 @@ function idIn(fileName: string): string {
   }
 }
 
+/** What can be done with objects of one kind, wherever they are kept. */
+export type Items<T extends { readonly id: string }> = Pick<
+  Shelf<T>,
+  'get' | 'all' | 'put' | 'delete' | 'damaged'
+>;
+
 export interface Ledger {
-  readonly networks: Shelf<LedgerNetwork>;
-  readonly pools: Shelf<LedgerPool>;
-  readonly endpoints: Shelf<LedgerEndpoint>;
-  readonly replicas: Shelf<LedgerReplica>;
-  readonly blocks: Shelf<LedgerBlock>;
-  readonly snapshots: Shelf<LedgerSnapshot>;
+  readonly networks: Items<LedgerNetwork>;
+  readonly pools: Items<LedgerPool>;
+  readonly endpoints: Items<LedgerEndpoint>;
+  readonly replicas: Items<LedgerReplica>;
+  readonly blocks: Items<LedgerBlock>;
+  readonly snapshots: Items<LedgerSnapshot>;
 }
 
 /** Whether an endpoint has the address of that pool, by its name. One whose network is not known may be of any. */

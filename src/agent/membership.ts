@@ -6,19 +6,24 @@ import { WeftError } from '../errors.ts';
 import { parsePoolName, poolNamesOf } from '../model/pool-name.ts';
 import { type Network, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
-import { type Plan, transactUntilSettled } from '../store/settle.ts';
+import { type Operation, type Plan, transactUntilSettled } from '../store/settle.ts';
 import type { Condition, Entry, Store, Write } from '../store/store.ts';
 import { agree, foreignSubnet, type JoinRequest, newNetwork, takenVnis } from './agreement.ts';
+
+type Pace = Pick<Operation<unknown>, 'clock' | 'random'>;
 
 export class Membership {
   readonly #store: Store;
   readonly #keys: Keys;
   readonly #hostId: string;
+  readonly #pace: Pace;
 
-  constructor(store: Store, keys: Keys, hostId: string) {
+  /** @param pace of what has to be tried again; absent: the system's */
+  constructor(store: Store, keys: Keys, hostId: string, pace: Pace = {}) {
     this.#store = store;
     this.#keys = keys;
     this.#hostId = hostId;
+    this.#pace = pace;
   }
 
   /**
@@ -27,6 +32,7 @@ export class Membership {
    */
   join(request: JoinRequest): Promise<Network> {
     return transactUntilSettled(this.#store, {
+      ...this.#pace,
       subject: `create network ${request.key}`,
       attempt: () => this.#planJoin(request),
     });
@@ -38,6 +44,7 @@ export class Membership {
    */
   leave(key: string, dockerNetworks: readonly string[]): Promise<void> {
     return transactUntilSettled(this.#store, {
+      ...this.#pace,
       subject: `leave network ${key}`,
       attempt: () => this.#planLeave(key, dockerNetworks),
     });

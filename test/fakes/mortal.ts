@@ -40,26 +40,27 @@ export class Life {
   }
 
   async step<T>(act: () => Promise<T>): Promise<T> {
-    if (this.#dead) return await never;
+    if (this.#dead) return await never();
     this.#stepsLeft -= 1;
     const isLast = this.#stepsLeft === 0;
     if (isLast && !this.#after) {
       this.end();
-      return await never;
+      return await never();
     }
     const answer = await act();
     if (isLast) this.end();
-    return this.#dead ? await never : answer;
+    return this.#dead ? await never() : answer;
   }
 
   /** Something that changes nothing. */
   async look<T>(act: () => Promise<T>): Promise<T> {
-    const answer = this.#dead ? await never : await act();
-    return this.#dead ? await never : answer;
+    const answer = this.#dead ? await never() : await act();
+    return this.#dead ? await never() : answer;
   }
 }
 
-const never = new Promise<never>(() => {});
+/** A fresh one each time: who waits for it is forgotten with it. */
+const never = () => new Promise<never>(() => {});
 
 export function mortalStore(store: Store, life: Life): Store {
   return {

@@ -46,7 +46,7 @@ export class FakeStore implements Store {
 
   async list(prefix: string): Promise<{ entries: readonly Entry[]; revision: bigint }> {
     this.#assertReadable();
-    return { entries: this.#below(prefix), revision: this.#revision };
+    return { entries: this.#inOrder(prefix), revision: this.#revision };
   }
 
   async transact(transaction: Transaction): Promise<Outcome> {
@@ -82,7 +82,7 @@ export class FakeStore implements Store {
       } else if (next === undefined || next <= this.#compacted || next > this.#revision + 1n) {
         lost = false;
         next = this.#revision + 1n;
-        yield { type: 'snapshot', entries: this.#below(prefix), revision: this.#revision };
+        yield { type: 'snapshot', entries: this.#inOrder(prefix), revision: this.#revision };
       } else if (lost) {
         lost = false;
         yield { type: 'events', events: [], revision: next - 1n };
@@ -222,17 +222,17 @@ export class FakeStore implements Store {
   }
 
   #below(prefix: string): Entry[] {
-    return [...this.#held.values()]
-      .map((held) => held.entry)
-      .filter((entry) => entry.key.startsWith(prefix))
-      .sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+    const entries = Array.from(this.#held.values(), ({ entry }) => entry);
+    return entries.filter(({ key }) => key.startsWith(prefix));
+  }
+
+  #inOrder(prefix: string): Entry[] {
+    return this.#below(prefix).sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
   }
 
   #eventsFrom(revision: bigint, prefix: string): StoreEvent[] {
-    return this.#history.filter((event) => {
-      const subject = event.type === 'put' ? event.entry : event;
-      return subject.revision >= revision && subject.key.startsWith(prefix);
-    });
+    const before = this.#history.findLastIndex((event) => subjectOf(event).revision < revision);
+    return this.#history.slice(before + 1).filter((event) => subjectOf(event).key.startsWith(prefix));
   }
 
   #change(): Promise<void> {
@@ -243,4 +243,8 @@ export class FakeStore implements Store {
     for (const wake of this.#wake) wake();
     this.#wake.clear();
   }
+}
+
+function subjectOf(event: StoreEvent): { readonly key: string; readonly revision: bigint } {
+  return event.type === 'put' ? event.entry : event;
 }

@@ -1,0 +1,167 @@
+/**
+ * `npm run soak`: three hosts with containers that come and go, faults at random, and after each storm a calm in which
+ * everything must become whole again. The weft of the first host is never ended: what it takes of the machine must not grow.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { explain } from '../../../src/errors.ts';
+import { median, shuffled } from '../../bench/statistics.ts';
+import { bothFabrics, clusterUp, createNetwork, termsOf } from '../../cluster/cluster.ts';
+import { pidOfWeft } from '../../cluster/weft-process.ts';
+import type { Host } from '../../lab/host.ts';
+import type { Lab } from '../../lab/lab.ts';
+import { waitFor } from '../../lab/wait.ts';
+import { randomFrom } from '../random.ts';
+import { attachedOn, comeAndGo, removeDead } from './containers.ts';
+import { type Fault, faultsAround, faultsOf, faultsOfStore } from './faults.ts';
+import { checkUnique, checkWhole } from './invariants.ts';
+
+const usage = `npm run soak -- [--minutes N] [--seed N]
+
+  --minutes   default 60; the bringing up of the hosts comes on top
+  --seed      of what is chosen: which faults, when, and which containers; not of how long anything takes`;
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '60' },
+    seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const stormMs = 20_000;
+const lookMs = 3_000;
+const patienceMs = 180_000;
+
+interface Sample {
+  readonly rssMb: number;
+  readonly files: number;
+}
+
+const tally = { storms: 0, faults: 0, started: 0, looks: 0 };
+const healMs: number[] = [];
+const samples: Sample[] = [];
+
+async function main(): Promise<void> {
+  if (values.help) return console.log(usage);
+  const [minutes, seed] = [Number(values.minutes), Number(values.seed)];
+  console.log(`seed ${seed}`);
+  const random = randomFrom(seed);
+  const lab = await clusterUp({
+    name: 'soak',
+    hosts: [
+      { name: 'h1', docker: '28.5' },
+      { name: 'h2', docker: '26.1' },
+      { name: 'h3', docker: '20.10' },
+    ],
+    settings: { WEFT_RESYNC_SECONDS: '5' },
+  });
+  try {
+    for (const network of bothFabrics) {
+      for (const host of lab.hosts) await createNetwork(host, network.name, termsOf(network));
+    }
+    const endMs = performance.now() + minutes * 60_000;
+    while (performance.now() < endMs) await stormAndCalm(lab, random);
+    console.log(`soak: ${minutes} min, seed ${seed}, ${report()}: no violation`);
+  } catch (error) {
+    console.log(`soak: seed ${seed}, ${report()}: VIOLATED: ${explain(error)}`);
+    process.exitCode = 1;
+  } finally {
+    await lab.down();
+  }
+}
+
+async function stormAndCalm(lab: Lab, random: () => number): Promise<void> {
+  const struck = choose(lab, random);
+  tally.storms += 1;
+  tally.faults += struck.length;
+  const storm = AbortSignal.timeout(stormMs);
+  const [started, heals] = await Promise.all([
+    Promise.all(lab.hosts.map((host) => comeAndGo(host, random, storm))),
+    Promise.all(struck.map((fault) => strikeDuring(fault, random))),
+    watchAddresses(lab, storm),
+  ]);
+  tally.started += started.reduce((sum, count) => sum + count, 0);
+
+  const calmMs = performance.now();
+  await Promise.all(heals.map((heal) => heal()));
+  await lab.etcd.healthy();
+  const names = struck.map(({ name }) => name).join(', ');
+  let containers = 0;
+  await waitFor(
+    `all is whole after: ${names}`,
+    async () => {
+      await Promise.all(lab.hosts.map(removeDead));
+      containers = (await checkWhole(lab)).length;
+      return true;
+    },
+    patienceMs,
+  );
+  const tookMs = performance.now() - calmMs;
+  healMs.push(tookMs);
+  const [first] = lab.hosts;
+  const sample = first && (await sampleOf(first));
+  if (sample !== undefined) samples.push(sample);
+  say(
+    `${names}: ${containers} containers whole after ${seconds(tookMs)}; ${sample?.rssMb} MB, ${sample?.files} files`,
+  );
+}
+
+/** One or two, on different machines. */
+function choose(lab: Lab, random: () => number): Fault[] {
+  const [first, ...others] = lab.hosts;
+  if (first === undefined) throw new Error('the lab has hosts');
+  const machines = [
+    faultsOfStore(lab),
+    faultsAround(lab, first),
+    ...others.map((host) => [...faultsAround(lab, host), ...faultsOf(host)]),
+  ];
+  const count = random() < 0.5 ? 1 : 2;
+  return shuffled(machines, random)
+    .slice(0, count)
+    .flatMap((faults) => shuffled(faults, random).slice(0, 1));
+}
+
+/** @returns what takes it back */
+async function strikeDuring(fault: Fault, random: () => number): Promise<() => Promise<void>> {
+  await delay(random() * (stormMs / 2));
+  return fault.strike();
+}
+
+/** As far as the hosts answer: an address rests for longer than it takes to ask them all. */
+async function watchAddresses({ hosts }: Lab, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const answers = await Promise.all(hosts.map((host) => attachedOn(host).catch(() => [])));
+    checkUnique(answers.flat());
+    tally.looks += 1;
+    await delay(lookMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+async function sampleOf(host: Host): Promise<Sample> {
+  const pid = await pidOfWeft(host);
+  const script = `grep VmRSS /proc/${pid}/status; ls /proc/${pid}/fd | wc -l`;
+  const [, rssKb, files] = /(\d+) kB\s+(\d+)/.exec(await host.exec(['sh', '-c', script])) ?? [];
+  return { rssMb: Math.round(Number(rssKb) / 1024), files: Number(files) };
+}
+
+function report(): string {
+  const { storms, faults, started, looks } = tally;
+  const quarter = Math.ceil(samples.length / 4);
+  const trend = (of: (sample: Sample) => number) =>
+    `${median(samples.slice(0, quarter).map(of))} -> ${median(samples.slice(-quarter).map(of))}`;
+  return [
+    `${storms} storms, ${faults} faults, ${started} containers started`,
+    `addresses looked at ${looks} times`,
+    `whole again after ${seconds(median(healMs) ?? 0)} (median), ${seconds(Math.max(0, ...healMs))} (worst)`,
+    `weft's memory ${trend(({ rssMb }) => rssMb)} MB, open files ${trend(({ files }) => files)} (medians of the first and last quarter)`,
+  ].join(', ');
+}
+
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
+
+function say(line: string): void {
+  console.log(`[${String(Math.round(performance.now() / 1000)).padStart(5)} s] ${line}`);
+}
+
+await main();

@@ -1,0 +1,151 @@
+/**
+ * weft as far as addresses go: the agent's use cases put together as `startAgent` does, over a ledger in memory, a
+ * kernel that is never asked to wire anything, and a clock of the play's. It lives until it is killed.
+ */
+import { pino } from 'pino';
+import { addressManagement } from '../../../src/agent/address-management.ts';
+import { addressUseCases } from '../../../src/agent/addresses.ts';
+import { announcementsTo } from '../../../src/agent/announcements.ts';
+import type { AddressCalls, EndpointKey, NetworkCalls } from '../../../src/agent/calls.ts';
+import { Cluster } from '../../../src/agent/cluster.ts';
+import { dealingsWith } from '../../../src/agent/dealings.ts';
+import { endpointUseCases } from '../../../src/agent/endpoints.ts';
+import { Membership } from '../../../src/agent/membership.ts';
+import { memoryOf } from '../../../src/agent/memory.ts';
+import { networkUseCases } from '../../../src/agent/networks.ts';
+import { Reconciler } from '../../../src/agent/reconciler.ts';
+import { settlement } from '../../../src/agent/settlement.ts';
+import type { ThisHost } from '../../../src/agent/this-host.ts';
+import { unneededIn } from '../../../src/agent/unneeded.ts';
+import { Views } from '../../../src/agent/views.ts';
+import { WeftError } from '../../../src/errors.ts';
+import { assignmentsOf, releaseHeld } from '../../../src/ipam/addresses.ts';
+import type { Ipam } from '../../../src/ipam/ipam.ts';
+import { givenAddresses } from '../../../src/ipam/outage.ts';
+import { refillSpares } from '../../../src/ipam/provision.ts';
+import { Spares } from '../../../src/ipam/spares.ts';
+import { parsePrefix } from '../../../src/model/address.ts';
+import { keysBelow } from '../../../src/store/keys.ts';
+import { mirroring } from '../../../src/store/mirror.ts';
+import type { Store } from '../../../src/store/store.ts';
+import { FakeKernel } from '../../fakes/kernel.ts';
+import { type FakeDisk, ledgerOn } from '../../fakes/ledger.ts';
+import { type Life, mortalStore } from '../../fakes/mortal.ts';
+import { Watcher } from '../../fakes/watcher.ts';
+
+export interface WeftOptions extends Pick<Ipam, 'hostId' | 'now' | 'clock' | 'random' | 'randomId'> {
+  readonly store: Store;
+  readonly root: string;
+  readonly disk: FakeDisk;
+  readonly life: Life;
+  /** Whether the endpoint is in a container that runs. */
+  readonly hasLink: (endpointId: string) => boolean;
+}
+
+export interface Weft {
+  readonly network: Pick<
+    NetworkCalls,
+    'createNetwork' | 'deleteNetwork' | 'createEndpoint' | 'deleteEndpoint' | 'leave'
+  >;
+  readonly addresses: AddressCalls;
+  /** Join, without the wiring. */
+  join(key: EndpointKey): Promise<void>;
+  /** One look for what is held for nobody, if the store is there. */
+  look(): Promise<void>;
+  /** Resolves when it knows all that had happened by that revision. */
+  hasHeard(revision: bigint): Promise<void>;
+  /** It does not follow the store any more. */
+  end(): void;
+}
+
+/** Far from all subnets. */
+const uplink = { name: 'eth0', mtu: 1500, addresses: ['192.0.2.1/24'] };
+const log = pino({ level: 'silent' });
+
+export function startWeft(options: WeftOptions): Weft {
+  const { hostId, life, now, clock, random, randomId } = options;
+  const keys = keysBelow(options.root);
+  const ledger = ledgerOn(options.disk, life);
+  const line = mortalStore(options.store, life);
+  // What a dead process cannot keep is nobody's loss.
+  const spares = new Spares(ledger.blocks, { keys, hostId, failed: () => {} });
+  const watcher = new Watcher(line, keys.root, (mirror, changed) => spares.hear(mirror, changed));
+  const { mirror } = watcher;
+  const store = spares.guard(mirroring(line, () => [mirror]));
+  const cluster = new Cluster(mirror, keys, log);
+  const membership = new Membership(store, keys, hostId, { clock, random });
+  const kernel = new FakeKernel([uplink]);
+  const underlay = () => ({
+    hostId,
+    address: '192.0.2.1',
+    link: uplink.name,
+    mtu: uplink.mtu,
+    vxlanPort: 4789,
+  });
+  const ipam: Ipam = {
+    ...addressManagement({
+      ...{ store, mirror, keys, hostId, spares, cluster, ledger, kernel },
+      rules: {
+        automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
+        excludedRanges: [],
+        blockSize: 64,
+        addressRestMs: 60_000,
+      },
+    }),
+    ...{ now, clock, random, randomId },
+  };
+  const announcements = announcementsTo(ipam);
+  const host: ThisHost = {
+    ...{ id: hostId, underlay, cluster, ledger, kernel, membership, announcements, log },
+    views: new Views(cluster, ledger, underlay),
+    // Never opened: it does nothing.
+    reconciler: new Reconciler({ pass: async () => 0, scopes: async () => [], fullPassMs: 30_000, log }),
+    leadsToOthers: () => true,
+    ...dealingsWith({
+      connected: () => mirror.connected,
+      async ready() {
+        if (!mirror.connected) throw new WeftError('unavailable', 'the store is away');
+      },
+      isAway: () => !mirror.connected,
+      isCopied: () => false,
+      log,
+    }),
+  };
+  const memory = memoryOf({
+    ...{ hostId, ipam, cluster, ledger, membership, announcements, log },
+    over: () => {},
+  });
+  const networks = networkUseCases(host);
+  const endpoints = endpointUseCases(host, { unpublish: async () => {} });
+  const addresses = addressUseCases(host, ipam);
+  const settling = settlement({
+    ...{ hostId, cluster, ledger, membership, announcements, log, now },
+    heldAddresses: () => [...assignmentsOf(ipam, hostId), ...givenAddresses(ipam)],
+    releaseAddress: (held) => releaseHeld(ipam, held),
+    unneeded: unneededIn(ipam, cluster),
+    releasePool: addresses.releasePool,
+    unlinkedEndpoints: () =>
+      ledger.endpoints.all().filter(({ id, sandbox }) => sandbox !== undefined && !options.hasLink(id)),
+    forgetUnlinked: ({ id }) => ledger.endpoints.delete(id),
+    deleteNetwork: networks.deleteNetwork,
+    deleteEndpoint: endpoints.deleteEndpoint,
+  });
+
+  return {
+    network: { ...networks, ...endpoints },
+    addresses,
+    async join({ endpoint: id }) {
+      const endpoint = ledger.endpoints.get(id);
+      if (endpoint === undefined) throw new WeftError('not-found', `there is no endpoint ${id}`);
+      await ledger.endpoints.put({ ...endpoint, sandbox: id });
+    },
+    async look() {
+      if (!mirror.connected) return;
+      await memory.tellAgain();
+      await settling.look();
+      await refillSpares(ipam).catch(() => {});
+    },
+    hasHeard: (revision) => watcher.until(() => mirror.connected && mirror.revision >= revision),
+    end: () => void watcher.stop(),
+  };
+}
