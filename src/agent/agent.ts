@@ -7,6 +7,9 @@
  */
 import { explain, WeftError } from '../errors.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
+import { givenAddresses } from '../ipam/outage.ts';
+import { refillSpares } from '../ipam/provision.ts';
+import { Spares } from '../ipam/spares.ts';
 import type { HostChange, Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { keysBelow } from '../store/keys.ts';
@@ -18,10 +21,12 @@ import { announcementsTo } from './announcements.ts';
 import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
 import { coalesce } from './coalesce.ts';
+import { dealingsWith } from './dealings.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { worthTelling } from './foreign-routes.ts';
 import { hostIdIn } from './host-id.ts';
 import { isOfCopy, keepAlive, publishHost } from './host-record.ts';
+import { lastKnownOf } from './last-known.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
@@ -87,7 +92,12 @@ export function startAgent(options: AgentOptions): Agent {
   const seen = seenRevision(options.stateDir);
   const keys = keysBelow(options.storePrefix);
   const mirror = new Mirror(options.storePrefix, (changed) => onNews(changed));
-  const store = mirroring(options.store, () => [mirror]);
+  const spares = new Spares(ledger.blocks, {
+    ...{ keys, hostId },
+    failed: (error) => log.warn({ reason: explain(error) }, 'cannot keep which addresses are spare'),
+  });
+  const store = spares.guard(mirroring(options.store, () => [mirror]));
+  const lastKnown = lastKnownOf({ ledger, mirror, nowMs: Date.now, log });
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
   const uplink = ownUplink({
@@ -99,27 +109,31 @@ export function startAgent(options: AgentOptions): Agent {
   const neighbourhood = neighbourhoodOf({
     ...{ hostId, cluster, ledger, kernel, underlay, log },
     probePort: options.probePort,
-    keepsAll: () => memory.keepsAll(),
+    keepsAll,
     turned: () => {
       reconciler.mark('host');
       reconciler.mark(filterScope);
     },
   });
-  const passes = passesOver(kernel, ledger, views, neighbourhood, () => memory.keepsAll());
+  const passes = passesOver(kernel, ledger, views, neighbourhood, keepsAll);
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
   const scopesOf = newsRouter(keys, ledger, cluster);
   const connected = () => established && mirror.connected && !isCopied();
   const readiness = new Readiness(connected);
   const recipes = recipesOf({ store, keys, cluster, hostId, connected });
-  /** The cluster's state is known here, and this host known to the cluster. */
+  /** The cluster's state is known here, and this host known to the cluster, or will be when the store is back. */
   let established = false;
+  /** The store has not answered when it was last asked. */
+  let isAway = false;
   let establishing: NodeJS.Timeout | undefined;
   /** Ends with the signal. */
   let heartbeat: Promise<void> | undefined;
 
-  const ipam = addressManagement({ store, mirror, keys, hostId, cluster, ledger, kernel, rules: options });
+  const shared = { store, mirror, keys, hostId, spares };
+  const ipam = addressManagement({ ...shared, cluster, ledger, kernel, rules: options });
   const announcements = announcementsTo(ipam);
   const nameBook = nameBookOf({ keys, cluster, ledger, announcements });
+  const dealings = dealingsWith({ connected, ready, isAway: () => isAway, isCopied, log });
   const host: ThisHost = {
     id: hostId,
     underlay,
@@ -132,8 +146,7 @@ export function startAgent(options: AgentOptions): Agent {
     reconciler,
     leadsToOthers: passes.leadsToOthers,
     log,
-    ready,
-    giveBack,
+    ...dealings,
   };
   const memory = memoryOf({
     ...{ hostId, ipam, cluster, ledger, membership, announcements, log },
@@ -153,7 +166,7 @@ export function startAgent(options: AgentOptions): Agent {
     forgetUnlinked: passes.forgetUnlinked,
     deleteNetwork: networks.deleteNetwork,
     deleteEndpoint: endpoints.deleteEndpoint,
-    heldAddresses: () => assignmentsOf(ipam, hostId),
+    heldAddresses: () => [...assignmentsOf(ipam, hostId), ...givenAddresses(ipam)],
     releaseAddress: (held) => releaseHeld(ipam, held),
     releasePool: addresses.releasePool,
     now: ipam.now,
@@ -176,7 +189,13 @@ export function startAgent(options: AgentOptions): Agent {
     );
   }
 
+  /** Whether the store, or what is known of it, may lack what other hosts have. */
+  function keepsAll(): boolean {
+    return lastKnown.isInUse || memory.keepsAll();
+  }
+
   function onNews(changed: readonly string[]): void {
+    spares.hear(mirror, changed);
     const scopes = scopesOf(changed);
     if (scopes === 'all') reconciler.markAll();
     else for (const scope of scopes) reconciler.mark(scope);
@@ -187,15 +206,18 @@ export function startAgent(options: AgentOptions): Agent {
 
   async function follow(): Promise<void> {
     for await (const notice of options.store.watch(options.storePrefix, stopping.signal)) {
+      isAway = notice.type === 'lost';
       if (notice.type === 'lost' && !stopping.signal.aborted) {
         readiness.report(`the store is away: ${notice.cause.message}`);
         log.warn(
           { reason: explain(notice.cause) },
           'the store is away; traffic and running containers are not affected',
         );
+        if (lastKnown.recall()) void establish();
       }
       const wasAway = !mirror.connected;
-      const last = mirror.complete ? mirror.revision : seen.before;
+      const wasRecalled = lastKnown.isInUse;
+      const last = mirror.complete && !wasRecalled ? mirror.revision : seen.before;
       const wentBack = notice.type === 'snapshot' && notice.revision < last;
       mirror.apply(notice);
       const isLost = mirror.connected && memory.compare(wentBack);
@@ -203,7 +225,9 @@ export function startAgent(options: AgentOptions): Agent {
       if (connected() && (wasAway || isLost)) {
         void resettle().then(() => memory.tellAgain());
       }
-      if (notice.type === 'snapshot') void establish();
+      if (notice.type !== 'snapshot') continue;
+      if (wasRecalled) reconciler.markAll();
+      void establish();
     }
   }
 
@@ -226,7 +250,7 @@ export function startAgent(options: AgentOptions): Agent {
       readiness.check();
       recipes.hear([]);
       log.info({ host: hostId, ...uplink.current() }, 'this host takes part');
-      await memory.tellAgain();
+      if (mirror.connected) await memory.tellAgain();
     } catch (error) {
       readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'this host cannot take part yet');
@@ -264,24 +288,17 @@ export function startAgent(options: AgentOptions): Agent {
     if (!established) return;
     try {
       await refresh();
+      if (!mirror.connected) return;
       await memory.tellAgain();
-      if (mirror.connected && !memory.keepsAll()) await settling.look();
+      if (!memory.keepsAll()) await settling.look();
+      await refillSpares(ipam);
+      lastKnown.keep();
       seen.note(mirror.revision);
     } catch (error) {
       readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');
     }
   });
-
-  /** Takes something away in the store. Docker would only log a failure; the settlement makes up for it. */
-  async function giveBack(what: string, task: () => Promise<void>): Promise<void> {
-    try {
-      if (connected()) return await task();
-      log.warn({ what }, 'will be given back when this host takes part again');
-    } catch (error) {
-      log.warn({ what, reason: explain(error) }, 'will be given back later');
-    }
-  }
 
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
   const following = follow();
@@ -296,7 +313,7 @@ export function startAgent(options: AgentOptions): Agent {
     ...{ hostId, ledger, recipes, nameBook },
     tending: tendingOf({
       ...{ ipam, cluster, ledger, announcements, memory, neighbourhood, passes, reconciler, hostName },
-      ...{ settlement: settling, uplink: uplink.current, ready, resync },
+      ...{ settlement: settling, uplink: uplink.current, ready: dealings.ready, resync },
       trouble: () => readiness.trouble,
     }),
     async close() {
@@ -306,6 +323,7 @@ export function startAgent(options: AgentOptions): Agent {
       stopping.abort();
       reconciler.close();
       await Promise.all([following, heartbeat]);
+      await lastKnown.close();
       await store.close();
       kernel.close();
     },

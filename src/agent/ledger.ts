@@ -14,7 +14,7 @@ import { Compile } from 'typebox/compile';
 import { explain, WeftError } from '../errors.ts';
 import { poolNamesOf } from '../model/pool-name.ts';
 import { keyedQueue } from '../model/queue.ts';
-import { Encap } from '../model/records.ts';
+import { Assignment, Encap } from '../model/records.ts';
 
 const text = Type.String({ minLength: 1 });
 
@@ -51,10 +51,10 @@ const LedgerPool = Type.Object({
   automatic: Type.Optional(Type.Boolean()),
   /** Of the global address space: a manager of a swarm holds it for all hosts, and makes no network with it. */
   global: Type.Optional(Type.Boolean()),
+  /** CIDR from which automatic addresses come. */
+  range: Type.Optional(text),
   /** As asked for by `weft.reserve`. */
   reserve: Type.Optional(text),
-  /** `--ip-range` */
-  range: Type.Optional(text),
   /** What `--aux-address` sets aside. */
   reserved: Type.Optional(Type.Array(text)),
 });
@@ -97,6 +97,30 @@ const LedgerReplica = Type.Object({
   docker: Type.Optional(text),
 });
 export type LedgerReplica = Static<typeof LedgerReplica>;
+
+const offset = Type.Integer({ minimum: 0, maximum: 255 });
+
+/** A block of this host's, as far as it gives of it while the store is away (`ipam/spares.ts`). */
+const LedgerBlock = Type.Object({
+  id: text,
+  pool: text,
+  cidr: text,
+  spare: Type.Array(offset),
+  freedMs: Type.Record(Type.String(), Type.Number()),
+  given: Type.Record(Type.String(), Assignment),
+});
+export type LedgerBlock = Static<typeof LedgerBlock>;
+
+/** What the store held when it was last heard of (`last-known.ts`). */
+const LedgerSnapshot = Type.Object({
+  id: text,
+  /** As text, like those of the entries: JSON has no numbers that large. */
+  revision: Type.String({ pattern: '^[0-9]+$' }),
+  entries: Type.Array(
+    Type.Object({ key: text, value: Type.String(), revision: Type.String({ pattern: '^[0-9]+$' }) }),
+  ),
+});
+export type LedgerSnapshot = Static<typeof LedgerSnapshot>;
 
 /** Objects of one kind, in memory and below one folder. */
 export class Shelf<T extends { readonly id: string }> {
@@ -166,7 +190,10 @@ export class Shelf<T extends { readonly id: string }> {
   /** What is asked for last is what is there in the end. */
   async #onDisk(id: string, change: () => Promise<void>): Promise<void> {
     try {
-      await this.#inTurn(id, change);
+      await this.#inTurn(id, async () => {
+        await change();
+        if (this.#durable) await this.#syncFolder();
+      });
     } catch (cause) {
       throw new WeftError(
         'internal',
@@ -192,6 +219,16 @@ export class Shelf<T extends { readonly id: string }> {
     } catch (error) {
       await rm(draft, { force: true }).catch(() => undefined);
       throw error;
+    }
+  }
+
+  /** A file that was renamed or removed may be as before after a loss of power, as long as its folder is not synced. */
+  async #syncFolder(): Promise<void> {
+    const folder = await open(this.#folder, 'r');
+    try {
+      await folder.sync();
+    } finally {
+      await folder.close();
     }
   }
 
@@ -221,6 +258,8 @@ export interface Ledger {
   readonly pools: Items<LedgerPool>;
   readonly endpoints: Items<LedgerEndpoint>;
   readonly replicas: Items<LedgerReplica>;
+  readonly blocks: Items<LedgerBlock>;
+  readonly snapshots: Items<LedgerSnapshot>;
 }
 
 /** Whether an endpoint has the address of that pool, by its name. One whose network is not known may be of any. */
@@ -236,6 +275,8 @@ const networkChecker = Compile(LedgerNetwork);
 const poolChecker = Compile(LedgerPool);
 const endpointChecker = Compile(LedgerEndpoint);
 const replicaChecker = Compile(LedgerReplica);
+const blockChecker = Compile(LedgerBlock);
+const snapshotChecker = Compile(LedgerSnapshot);
 
 export function openLedger(stateDir: string, damaged: (file: string) => void): Ledger {
   const folder = (name: string) => join(stateDir, 'ledger', name);
@@ -257,6 +298,16 @@ export function openLedger(stateDir: string, damaged: (file: string) => void): L
     }),
     replicas: new Shelf(folder('replicas'), {
       isItem: (item): item is LedgerReplica => replicaChecker.Check(item),
+      durable: true,
+      damaged,
+    }),
+    blocks: new Shelf(folder('blocks'), {
+      isItem: (item): item is LedgerBlock => blockChecker.Check(item),
+      durable: true,
+      damaged,
+    }),
+    snapshots: new Shelf(folder('snapshots'), {
+      isItem: (item): item is LedgerSnapshot => snapshotChecker.Check(item),
       durable: true,
       damaged,
     }),

@@ -19,6 +19,7 @@ import { Views } from '../../../src/agent/views.ts';
 import { WeftError } from '../../../src/errors.ts';
 import { assignmentsOf, releaseHeld } from '../../../src/ipam/addresses.ts';
 import type { Ipam } from '../../../src/ipam/ipam.ts';
+import { Spares } from '../../../src/ipam/spares.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
 import { mirroring } from '../../../src/store/mirror.ts';
@@ -62,9 +63,10 @@ export function startWeft(options: WeftOptions): Weft {
   const keys = keysBelow(options.root);
   const ledger = ledgerOn(options.disk, life);
   const line = mortalStore(options.store, life);
-  const watcher = new Watcher(line, keys.root);
+  const spares = new Spares(ledger.blocks, { keys, hostId, failed: () => {} });
+  const watcher = new Watcher(line, keys.root, (mirror, changed) => spares.hear(mirror, changed));
   const { mirror } = watcher;
-  const store = mirroring(line, () => [mirror]);
+  const store = spares.guard(mirroring(line, () => [mirror]));
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId, { clock, random });
   const kernel = new FakeKernel([uplink]);
@@ -77,7 +79,7 @@ export function startWeft(options: WeftOptions): Weft {
   });
   const ipam: Ipam = {
     ...addressManagement({
-      ...{ store, mirror, keys, hostId, cluster, ledger, kernel },
+      ...{ store, mirror, keys, hostId, spares, cluster, ledger, kernel },
       rules: {
         automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
         excludedRanges: [],
@@ -88,14 +90,20 @@ export function startWeft(options: WeftOptions): Weft {
     ...{ now, clock, random, randomId },
   };
   const announcements = announcementsTo(ipam);
+  const ready = async () => {
+    if (!mirror.connected) throw new WeftError('unavailable', 'the store is away');
+  };
   const host: ThisHost = {
     ...{ id: hostId, underlay, cluster, ledger, kernel, membership, announcements, log },
     views: new Views(cluster, ledger, underlay),
     // Never opened: it does nothing.
     reconciler: new Reconciler({ pass: async () => 0, scopes: async () => [], fullPassMs: 30_000, log }),
     leadsToOthers: () => true,
-    async ready() {
-      if (!mirror.connected) throw new WeftError('unavailable', 'the store is away');
+    ready,
+    // What goes on without the store is in test/unit/ipam/cut-off.test.ts.
+    async eitherWay(withStore) {
+      await ready();
+      return await withStore();
     },
     async giveBack(_what, task) {
       if (mirror.connected) await task().catch(() => {});
