@@ -106,8 +106,8 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
           cidr,
           ...(automatic && { automatic }),
           ...(isGlobal && { global: true }),
+          ...(wanted.range !== undefined && { range: wanted.range }),
           ...(reserve !== undefined && { reserve }),
-          ...(request.range !== undefined && { range: request.range }),
         });
       } catch (error) {
         await giveBackPool(granted.poolId);

@@ -25,11 +25,8 @@ import { dealingsWith } from './dealings.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { worthTelling } from './foreign-routes.ts';
 import { hostIdIn } from './host-id.ts';
-
 import { isOfCopy, keepAlive, publishHost } from './host-record.ts';
-
 import { lastKnownOf } from './last-known.ts';
-
 import { type Ledger, openLedger } from './ledger.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
@@ -177,11 +174,6 @@ export function startAgent(options: AgentOptions): Agent {
     log,
   });
 
-  /** Whether the store, or what is known of it, may lack what other hosts have. */
-  function keepsAll(): boolean {
-    return lastKnown.isInUse || memory.keepsAll();
-  }
-
   /** Whether there is another machine by this one's id: then what the store has in its name may be that one's. */
   function isCopied(): boolean {
     const [known, own] = [cluster.host(hostId), uplink.current()];
@@ -195,6 +187,11 @@ export function startAgent(options: AgentOptions): Agent {
       'unavailable',
       'the store has lost data, and for a minute all hosts tell it again what they hold, so that nobody else gets it: try again then (containers that run are not affected)',
     );
+  }
+
+  /** Whether the store, or what is known of it, may lack what other hosts have. */
+  function keepsAll(): boolean {
+    return lastKnown.isInUse || memory.keepsAll();
   }
 
   function onNews(changed: readonly string[]): void {

@@ -22,12 +22,12 @@ export interface Dealings {
 }
 
 export function dealingsWith(of: {
-  /** Whether this host takes part, and the store answers. */
+  /** Whether what is done in the store is this host's, and can be. */
   readonly connected: () => boolean;
-  readonly ready: Dealings['ready'];
+  readonly ready: () => Promise<void>;
   /** It did not answer when it was last asked; while it has not been yet, a call waits. */
   readonly isAway: () => boolean;
-  /** What this host has for itself may be another machine's, too. */
+  /** Whether another machine has this one's id: then it has what this one's ledger holds, too. */
   readonly isCopied: () => boolean;
   readonly log: Log;
 }): Dealings {
@@ -57,7 +57,7 @@ export function dealingsWith(of: {
       try {
         if (connected()) return await task();
         log.warn({ what }, 'will be given back when this host takes part again');
-        await meanwhile();
+        if (!isCopied()) await meanwhile();
       } catch (error) {
         log.warn({ what, reason: explain(error) }, 'will be given back later');
       }

@@ -51,10 +51,10 @@ const LedgerPool = Type.Object({
   automatic: Type.Optional(Type.Boolean()),
   /** Of the global address space: a manager of a swarm holds it for all hosts, and makes no network with it. */
   global: Type.Optional(Type.Boolean()),
+  /** CIDR from which automatic addresses come. */
+  range: Type.Optional(text),
   /** As asked for by `weft.reserve`. */
   reserve: Type.Optional(text),
-  /** `--ip-range` */
-  range: Type.Optional(text),
   /** What `--aux-address` sets aside. */
   reserved: Type.Optional(Type.Array(text)),
 });

@@ -50,10 +50,7 @@ export const routed: Fabric = {
   addressLength: (family) => singleLength(family),
   desired: (view) =>
     merge([
-      {
-        ...emptyState,
-        routes: [...poolRoutes(view), ...probeRoutes(view), ...blockRoutes(view), ...borrowedRoutes(view)],
-      },
+      { ...emptyState, routes: [...routesToOthers(view), ...probeRoutes(view)] },
       ...view.local.map((endpoint) => endpointState(view, endpoint)),
     ]),
   shared: (views) => tunnel(views.filter(({ network }) => network.encap !== 'never')),
@@ -115,6 +112,15 @@ function halvesOf(cidr: string): string[] {
   if (length === singleLength(family)) return [cidr];
   const lower: Prefix = { family, first, length: length + 1 };
   return [lower, { ...lower, first: first + prefixSize(lower) }].map(printPrefix);
+}
+
+/** A small subnet is one block, and the smallest block one address: of one destination, who has less of it has it. */
+function routesToOthers(view: NetworkView): Route[] {
+  const all = [...poolRoutes(view), ...blockRoutes(view), ...borrowedRoutes(view)];
+  const routes = new Map(all.map((route) => [route.destination, route]));
+  for (const address of view.local.flatMap(({ addresses }) => addresses))
+    routes.delete(singlePrefix(address));
+  return [...routes.values()];
 }
 
 /** What no host holds is answered at once, instead of leaving by the default route. */

@@ -35,9 +35,9 @@
  *   after a grace time (`reclaim.ts`), on condition that the host is still not heard of and has announced
  *   nothing meanwhile.
  * - A store that was wiped, or restored from a backup, does not know of all that hosts hold. Each tells it again
- *   what its ledger has, by name; until all have had the time for it, nobody is given anything new, be it of a block of
- *   its own, for others may have addresses there (`agent/memory.ts`). A host that tells later, when somebody else
- *   has what it holds, is refused that, and says so.
+ *   what its ledger has, by name; until all have had the time for it, nobody is given anything new but of what is spare,
+ *   be it of a block of its own, for others may have addresses there (`agent/memory.ts`). A host that tells later, when
+ *   somebody else has what it holds, is refused that, and says so.
  * - Clocks decide only how long something rests or waits, never who has it.
  */
 import type { Prefix } from '../model/address.ts';

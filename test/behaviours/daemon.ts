@@ -46,11 +46,12 @@ export const daemon: readonly Behaviour[] = [
       for (const end of ends) {
         await host[end]();
         await host.startDockerd();
-        // weft may still wait for its store.
-        await waitFor('the container starts', async () => {
+        // After a crash, weft takes a while to be sure that nobody has the address that is asked for by name.
+        const start = async () => {
           await host.docker(['start', 'all']);
           return true;
-        });
+        };
+        await waitFor('the container starts', start, 150_000);
         const { length } = await interfacesOn(host, 'all');
         seen.push([length, await addressOf(host, first, 'all')]);
       }

@@ -35,6 +35,6 @@ export function behavioursSuite(driver: Driver, lab: Lab, remove = removeNetwork
 /** Those that a row has made and not removed. */
 async function removeNetworks(host: Host, made: readonly string[]): Promise<void> {
   const there = (await host.docker(['network', 'ls', '--format', '{{.Name}}'])).split('\n');
-  const left = made.filter((network) => there.includes(network));
+  const left = [...new Set(made)].filter((network) => there.includes(network));
   if (left.length > 0) await host.docker(['network', 'rm', ...left]);
 }

@@ -55,8 +55,12 @@ test('networks and traffic outlive the plugin’s being disabled and enabled', a
 
 /** Kills the one process, and waits until another one has taken its place. */
 async function killOne(pids: () => Promise<string[]>): Promise<void> {
-  const before = await pids();
-  expect(before).toHaveLength(1);
+  let before: string[] = [];
+  // What the process starts bears its name for a moment.
+  await waitFor('the one process', async () => {
+    before = await pids();
+    return before.length === 1;
+  });
   await host.exec(['kill', '-9', ...before]);
   await waitFor('its successor', async () => {
     const now = await pids();

@@ -40,7 +40,8 @@ async function join(root: string, subnet: string): Promise<Member> {
   const keys = keysBelow(root);
   const leaving = new AbortController();
   let wake: () => void = () => {};
-  const mirror = new Mirror(root);
+  const spares = new Spares(diskInMemory(), { keys, hostId, failed: () => {} });
+  const mirror = new Mirror(root, (changed) => spares.hear(mirror, changed));
   void (async () => {
     for await (const notice of store.watch(root, leaving.signal)) {
       mirror.apply(notice);
@@ -54,13 +55,9 @@ async function join(root: string, subnet: string): Promise<Member> {
       });
     }
   }
-  const failed = (error: unknown) => {
-    throw error;
-  };
-  const spares = new Spares(diskInMemory(), { keys, hostId, failed });
   const ipam: Ipam = {
-    ...{ store: spares.guard(mirroring(store, () => [mirror])), mirror, keys, hostId, spares },
-    queue: keyedQueue(),
+    store: spares.guard(mirroring(store, () => [mirror])),
+    ...{ mirror, keys, hostId, spares, queue: keyedQueue() },
     hostName: (id) => id,
     network: () => undefined,
     inUse: () => false,

@@ -6,16 +6,16 @@ import { tunnelRoute } from '../../../src/fabric/tunnel.ts';
 import { emptyState } from '../../../src/kernel/state.ts';
 import { hostEnd } from '../../../src/model/names.ts';
 import type { Encap } from '../../../src/model/records.ts';
-import { block, local, network, peer, view, viewOf } from './views.ts';
+import { block, endpoint, local, network, peer, view, viewOf } from './views.ts';
 
 const routes = (changes = {}) => routed.desired(view({ local: [], ...changes })).routes;
 
 test('routes one prefix for each block of another host, and none for its own', () => {
   expect(routes()).toEqual([
     { destination: '10.77.0.0/16', type: 'unreachable' },
-    { destination: '10.77.0.0/32', type: 'unicast', link: 'eth0' },
     { destination: '10.77.0.64/26', type: 'unicast', link: 'eth0', via: '10.9.0.2' },
     { destination: '10.77.0.128/26', type: 'unicast', link: 'eth0', via: '10.9.0.3' },
+    { destination: '10.77.0.0/32', type: 'unicast', link: 'eth0' },
   ]);
 });
 
@@ -87,6 +87,34 @@ test('wires a container of both families by one link, with a next hop in each', 
     { destination: 'fe80::1/128' },
     { destination: 'fd77::/64', via: 'fe80::1' },
   ]);
+});
+
+describe('a subnet that is one block', () => {
+  const of = (pool: string, owner: string, lent?: Readonly<Record<string, string>>, local: string[] = []) => {
+    const seen = view({
+      network: { ...network, pools: [pool] },
+      blocks: [{ ...block(owner, pool, lent), pool }],
+      local: local.map((address) => ({ ...endpoint('h1', address), slot: 1 })),
+    });
+    const { routes } = routed.desired(seen);
+    const destinations = routes.map(({ destination }) => destination);
+    expect(new Set(destinations).size).toBe(destinations.length);
+    return routes.filter(({ destination }) => destination === pool);
+  };
+  const direct = { type: 'unicast', link: 'eth0' };
+
+  test('is where its host is, and nowhere if that is this one', () => {
+    const destination = '10.77.0.0/26';
+    expect(of(destination, 'h2')).toEqual([{ ...direct, destination, via: '10.9.0.2' }]);
+    expect(of(destination, 'h1')).toEqual([{ destination, type: 'unreachable' }]);
+  });
+
+  test('of one address is where its container is', () => {
+    const destination = '10.77.0.0/32';
+    expect(of(destination, 'h2')).toEqual([{ ...direct, destination, via: '10.9.0.2' }]);
+    expect(of(destination, 'h2', { 0: 'h3' })).toEqual([{ ...direct, destination, via: '10.9.0.3' }]);
+    expect(of(destination, 'h2', { 0: 'h1' }, ['10.77.0.0'])).toMatchObject([{ type: 'unicast' }]);
+  });
 });
 
 test('answers at once for a host that it cannot reach', () => {
