@@ -12,6 +12,7 @@ import { refillSpares } from '../ipam/provision.ts';
 import { Spares } from '../ipam/spares.ts';
 import type { HostChange, Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
+import { systemClock } from '../store/clock.ts';
 import { keysBelow } from '../store/keys.ts';
 import { Mirror, mirroring } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
@@ -97,7 +98,7 @@ export function startAgent(options: AgentOptions): Agent {
     failed: (error) => log.warn({ reason: explain(error) }, 'cannot keep which addresses are spare'),
   });
   const store = spares.guard(mirroring(options.store, () => [mirror]));
-  const lastKnown = lastKnownOf({ ledger, mirror, nowMs: Date.now, log });
+  const lastKnown = lastKnownOf({ ledger, mirror, nowMs: systemClock.now, log });
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
   const uplink = ownUplink({

@@ -7,8 +7,8 @@ import type { Log } from '../log.ts';
 import type { Mirror } from '../store/mirror.ts';
 import type { Ledger } from './ledger.ts';
 
-/** In a large cluster it is many megabytes. */
-const paceMs = 5 * 60_000;
+/** In a large cluster it is many megabytes, of tens of thousands of entries: the more there are, the more rarely. */
+const paceMsPerEntry = 10;
 const id = 'store';
 
 export interface LastKnown {
@@ -25,23 +25,24 @@ export interface LastKnown {
 export function lastKnownOf(of: {
   readonly ledger: Pick<Ledger, 'snapshots'>;
   readonly mirror: Mirror;
+  /** Milliseconds that never go back. */
   readonly nowMs: () => number;
   readonly log: Log;
 }): LastKnown {
   const { mirror, nowMs, log } = of;
   const { snapshots } = of.ledger;
   let isRecalled = false;
-  let keptMs: number | undefined;
+  let nextMs = 0;
   let kept = -1n;
 
   async function write(): Promise<void> {
     if (!mirror.complete || !mirror.connected || mirror.revision === kept) return;
-    keptMs = nowMs();
     kept = mirror.revision;
     const entries = Array.from(mirror.entries(''), (entry) => ({
       ...entry,
       revision: String(entry.revision),
     }));
+    nextMs = nowMs() + entries.length * paceMsPerEntry;
     try {
       await snapshots.put({ id, revision: String(kept), entries });
     } catch (error) {
@@ -65,7 +66,7 @@ export function lastKnownOf(of: {
     },
 
     keep() {
-      if (keptMs === undefined || Math.abs(nowMs() - keptMs) >= paceMs) void write();
+      if (nowMs() >= nextMs) void write();
     },
 
     close: write,

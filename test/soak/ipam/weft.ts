@@ -95,9 +95,6 @@ export function startWeft(options: WeftOptions): Weft {
     ...{ now, clock, random, randomId },
   };
   const announcements = announcementsTo(ipam);
-  const ready = async () => {
-    if (!mirror.connected) throw new WeftError('unavailable', 'the store is away');
-  };
   const host: ThisHost = {
     ...{ id: hostId, underlay, cluster, ledger, kernel, membership, announcements, log },
     views: new Views(cluster, ledger, underlay),
