@@ -8,7 +8,7 @@
  */
 import { WeftError } from '../errors.ts';
 import { printAddress } from '../model/address.ts';
-import { type Block, records } from '../model/records.ts';
+import { type Block, holdersOf, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition } from '../store/store.ts';
 import { free, freedMs, longAgo, touch } from './block.ts';
@@ -60,18 +60,14 @@ export async function giveBackBlock(ipam: Ipam, { pool, cidr, owner }: SeenBlock
 
 /** The ids of those that own a block or have an address, whether or not they are heard of. */
 export function hostsWithHoldings(ipam: Ipam): string[] {
-  const holders = readableBlocks(ipam).flatMap(({ record: { owner, assigned } }) => [
-    owner,
-    ...Object.values(assigned).map(({ host }) => host),
-  ]);
-  return [...new Set(holders)];
+  return [...new Set(readableBlocks(ipam).flatMap(({ record }) => holdersOf(record)))];
 }
 
 /** Blocks in which this host, which is gone, has addresses that no endpoint uses. */
 export function abandonedBlocks(ipam: Ipam, host: string): SeenBlock[] {
   const reading = new Reading(ipam.store, ipam.mirror);
   return readableBlocks(ipam)
-    .filter(({ record }) => isHolder(record.assigned, host))
+    .filter(({ record }) => Object.values(record.assigned).some((holder) => holder.host === host))
     .filter((block) => withoutAbandoned(ipam, reading, block, host) !== undefined)
     .map(seen);
 }
@@ -106,7 +102,7 @@ export async function reclaimAddresses(ipam: Ipam, { pool, cidr }: SeenBlock, ho
 /** Blocks that this host owns, or has addresses of. */
 export function blocksWith(ipam: Ipam, host: string): SeenBlock[] {
   return readableBlocks(ipam)
-    .filter(({ record: { owner, assigned } }) => owner === host || isHolder(assigned, host))
+    .filter(({ record }) => holdersOf(record).includes(host))
     .map(seen);
 }
 
@@ -181,10 +177,6 @@ function withoutAbandoned(
     .filter((offset) => !used.has(textOf(offset)));
   if (abandoned.length === 0) return undefined;
   return { record: abandoned.reduce((block, offset) => free(block, offset, now()), record), conditions };
-}
-
-function isHolder(assigned: Block['assigned'], hostId: string): boolean {
-  return Object.values(assigned).some(({ host }) => host === hostId);
 }
 
 function isEmpty({ now, restMs }: Ipam, block: Block): boolean {
