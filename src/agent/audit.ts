@@ -10,6 +10,7 @@ import {
   parsePrefix,
   printAddress,
 } from '../model/address.ts';
+import { shortId } from '../model/names.ts';
 import { parsePoolName, poolNamesOf } from '../model/pool-name.ts';
 import type { Block, Endpoint } from '../model/records.ts';
 import type { Inventory } from './inventory.ts';
@@ -202,5 +203,5 @@ function overlapping(
 }
 
 function nameOf({ id, host }: Endpoint): string {
-  return `endpoint ${id.slice(0, 12)} of host ${host}`;
+  return `endpoint ${shortId(id)} of host ${host}`;
 }

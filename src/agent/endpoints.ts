@@ -6,7 +6,7 @@ import { sendersOf } from '../fabric/senders.ts';
 import type { Namespace } from '../kernel/namespace.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
 import { contains, parseInterface, parsePrefix, printAddress } from '../model/address.ts';
-import { containerEnd, hostEnd, macOf } from '../model/names.ts';
+import { containerEnd, hostEnd, macOf, shortId } from '../model/names.ts';
 import { poolNamesOf } from '../model/pool-name.ts';
 import type { Attachment, CreateEndpoint, EndpointKey, Join, NetworkCalls } from './calls.ts';
 import type { LedgerEndpoint, LedgerNetwork } from './ledger.ts';
@@ -30,7 +30,7 @@ export function endpointUseCases(
     if (first === undefined) {
       throw new WeftError(
         'invalid',
-        `endpoint ${short(request.endpoint)} of network ${network.key} has no address`,
+        `endpoint ${shortId(request.endpoint)} of network ${network.key} has no address`,
       );
     }
     const mac = request.mac ?? macOf(first);
@@ -83,7 +83,7 @@ export function endpointUseCases(
       await ledger.endpoints.put(known);
       throw new WeftError(
         'kernel',
-        `endpoint ${short(id)} of network ${network.key} could not be wired: ${explain(error)}`,
+        `endpoint ${shortId(id)} of network ${network.key} could not be wired: ${explain(error)}`,
         { cause: error },
       );
     }
@@ -180,7 +180,7 @@ export function endpointUseCases(
     if (network !== undefined) return network;
     throw new WeftError(
       'not-found',
-      `weft on this host does not know network ${short(id)}; remove it with docker network rm and create it again`,
+      `weft on this host does not know network ${shortId(id)}; remove it with docker network rm and create it again`,
     );
   }
 
@@ -225,7 +225,7 @@ function addressIn({ key, pools }: LedgerNetwork, text: string): string {
 }
 
 function unknownEndpoint(id: string): WeftError {
-  return new WeftError('not-found', `weft on this host does not know endpoint ${short(id)}`);
+  return new WeftError('not-found', `weft on this host does not know endpoint ${shortId(id)}`);
 }
 
 function puts(state: NamespaceState): Change[] {
@@ -236,9 +236,4 @@ function puts(state: NamespaceState): Change[] {
     ...state.neighbours.map((object): Change => ({ do: 'put', kind: 'neighbour', object })),
     ...state.fdb.map((object): Change => ({ do: 'put', kind: 'fdb', object })),
   ];
-}
-
-/** Docker shows 12 characters of an id. */
-function short(id: string): string {
-  return id.slice(0, 12);
 }

@@ -7,7 +7,7 @@ import { inSegment } from '../fabric/leg.ts';
 import { publicationElements } from '../fabric/publication.ts';
 import type { HeldPort, Namespace } from '../kernel/kernel.ts';
 import type { NftElements } from '../kernel/nft.ts';
-import { hostEnd } from '../model/names.ts';
+import { hostEnd, shortId } from '../model/names.ts';
 import type { NetworkCalls, PortMapping } from './calls.ts';
 import { portsOf } from './host-ports.ts';
 import type { LedgerEndpoint } from './ledger.ts';
@@ -46,7 +46,7 @@ export function publicationUseCases({
     const endpoint = ledger.endpoints.get(id);
     const network = endpoint && ledger.networks.get(endpoint.network);
     if (endpoint === undefined || network === undefined) {
-      throw new WeftError('not-found', `weft on this host does not know endpoint ${id.slice(0, 12)}`);
+      throw new WeftError('not-found', `weft on this host does not know endpoint ${shortId(id)}`);
     }
     if (network.gateway !== true || endpoint.published !== undefined) return;
     const taken: HeldPort[] = [];

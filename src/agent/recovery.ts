@@ -5,6 +5,7 @@
 import { WeftError } from '../errors.ts';
 import { parsePoolId } from '../ipam/holdings.ts';
 import type { Log } from '../log.ts';
+import { shortId } from '../model/names.ts';
 import { poolNamesOf } from '../model/pool-name.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger, LedgerNetwork, LedgerPool } from './ledger.ts';
@@ -69,7 +70,7 @@ export async function recoverLedger(of: {
     } else if (ledger.endpoints.all().some((endpoint) => endpoint.network === id)) {
       throw new WeftError(
         'internal',
-        `the file ${file} is damaged, and the store does not know of network ${id.slice(0, 12)} either, so everything on this host stays as it is: stop the containers on that network, remove it, and make it again`,
+        `the file ${file} is damaged, and the store does not know of network ${shortId(id)} either, so everything on this host stays as it is: stop the containers on that network, remove it, and make it again`,
       );
     }
   }

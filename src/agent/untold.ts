@@ -1,6 +1,7 @@
 /** What Docker has on this host by this host's own records, and the store does not have: a sentence each. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { parsePoolId } from '../ipam/holdings.ts';
+import { shortId } from '../model/names.ts';
 import type { Inventory } from './inventory.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -22,19 +23,14 @@ export function untold(ledger: Ledger, hostId: string, inventory: Inventory): st
   return [
     ...(hosts.has(hostId) ? [] : ['the store does not know this host']),
     ...networks.map(
-      ({ id, key }) => `the store does not know network ${key} to be on this host (${short(id)})`,
+      ({ id, key }) => `the store does not know network ${key} to be on this host (${shortId(id)})`,
     ),
     ...pools.map(
       ({ id }) => `the store does not know this host to use subnet ${parsePoolId(id)?.name ?? id}`,
     ),
     ...unlike.map(
       ({ id, addresses }) =>
-        `the store does not have endpoint ${short(id)} of this host with ${addresses.join(' and ')}`,
+        `the store does not have endpoint ${shortId(id)} of this host with ${addresses.join(' and ')}`,
     ),
   ];
-}
-
-/** Docker shows 12 characters of an id. */
-function short(id: string): string {
-  return id.slice(0, 12);
 }

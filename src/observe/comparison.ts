@@ -1,6 +1,7 @@
 /** What Docker has on this host against what weft has noted of it: a sentence for each difference. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Ledger, LedgerEndpoint, LedgerNetwork } from '../agent/ledger.ts';
+import { shortId } from '../model/names.ts';
 import type { Docker } from './docker.ts';
 import type { DockerAttachment } from './docker-container.ts';
 
@@ -30,7 +31,9 @@ export async function compareWithDocker(docker: Comparable, ledger: Noted): Prom
         ({ name }) =>
           `Docker has network ${name} of weft's driver, and weft does not know it: remove it and create it again`,
       ),
-    ...lost.map(({ id, key }) => `weft has network ${key} on this host (${short(id)}), and Docker does not`),
+    ...lost.map(
+      ({ id, key }) => `weft has network ${key} on this host (${shortId(id)}), and Docker does not`,
+    ),
     ...attachments.flatMap((attachment) => differences(attachment, ledger)),
     ...lostEndpoints(attachments, ledger),
   ];
@@ -42,7 +45,7 @@ function differences({ container, network, endpoint, addresses }: DockerAttachme
   const where = `container ${container} is on network ${key}`;
   const noted = ledger.endpoints.get(endpoint);
   if (noted === undefined) {
-    return [`${where} by endpoint ${short(endpoint)}, which weft does not know: start it again`];
+    return [`${where} by endpoint ${shortId(endpoint)}, which weft does not know: start it again`];
   }
   if (isDeepStrictEqual(new Set(addresses), new Set(noted.addresses))) return [];
   return [
@@ -59,11 +62,6 @@ function lostEndpoints(attachments: readonly DockerAttachment[], { endpoints, ne
     .filter(isLost)
     .map(({ id, network, addresses }) => {
       const key = networks.get(network)?.key ?? network;
-      return `weft has endpoint ${short(id)} with ${addresses.join(' and ')} on network ${key}, and no container of Docker's that runs has it`;
+      return `weft has endpoint ${shortId(id)} with ${addresses.join(' and ')} on network ${key}, and no container of Docker's that runs has it`;
     });
-}
-
-/** Docker shows 12 characters of an id. */
-function short(id: string): string {
-  return id.slice(0, 12);
 }
