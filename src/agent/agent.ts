@@ -246,7 +246,8 @@ export function startAgent(options: AgentOptions): Agent {
     }
   }
 
-  async function refresh(): Promise<void> {
+  /** One at a time: two would write the record of this host at once, and one take it for another machine's. */
+  const refresh = coalesce(async () => {
     if (await uplink.find()) reconciler.markAll();
     if (!mirror.connected) return;
     const own = uplink.current();
@@ -258,7 +259,7 @@ export function startAgent(options: AgentOptions): Agent {
       { boot, uplink: own },
       foreign,
     );
-  }
+  });
 
   const resync = coalesce(async () => {
     if (!established) return;
