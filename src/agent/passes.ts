@@ -1,20 +1,18 @@
 /** What a pass of the reconciler does, scope by scope. */
 
 import { containerMtu, merge, type NetworkView, type Peer } from '../fabric/fabric.ts';
-import { hostTable, segmentsOnlyTable } from '../fabric/host-table.ts';
 import { inSegment, legOnHost, legTable } from '../fabric/leg.ts';
-import { isTunnelInUse } from '../fabric/reach.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { segmentTable } from '../fabric/senders.ts';
-import { hostSets } from '../fabric/tunnel-guard.ts';
 import { diff } from '../kernel/diff.ts';
-import type { Kernel, Namespace, PacketFilter } from '../kernel/kernel.ts';
+import type { Kernel, Namespace } from '../kernel/kernel.ts';
 import type { NftTable } from '../kernel/nft.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
 import { type Family, familiesOf } from '../model/address.ts';
 import { hostEnd, legEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import { differencesOf, inWords } from './differences.ts';
+import { hostFilterOf } from './host-filter.ts';
 import type { Ledger, LedgerEndpoint } from './ledger.ts';
 import type { Neighbourhood } from './neighbourhood.ts';
 import { scopeOf } from './networks.ts';
@@ -44,6 +42,7 @@ export function passesOver(
 ): Passes {
   const unlinked = new Map<Scope, readonly LedgerEndpoint[]>();
   const leading = new Set<Scope>();
+  const filter = hostFilterOf(kernel, views, neighbourhood, keepsAll);
 
   /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
   function desiredIn(scope: Scope, actual: NamespaceState, peers: ReadonlyMap<string, Peer>): NamespaceState {
@@ -148,71 +147,8 @@ export function passesOver(
     return views.networks().filter((network) => scopeOf(network) === scope);
   }
 
-  /** Of what the host routes: subnets of networks, and what comes by legs. */
-  function routedFamilies(): Family[] {
-    return familiesIn([...membersOf('host'), ...views.legs().map(({ network }) => network)]);
-  }
-
-  /** Whether the host routes what is of networks. */
-  function isRouter(): boolean {
-    return membersOf('host').length > 0 || views.legs().length > 0;
-  }
-
-  /** The host's table as it should be, to be asked for when nothing can come between; undefined: there should be none. */
-  async function desiredHostTable(): Promise<(() => NftTable) | undefined> {
-    if (views.networks().length === 0) return undefined;
-    const peers = [...(await neighbourhood.peers()).values()];
-    const outside = {
-      uplinks: await uplinkNames(peers),
-      tunnelInUse: isTunnelInUse(membersOf('host'), peers),
-      hosts: await hostAddresses(peers, kernel.host.filters.inet),
-    };
-    const table = isRouter() ? hostTable : segmentsOnlyTable;
-    return () => table(views.hostTable(outside));
-  }
-
-  /**
-   * Networks that share the host's routing need the host to route, to let them through, and to keep them apart; of all,
-   * tunnels are the hosts' alone.
-   */
-  async function filter(): Promise<number> {
-    const { inet } = kernel.host.filters;
-    const isRouting = isRouter();
-    const table = await desiredHostTable();
-    if (!isRouting) await kernel.removeForwardAccept();
-    if (table === undefined) {
-      await inet.remove();
-      return 0;
-    }
-    const results = [
-      isRouting && kernel.enableForwarding(routedFamilies()).changed,
-      isRouting && (await kernel.ensureForwardAccept()).changed,
-      await inet.write(table),
-    ];
-    return results.filter((changed) => changed).length;
-  }
-
-  /** Of the other hosts; those that the store has forgotten included, as long as they may tell it again. */
-  async function hostAddresses(peers: readonly Peer[], filter: PacketFilter): Promise<string[]> {
-    const known = peers.map(({ address }) => address);
-    if (!keepsAll()) return known;
-    const sets = (await filter.read())?.sets ?? [];
-    const before = sets
-      .filter(({ name }) => hostSets.includes(name))
-      .flatMap(({ elements }) => [...elements]);
-    return [...new Set([...known, ...before])];
-  }
-
-  /** The links by which the other hosts are reached, and reach this one. */
-  async function uplinkNames(peers: readonly Peer[]): Promise<string[]> {
-    const { address } = views.underlay();
-    const own = (await kernel.addresses()).filter((candidate) => candidate.address === address);
-    const paths = peers.flatMap(({ path }) => path ?? []);
-    return [...new Set([...own, ...paths].map(({ link }) => link))];
-  }
-
   async function differencesIn(scope: Scope): Promise<string[]> {
-    if (scope === filterScope) return await differencesOfFilter();
+    if (scope === filterScope) return await filter.differences();
     if (scope === 'host') return inWords('the host', (await compare(scope)).changes);
     const members = membersOf(scope);
     const [first] = members;
@@ -230,23 +166,6 @@ export function passesOver(
     ];
   }
 
-  async function differencesOfFilter(): Promise<string[]> {
-    const { inet } = kernel.host.filters;
-    const table = await desiredHostTable();
-    if (table === undefined) {
-      return (await inet.read()) === undefined
-        ? []
-        : ['the host has a packet filter of weft, and no network'];
-    }
-    const found = await differencesOf(inet, 'the host', table);
-    if (!isRouter()) return found;
-    if (!(await kernel.hasForwardAccept())) {
-      found.push('the FORWARD chain of iptables does not let weft through');
-    }
-    if (!kernel.forwards(routedFamilies())) found.push('the host does not forward (net.ipv4.ip_forward)');
-    return found;
-  }
-
   async function scopes(): Promise<readonly Scope[]> {
     const wanted = views.networks().map(scopeOf);
     return [...new Set(['host', filterScope, ...wanted, ...(await kernel.namespaces())])];
@@ -254,7 +173,7 @@ export function passesOver(
 
   return {
     async pass(scope) {
-      if (scope === filterScope) return await filter();
+      if (scope === filterScope) return await filter.bringInLine();
       if (scope === 'host') return await bringHostInLine();
       const members = membersOf(scope);
       if (members.length > 0) return await bringSegmentInLine(scope, members);
