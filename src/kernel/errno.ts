@@ -9,6 +9,7 @@ export const {
   EINVAL,
   ENODEV,
   ENOENT,
+  ENOSYS,
   EOPNOTSUPP,
   EPROTONOSUPPORT,
   ESRCH,

@@ -48,7 +48,7 @@ export function createNamespace(
 ): Namespace {
   return {
     name,
-    read: () => readNamespace(target.sockets, families, ownership),
+    read: () => readNamespace(target.sockets, families, ownership, target.shortcut),
     apply: (changes) => applyChanges(changes, target),
     forget: async (addresses) => {
       for (const address of addresses) await forgetConnections(sockets, address);
