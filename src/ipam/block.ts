@@ -65,6 +65,18 @@ export function freedBy(block: Block, { first, last, except }: Window, mac: stri
   );
 }
 
+/** The offsets in the window that the host holds for the MAC. */
+export function heldFor(
+  { assigned }: Block,
+  { first, last, except }: Window,
+  { host, mac }: { readonly host: string; readonly mac: string },
+): number[] {
+  return Object.entries(assigned)
+    .filter(([, holder]) => holder.host === host && holder.mac === mac)
+    .map(([offset]) => Number(offset))
+    .filter((offset) => offset >= first && offset <= last && !except.has(offset));
+}
+
 /** When it was given back; 0: longer ago than anybody remembers. */
 export function freedMs(block: Block, offset: number): number {
   return block.freedMs?.[offset] ?? 0;
