@@ -46,7 +46,7 @@ export function lostEndpoints(parts: LostEndpointParts): GiveUpLost {
       leaveSandbox(sandbox);
       await clock.sleep(lookMs);
     }
-    return ledger.endpoints.get(id) === endpoint && !isJoining(id);
+    return ledger.endpoints.get(id)?.sandbox === sandbox && !isJoining(id);
   }
 
   return async (isAskedFor) => {
