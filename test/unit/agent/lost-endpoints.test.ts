@@ -1,4 +1,5 @@
 /** The Docker daemon is killed, ends its containers when it comes back, and starts them again. */
+import { isDeepStrictEqual } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { FakeStore } from '../../fakes/store.ts';
 import {
@@ -13,6 +14,7 @@ import {
   outlast,
   startContainer,
   startHost,
+  until,
   useTestTime,
   type WeftHost,
   withoutLength,
@@ -80,6 +82,19 @@ describe.each([
     const { address } = await startContainer(host, network, 'c1');
     host = await host.restart(freshKernel());
     expect(withoutLength(await ask(address))).toBe(address);
+  });
+
+  test('so it has while the store is away, which hears of it later', async () => {
+    const lost = await startContainer(host, network, 'c1');
+    store.stop();
+    await letPass(0);
+    end(lost, 'c1');
+    const [address, endpoint] = [await ask(lost.address), 'c2'.padEnd(64, '0')];
+    expect(withoutLength(address)).toBe(lost.address);
+    await host.network.createEndpoint({ network: 'd1', endpoint, addresses: [address] });
+    await host.network.join({ network: 'd1', endpoint, sandbox: sandboxOf('c2') });
+    store.start();
+    await until(async () => isDeepStrictEqual(await endpointKeys(), [keys.endpoint('blue', endpoint)]));
   });
 
   test('one that runs keeps its address', async () => {
