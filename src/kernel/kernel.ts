@@ -26,6 +26,7 @@ import {
   type PathTo,
   pathsTo,
 } from './routing.ts';
+import { isSandboxKept } from './sandbox.ts';
 import { currentNamespace, inNamespace, openNetlinkSocket } from './syscalls.ts';
 import { enableForwarding, forwards, hasIpv6, makeSysctlsWritable } from './sysctl.ts';
 import { openUdp, type UdpPlace, type UdpSocket } from './udp.ts';
@@ -61,6 +62,8 @@ export interface Kernel {
   namespaces(): Promise<readonly string[]>;
   /** Deletes its links (and so the containers' ends) at once, then its pin. */
   removeNamespace(name: string): Promise<void>;
+  /** Whether Docker keeps the namespace of that sandbox; no, where weft cannot see what Docker mounts. */
+  keepsSandbox(sandbox: string): boolean;
 
   /** In the order asked; undefined where the kernel has no way there. */
   route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]>;
@@ -135,8 +138,6 @@ class LinuxKernel implements Kernel {
   readonly #hostShortcut = new ShortcutAccess('routed');
   readonly #families: readonly Family[] = existsSync('/proc/net/if_inet6') ? [4, 6] : [4];
   readonly #own = new Map<string, OwnNamespace>();
-  /** Found out once. */
-  #obstacle: { readonly reason: string | undefined } | undefined;
 
   constructor({ runDir, hostNamespace }: KernelOptions) {
     this.#runDir = runDir;
@@ -185,6 +186,10 @@ class LinuxKernel implements Kernel {
     }
     this.#letGo(name);
     removePin(file);
+  }
+
+  keepsSandbox(sandbox: string): boolean {
+    return isSandboxKept(this.#runDir, sandbox);
   }
 
   route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]> {
@@ -247,8 +252,7 @@ class LinuxKernel implements Kernel {
   }
 
   shortcutObstacle(): string | undefined {
-    this.#obstacle ??= { reason: shortcutObstacle() };
-    return this.#obstacle.reason;
+    return shortcutObstacle();
   }
 
   close(): void {
