@@ -15,11 +15,21 @@ import {
   type NamespaceState,
   type Neighbour,
   type Route,
+  type ShortcutEntry,
 } from '../kernel/state.ts';
 import { familyOf, singlePrefix } from '../model/address.ts';
-import { bridgeMac, containerEnd, hostEnd, portMacOf } from '../model/names.ts';
-import { containerMtu, type Fabric, hostsAt, type LocalEndpoint, merge, type NetworkView } from './fabric.ts';
+import { bridgeMac, containerEnd, hostEnd, portMacOf, shortcutNetwork } from '../model/names.ts';
+import {
+  containerMtu,
+  type Fabric,
+  hostsAt,
+  type LocalEndpoint,
+  merge,
+  type NetworkView,
+  type Peer,
+} from './fabric.ts';
 import { legInSegment } from './leg.ts';
+import { shortcutPort } from './shortcut.ts';
 import { vxlanOverhead } from './tunnel.ts';
 
 const bridge = 'br0';
@@ -53,7 +63,7 @@ export const vxlan: Fabric = {
  */
 const mtu = 65_535;
 
-function segment({ network, underlay }: NetworkView): NamespaceState {
+function segment({ network, underlay, shortcut }: NetworkView): NamespaceState {
   const { vni } = network;
   if (vni === undefined) return emptyState;
   return {
@@ -74,6 +84,7 @@ function segment({ network, underlay }: NetworkView): NamespaceState {
         looseSource: false,
       },
     ],
+    shortcuts: shortcut ? [{ link: device, side: 'in' }] : [],
   };
 }
 
@@ -103,35 +114,53 @@ function narrowHosts([view]: readonly NetworkView[]): NamespaceState {
  * A container that moves keeps its MAC and addresses, and the host that it was on may be late to say that it is gone:
  * the last who announced one has it, and this host its own.
  */
-function remoteEntries({ network, remote, peers, underlay, local }: NetworkView): NamespaceState {
-  const vteps = new Map<string, string>();
+function remoteEntries(view: NetworkView): NamespaceState {
+  const { network, remote, peers, underlay, local } = view;
+  const hosts = new Map<string, Peer>();
   const all = new Set<string>();
   const macs = new Map<string, string>();
   for (const { host, mac, addresses } of remote) {
-    const vtep = peers.get(host)?.address;
+    const peer = peers.get(host);
     // The device has a socket of one family only.
-    if (vtep === undefined || familyOf(vtep) !== familyOf(underlay.address)) continue;
-    vteps.set(mac, vtep);
-    all.add(vtep);
+    if (peer === undefined || familyOf(peer.address) !== familyOf(underlay.address)) continue;
+    hosts.set(mac, peer);
+    all.add(peer.address);
     for (const address of addresses) macs.set(address, mac);
   }
   for (const { mac, addresses } of local) {
-    vteps.delete(mac);
+    hosts.delete(mac);
     for (const address of addresses) macs.delete(address);
   }
   const flood = Array.from(network.broadcast ? all : [], (vtep): FdbEntry => {
     return { link: device, table: 'self', mac: allOtherMacs, vtep };
   });
-  const fdb = Array.from(vteps, ([mac, vtep]): FdbEntry[] => [
+  const fdb = Array.from(hosts, ([mac, { address: vtep }]): FdbEntry[] => [
     { link: device, table: 'self', mac, vtep },
     { link: device, table: 'master', mac },
   ]);
   const neighbours = Array.from(macs, ([address, mac]): Neighbour => ({ link: bridge, address, mac }));
-  return { ...emptyState, fdb: [...flood, ...fdb.flat()], neighbours };
+  const prefixes = Array.from(macs).flatMap(([address, mac]) =>
+    shortcutTo(view, address, mac, hosts.get(mac)),
+  );
+  return { ...emptyState, fdb: [...flood, ...fdb.flat()], neighbours, prefixes };
 }
 
-function endpointState({ network, underlay }: NetworkView, endpoint: LocalEndpoint): NamespaceState {
-  const mtu = endpoint.mtu ?? containerMtu(vxlan, network, underlay);
+/** The device finds the host by the MAC; it does so, and answers for what does not fit, on the ordinary way as well. */
+function shortcutTo(
+  { network, underlay, shortcut }: NetworkView,
+  address: string,
+  mac: string,
+  host: Peer | undefined,
+): ShortcutEntry[] {
+  if (!shortcut || host === undefined) return [];
+  const mtu = Math.min(underlay.mtu, host.mtu) - vxlanOverhead(familyOf(underlay.address));
+  return [
+    { destination: singlePrefix(address), link: device, network: shortcutNetwork(network.key), mtu, mac },
+  ];
+}
+
+function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceState {
+  const mtu = endpoint.mtu ?? containerMtu(vxlan, view.network, view.underlay);
   return {
     ...emptyState,
     links: [
@@ -146,5 +175,6 @@ function endpointState({ network, underlay }: NetworkView, endpoint: LocalEndpoi
         peer: { name: containerEnd(endpoint.id), mac: endpoint.mac, mtu },
       },
     ],
+    ...shortcutPort(view, endpoint, mtu),
   };
 }

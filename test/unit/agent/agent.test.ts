@@ -140,7 +140,7 @@ describe.each(['routed', 'vxlan'])('%s: restarted, weft', (fabric) => {
     const [gone] = containers;
     if (gone !== undefined) await stopContainer(host, gone);
     const kinds = host.kernel.applied.slice(before).map(({ change }) => `${change.do} ${change.kind}`);
-    expect(kinds).toEqual(fabric === 'routed' ? ['delete port', 'delete link'] : ['delete link']);
+    expect(kinds).toEqual(['delete port', 'delete link']);
     store.start();
     await letPass(2 * resyncMs);
     await until(async () => (await store.list(keys.allEndpoints)).entries.length === 1);

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import type { NetworkView } from '../../../src/fabric/fabric.ts';
 import { routed } from '../../../src/fabric/routed.ts';
+import { vxlan } from '../../../src/fabric/vxlan.ts';
 import { hostEnd, shortcutNetwork } from '../../../src/model/names.ts';
-import { block, local, network, peer, view, viewOf } from './views.ts';
+import { block, endpoint, local, network, peer, view, viewOf } from './views.ts';
 
 const number = shortcutNetwork(network.key);
 
@@ -10,8 +11,8 @@ function prefixes(changes: Partial<NetworkView> = {}): string[] {
   return routed.desired(view(changes)).prefixes.map(({ destination }) => destination);
 }
 
-test('a container is heard, and found, at its own link with its own addresses', () => {
-  const { shortcuts, ports } = routed.endpoint(viewOf([4, 6]), { ...local, mtu: 1400 });
+test.each([routed, vxlan])('a container is heard, and found, at its own link: $name', (fabric) => {
+  const { shortcuts, ports } = fabric.endpoint(viewOf([4, 6]), { ...local, mtu: 1400 });
   const link = hostEnd(local.id);
   expect(shortcuts).toEqual([{ link, side: 'out' }]);
   expect(ports).toEqual([{ destination: '10.77.0.2/32', link, network: number, mtu: 1400, mac: local.mac }]);
@@ -46,4 +47,18 @@ test.each<[string, Partial<NetworkView>]>([
 ])('nothing comes from other hosts, or goes there, %s', (_, changes) => {
   expect(prefixes(changes)).toEqual([]);
   expect(routed.shared([view(changes)]).shortcuts).toEqual([]);
+});
+
+test('on a segment, the containers of other hosts are found by the device, by what passes', () => {
+  const narrow = { ...peer('h3', '10.9.0.3'), mtu: 1400 };
+  const { mac } = endpoint('h2', '10.77.0.66');
+  const { shortcuts, prefixes: found } = vxlan.desired(
+    view({ peers: new Map([...view().peers, ['h3', narrow]]) }),
+  );
+  expect(shortcuts).toContainEqual({ link: 'weft-vx', side: 'in' });
+  expect(found).toEqual([
+    { destination: '10.77.0.66/32', link: 'weft-vx', network: number, mtu: 1450, mac },
+    { destination: '10.77.0.130/32', link: 'weft-vx', network: number, mtu: 1350, mac: expect.any(String) },
+  ]);
+  expect(vxlan.desired(view({ shortcut: false }))).toMatchObject({ shortcuts: [], ports: [], prefixes: [] });
 });
