@@ -7,7 +7,7 @@
  */
 import { explain, WeftError } from '../errors.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
-import type { HostChange, Kernel } from '../kernel/kernel.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { keysBelow } from '../store/keys.ts';
 import { Mirror, mirroring } from '../store/mirror.ts';
@@ -41,7 +41,7 @@ import { settlement } from './settlement.ts';
 import { type Tending, tendingOf } from './tending.ts';
 import type { ThisHost } from './this-host.ts';
 import { unneededIn } from './unneeded.ts';
-import { afterUpheavals } from './upheaval.ts';
+import { watchGround } from './upheaval.ts';
 import { Views } from './views.ts';
 
 export interface AgentOptions extends AddressRules {
@@ -286,9 +286,10 @@ export function startAgent(options: AgentOptions): Agent {
 
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
   const following = follow();
-  const bearsOnUplink = (change: HostChange) =>
-    change.kind !== 'link' || change.name === uplink.current()?.link;
-  const endUpheavals = afterUpheavals(kernel, bearsOnUplink, () => void resettle());
+  const endWatch = watchGround(kernel, (link) => link === uplink.current()?.link, {
+    unsettled: () => void resettle(),
+    robbed: () => reconciler.suspect('host'),
+  });
   const timer = setInterval(() => void resync(), resyncMs);
 
   return {
@@ -303,7 +304,7 @@ export function startAgent(options: AgentOptions): Agent {
     async close() {
       clearInterval(timer);
       memory.close();
-      endUpheavals();
+      endWatch();
       stopping.abort();
       reconciler.close();
       await Promise.all([following, heartbeat]);

@@ -27,3 +27,22 @@ export function afterUpheavals(
     clearTimeout(timer);
   };
 }
+
+/**
+ * @param unsettled when the way to the other hosts may have become another; of links, only an uplink bears on it
+ * @param robbed when a route of weft's own to another host has gone
+ * @returns ends it
+ */
+export function watchGround(
+  kernel: Pick<Kernel, 'watch'>,
+  isUplink: (link: string) => boolean,
+  { unsettled, robbed }: { readonly unsettled: () => void; readonly robbed: () => void },
+): () => void {
+  const isOwnRoute = ({ kind }: HostChange) => kind === 'own route';
+  const bearsOnUplink = (change: HostChange) =>
+    change.kind === 'link' ? isUplink(change.name) : !isOwnRoute(change);
+  const ends = [afterUpheavals(kernel, bearsOnUplink, unsettled), afterUpheavals(kernel, isOwnRoute, robbed)];
+  return () => {
+    for (const end of ends) end();
+  };
+}

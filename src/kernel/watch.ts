@@ -5,11 +5,15 @@ import { decodeLink } from './netlink/link.ts';
 import { decodeMessages, type Message } from './netlink/message.ts';
 import { decodeRoute } from './netlink/route.ts';
 
-/** What has changed; a link by its name. `unknown`: too much at once to be told. */
+/**
+ * What has changed; a link by its name. `own route`: weft's to another host is gone, perhaps by weft itself, which then
+ * finds nothing to do. `unknown`: too much at once to be told.
+ */
 export type HostChange =
   | { readonly kind: 'link'; readonly name: string }
   | { readonly kind: 'address' }
   | { readonly kind: 'route' }
+  | { readonly kind: 'own route' }
   | { readonly kind: 'unknown' };
 
 /** Links, and addresses and routes of both families: RTMGRP_*. */
@@ -21,7 +25,7 @@ const bufferBytes = 64 * 1024;
 const mostPerLook = 64;
 
 /**
- * Calls back for what changes, weft's own changes and what is of one link only left out.
+ * Calls back for what changes; what is of one link only, and weft's own, are left out, but for routes of its own that go.
  * @param fd of an rtnetlink socket that hears of `watchedGroups`; closed when the watch is
  * @returns ends the watch
  */
@@ -75,8 +79,10 @@ export function decodeChange({ type, body }: Message): HostChange | undefined {
     case RTM_NEWROUTE:
     case RTM_DELROUTE: {
       const route = decodeRoute(body);
-      if (route === undefined || route.protocol === protocol || route.table !== RT_TABLE_MAIN)
-        return undefined;
+      if (route === undefined || route.table !== RT_TABLE_MAIN) return undefined;
+      if (route.protocol === protocol) {
+        return type === RTM_DELROUTE && route.via !== undefined ? { kind: 'own route' } : undefined;
+      }
       return /^f[ef]/.test(route.destination) ? undefined : { kind: 'route' };
     }
     default:

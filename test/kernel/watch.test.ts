@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { merge } from '../../src/fabric/fabric.ts';
 import type { HostChange } from '../../src/kernel/kernel.ts';
 import { type Host, openHost } from './host.ts';
 import { settle } from './namespace-suite.ts';
@@ -48,9 +49,15 @@ test.each<[string, string, HostChange]>([
   await vi.waitUntil(() => heard.some((each) => JSON.stringify(each) === JSON.stringify(change)), waiting);
 });
 
-test('does not hear what weft does', async () => {
+test('hears that a route of weft to another host is gone', async () => {
   await settle(host.kernel.host, routed);
-  await settle(host.kernel.host, tunnel);
+  host.run('ip route flush proto 119; ip route add default via 10.9.0.254');
+  await vi.waitUntil(() => heard.some(({ kind }) => kind === 'route'), waiting);
+  expect(new Set(heard.map(({ kind }) => kind))).toEqual(new Set(['own route', 'route']));
+});
+
+test('does not hear what else weft does', async () => {
+  await settle(host.kernel.host, merge([routed, tunnel]));
   host.run('ip route add default via 10.9.0.254');
   await vi.waitUntil(() => heard.length > 0, waiting);
   expect(heard).toEqual([{ kind: 'route' }]);

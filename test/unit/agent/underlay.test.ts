@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { findUplink } from '../../../src/agent/underlay.ts';
-import { afterUpheavals } from '../../../src/agent/upheaval.ts';
+import { afterUpheavals, watchGround } from '../../../src/agent/upheaval.ts';
 import type { HostChange } from '../../../src/kernel/kernel.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
 
@@ -157,5 +157,26 @@ describe('an upheaval of the host’s network', () => {
     kernel.announce({ kind: 'route' });
     await vi.runAllTimersAsync();
     expect(task).not.toHaveBeenCalled();
+  });
+
+  test.each<[HostChange, string]>([
+    [{ kind: 'own route' }, 'robbed'],
+    [{ kind: 'route' }, 'unsettled'],
+    [{ kind: 'link', name: 'eth0' }, 'unsettled'],
+    [{ kind: 'unknown' }, 'unsettled'],
+  ])('%j: the host is %s', async (change, expected) => {
+    const kernel = new FakeKernel();
+    const told: string[] = [];
+    const end = watchGround(kernel, (link) => link === 'eth0', {
+      unsettled: () => told.push('unsettled'),
+      robbed: () => told.push('robbed'),
+    });
+    kernel.announce(change);
+    await vi.runAllTimersAsync();
+    expect(told).toEqual([expected]);
+    end();
+    kernel.announce(change);
+    await vi.runAllTimersAsync();
+    expect(told).toHaveLength(1);
   });
 });
