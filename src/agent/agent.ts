@@ -288,7 +288,7 @@ export function startAgent(options: AgentOptions): Agent {
   const following = follow();
   const endWatch = watchGround(kernel, (link) => link === uplink.current()?.link, {
     unsettled: () => void resettle(),
-    robbed: () => reconciler.suspect('host'),
+    robbed: (scope) => reconciler.suspect(scope),
   });
   const timer = setInterval(() => void resync(), resyncMs);
 

@@ -49,11 +49,15 @@ test.each<[string, string, HostChange]>([
   await vi.waitUntil(() => heard.some((each) => JSON.stringify(each) === JSON.stringify(change)), waiting);
 });
 
-test('hears that a route of weft to another host is gone', async () => {
+test.each<[string, string, HostChange['kind']]>([
+  ['a route of weft to another host', 'ip route flush proto 119', 'own route'],
+  ['its packet filter', 'nft flush ruleset', 'own filter'],
+])('hears that %s is gone', async (_what, script, expected) => {
   await settle(host.kernel.host, routed);
-  host.run('ip route flush proto 119; ip route add default via 10.9.0.254');
-  await vi.waitUntil(() => heard.some(({ kind }) => kind === 'route'), waiting);
-  expect(new Set(heard.map(({ kind }) => kind))).toEqual(new Set(['own route', 'route']));
+  host.run('nft add table inet weft; nft add table inet other');
+  host.run(script);
+  await vi.waitUntil(() => heard.length > 0, waiting);
+  expect(new Set(heard.map(({ kind }) => kind))).toEqual(new Set([expected]));
 });
 
 test('does not hear what else weft does', async () => {
