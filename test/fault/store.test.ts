@@ -50,7 +50,7 @@ async function pingThroughout(): Promise<{ noneIsLost(): Promise<void> }> {
     async noneIsLost() {
       for (const { sent, lost } of await Promise.all(pinging.map((ping) => ping.end()))) {
         console.log(`${lost.length} of ${sent} pings lost`);
-        expect(sent).toBeGreaterThan(100);
+        expect(sent).toBeGreaterThan(50);
         expect(lost).toEqual([]);
       }
     },
@@ -89,6 +89,13 @@ test.each(['etcd1', 'etcd2', 'etcd3'])(
     await traffic.noneIsLost();
   },
 );
+
+test('when another member comes to lead, all goes on, and no ping is lost', async () => {
+  const traffic = await pingThroughout();
+  await lab.etcd.moveLeader();
+  await startsAndReaches();
+  await traffic.noneIsLost();
+});
 
 test('a host that was away while the history was compacted knows all that happened, and loses no ping', async () => {
   const traffic = await pingThroughout();

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { type Outcome, type Report, renderTable, withOutcome } from '../../bench/heal/report.ts';
+import {
+  inSeconds,
+  type Outcome,
+  type Report,
+  renderTable,
+  spread,
+  withOutcome,
+} from '../../bench/heal/report.ts';
 
 const ids = ['killed', 'cut-off'];
 const machine = { kernel: '6.12', processors: 2 };
@@ -40,8 +47,25 @@ test('the table tells median and worst', () => {
   expect(table.split('\n').at(-1)).toBe('| killed! | 1.0 s / 4.5 s | 2.0 s / 9.0 s | 0 / 0 | 2 / 9 | 3 |');
 });
 
-test('the figures that are shown are those that were measured', () => {
-  const read = (file: string) => readFileSync(join(import.meta.dirname, '../../bench', file), 'utf8');
-  const [, shown] = /<!-- heal -->\n(.*)\n<!-- \/heal -->/s.exec(read('README.md')) ?? [];
-  expect(shown).toBe(renderTable(JSON.parse(read('results/heal.json'))));
+describe('the figures that are shown are those that were measured', () => {
+  const read = (file: string) => readFileSync(join(import.meta.dirname, '../../..', file), 'utf8');
+  const report: Report = JSON.parse(read('test/bench/results/heal.json'));
+
+  test('in the table of the benchmark', () => {
+    const [, shown] = /<!-- heal -->\n(.*)\n<!-- \/heal -->/s.exec(read('test/bench/README.md')) ?? [];
+    expect(shown).toBe(renderTable(report));
+  });
+
+  test('and beside what happens when something fails', () => {
+    const [, section = ''] = /## When something fails\n(.*?)\n### /s.exec(read('README.md')) ?? [];
+    const shown = section.match(/\d+\.\d s \/ \d+\.\d s/g) ?? [];
+    const measured = report.outcomes.map(({ rounds }) =>
+      spread(
+        rounds.map(({ healedMs }) => healedMs),
+        inSeconds,
+      ),
+    );
+    expect(shown.filter((figure) => !measured.includes(figure))).toEqual([]);
+    expect(shown.length).toBeGreaterThan(5);
+  });
 });
