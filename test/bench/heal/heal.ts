@@ -76,7 +76,7 @@ const emptyReport: Report = {
 async function keep(outcome: Outcome, joins: boolean): Promise<void> {
   const kept = await readFile(file, 'utf8').then(JSON.parse, () => emptyReport);
   await mkdir(join(file, '..'), { recursive: true });
-  await writeFile(file, `${JSON.stringify(withOutcome(kept, outcome, joins, ids), undefined, 1)}\n`);
+  await writeFile(file, `${JSON.stringify(withOutcome(kept, outcome, joins, ids), undefined, 2)}\n`);
 }
 
 async function outcomeOf(trial: Trial, cluster: Cluster, count: number): Promise<Outcome> {
