@@ -222,7 +222,15 @@ export type Recipe = Static<typeof Recipe>;
 
 function record<S extends TSchema>(name: string, schema: S) {
   const checker = Compile(schema);
+  /** What was written, or heard of, is looked at by several, one after the other; and to check it costs more than the rest. */
+  let last: { readonly json: string; readonly value: Static<S> } | undefined;
+
   function parse(json: string): Static<S> {
+    if (last?.json !== json) last = { json, value: parseAnew(json) };
+    return last.value;
+  }
+
+  function parseAnew(json: string): Static<S> {
     let value: unknown;
     try {
       value = JSON.parse(json);
@@ -247,7 +255,9 @@ function record<S extends TSchema>(name: string, schema: S) {
       }
     },
     render(value: Static<S>): string {
-      return JSON.stringify(value);
+      const json = JSON.stringify(value);
+      last = { json, value };
+      return json;
     },
   };
 }
