@@ -19,6 +19,7 @@ import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
 import { coalesce } from './coalesce.ts';
 import { endpointUseCases } from './endpoints.ts';
+import { epochOf } from './epoch.ts';
 import { worthTelling } from './foreign-routes.ts';
 import { hostIdIn } from './host-id.ts';
 import { isOfCopy, keepAlive, publishHost } from './host-record.ts';
@@ -110,7 +111,8 @@ export function startAgent(options: AgentOptions): Agent {
   const scopesOf = newsRouter(keys, ledger, cluster);
   const connected = () => established && mirror.connected && !isCopied();
   const readiness = new Readiness(connected);
-  const recipes = recipesOf({ store, keys, cluster, hostId, connected });
+  const epoch = epochOf({ store, keys, cluster, last: seen.before.epoch, newId: () => ipam.randomId() });
+  const recipes = recipesOf({ store, keys, cluster, hostId, epoch, connected });
   /** The cluster's state is known here, and this host known to the cluster. */
   let established = false;
   let establishing: NodeJS.Timeout | undefined;
@@ -136,7 +138,7 @@ export function startAgent(options: AgentOptions): Agent {
     giveBack,
   };
   const memory = memoryOf({
-    ...{ hostId, ipam, cluster, ledger, membership, announcements, log },
+    ...{ hostId, ipam, cluster, epoch, ledger, membership, announcements, log },
     over: () => reconciler.markAll(),
   });
   const publications = publicationUseCases(host);
@@ -195,13 +197,13 @@ export function startAgent(options: AgentOptions): Agent {
         );
       }
       const wasAway = !mirror.connected;
-      const last = mirror.complete ? mirror.revision : seen.before;
+      const last = mirror.complete ? mirror.revision : seen.before.revision;
       const wentBack = notice.type === 'snapshot' && notice.revision < last;
       mirror.apply(notice);
       const isLost = mirror.connected && memory.compare(wentBack);
       // What hosts are led to is told after where they are.
       if (connected() && (wasAway || isLost)) {
-        void resettle().then(() => memory.tellAgain());
+        void resettle().then(tellAgain);
       }
       if (notice.type === 'snapshot') void establish();
     }
@@ -226,7 +228,7 @@ export function startAgent(options: AgentOptions): Agent {
       readiness.check();
       recipes.hear([]);
       log.info({ host: hostId, ...uplink.current() }, 'this host takes part');
-      await memory.tellAgain();
+      await tellAgain();
     } catch (error) {
       readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'this host cannot take part yet');
@@ -234,6 +236,12 @@ export function startAgent(options: AgentOptions): Agent {
       establishing = setTimeout(() => void establish(), establishRetryMs).unref();
     }
   });
+
+  /** What is in the store again can be offered again. */
+  async function tellAgain(): Promise<void> {
+    await memory.tellAgain();
+    recipes.hear([]);
+  }
 
   /** Something of this host's network has changed that may bear on the way to the others. */
   async function resettle(): Promise<void> {
@@ -252,6 +260,7 @@ export function startAgent(options: AgentOptions): Agent {
     if (!mirror.connected) return;
     const own = uplink.current();
     if (own === undefined) return;
+    await epoch.begin();
     const foreign = worthTelling(await ipam.routes(), options.automaticSubnets, cluster.config()?.range6);
     await publishHost(
       { store, keys, cluster },
@@ -265,9 +274,10 @@ export function startAgent(options: AgentOptions): Agent {
     if (!established) return;
     try {
       await refresh();
+      const told = { revision: mirror.revision, epoch: epoch.current() };
       await memory.tellAgain();
       if (mirror.connected && !memory.keepsAll()) await settling.look();
-      seen.note(mirror.revision);
+      seen.note(told);
     } catch (error) {
       readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');

@@ -5,6 +5,8 @@ import { type Docker, type DockerEvent, dockerAt } from '../../../src/observe/do
 import { followDocker } from '../../../src/observe/follow.ts';
 import { type Replication, startReplication } from '../../../src/observe/replicator.ts';
 import { systemClock } from '../../../src/store/clock.ts';
+import { mirroring } from '../../../src/store/mirror.ts';
+import type { Entry, Store } from '../../../src/store/store.ts';
 import { FakeDocker } from '../../fakes/docker.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import { keysIn, startHost, type WeftHost } from '../agent/weft-host.ts';
@@ -30,10 +32,16 @@ class Machine {
   onUsed: () => Promise<void> = async () => undefined;
   /** weft has heard an event. */
   onHeard: (event: DockerEvent) => void = () => undefined;
+  /** Nothing that weft writes gets to the store until this resolves. */
+  writing = Promise.resolve();
   #stop = new AbortController();
 
-  constructor(weft: WeftHost) {
-    this.weft = weft;
+  constructor(number: number) {
+    const transact: Store['transact'] = async (transaction) => {
+      await this.writing;
+      return store.transact(transaction);
+    };
+    this.weft = startHost({ ...mirroring(store, () => []), transact }, number);
   }
 
   start(death?: Death): void {
@@ -93,6 +101,12 @@ class Machine {
     this.docker.plugin = undefined;
   }
 
+  /** The machine is off. */
+  async turnOff(): Promise<void> {
+    this.stop();
+    await this.weft.close();
+  }
+
   async restart(): Promise<void> {
     this.stop();
     this.weft = await this.weft.restart();
@@ -123,7 +137,7 @@ let store: FakeStore;
 let machines: Machine[];
 
 async function boot(number: number, death?: Death): Promise<Machine> {
-  const machine = new Machine(startHost(store, number));
+  const machine = new Machine(number);
   await machine.docker.start();
   machine.start(death);
   machines.push(machine);
@@ -337,6 +351,31 @@ describe('three hosts', () => {
     await expect.poll(() => keysIn(store), patience).toEqual([]);
   });
 
+  test('have the new network of a name where the host was off when the old one went', async () => {
+    await h1.docker.createNetwork(blue);
+    await settlesOn('blue');
+    await h2.turnOff();
+    await h1.docker.removeNetwork('blue');
+    await expect.poll(namesEverywhere, patience).toEqual([[], ['blue'], []]);
+    await h1.docker.createNetwork({ ...blue, IPAM: { ...blue.IPAM, Config: [{ Subnet: '10.77.0.0/16' }] } });
+    await h2.restart();
+    await expect.poll(() => subnetsOf('blue'), patience).toEqual(machines.map(() => '10.77.0.0/16'));
+  });
+
+  test('get nothing back that was removed while a host was off, and struck off, that comes back', async () => {
+    await h1.docker.createNetwork(blue);
+    await settlesOn('blue');
+    await h2.turnOff();
+    await h1.docker.removeNetwork('blue');
+    await expect.poll(namesEverywhere, patience).toEqual([[], ['blue'], []]);
+    store.writeElsewhere([{ delete: `/weft/v1/alive/${h2.weft.id}` }]);
+    await h1.weft.tending.removeHost(h2.weft.id);
+    await expect.poll(() => keysIn(store), patience).toEqual([]);
+    await h2.restart();
+    await settlesOn();
+    await expect.poll(() => keysIn(store), patience).toEqual([]);
+  });
+
   test.each(['recipes/blue', 'networks/10.160.0.0%2F20'])(
     'remove nothing because %s cannot be read',
     async (key) => {
@@ -362,18 +401,6 @@ describe('three hosts', () => {
     },
   );
 
-  test('remove nothing because the store has lost everything', async () => {
-    await h1.docker.createNetwork(blue);
-    await settlesOn('blue');
-    const { entries } = await store.list('/weft/v1/');
-    const writes = entries
-      .filter(({ key }) => !key.startsWith('/weft/v1/hosts/'))
-      .map(({ key }) => ({ delete: key }));
-    await store.transact({ conditions: [], writes });
-    for (const machine of machines) await troubleOf(machine, 'blue');
-    expect(namesEverywhere()).toEqual(everywhere('blue'));
-  });
-
   test('offer their networks anew to a store that was wiped, one host after the other', async () => {
     await h1.docker.createNetwork(blue);
     await settlesOn('blue');
@@ -384,7 +411,166 @@ describe('three hosts', () => {
       await expect.poll(() => store.get('/weft/v1/recipes/blue'), patience).toBeDefined();
       expect(namesEverywhere()).toEqual(everywhere('blue'));
     }
+    const isNoted = ({ weft }: Machine) => weft.ledger.replicas.get('blue')?.docker !== undefined;
+    await expect.poll(() => machines.every(isNoted), patience).toBe(true);
+    await h3.docker.removeNetwork('blue');
+    await settlesOn();
   });
+});
+
+describe('three hosts whose store has lost its data', () => {
+  let h1: Machine;
+  let h2: Machine;
+  let h3: Machine;
+
+  beforeEach(async () => {
+    h1 = await boot(1);
+    h2 = await boot(2);
+    h3 = await boot(3);
+    await h1.docker.createNetwork(blue);
+    await settlesOn('blue');
+    await areNoted();
+  });
+
+  const isOffered = () => expect.poll(() => store.get('/weft/v1/recipes/blue'), patience).toBeDefined();
+  const areNoted = async () => {
+    const isNoted = ({ weft }: Machine) => weft.ledger.replicas.get('blue')?.docker !== undefined;
+    await expect.poll(() => machines.every(isNoted), patience).toBe(true);
+  };
+  const isKnown = ({ weft }: Machine) =>
+    weft.ledger.networks.all().every(({ id, key }) => weft.recipes.takesPart(key, id));
+
+  /** What these write waits until the end of the test's next step. */
+  function hold(...held: readonly Machine[]): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    for (const machine of held) machine.writing = promise;
+    return resolve;
+  }
+
+  const wipe = () => store.writeElsewhere([{ deletePrefix: '/weft/v1/' }]);
+  /** With another member list, say: all watches break, and revisions begin anew. */
+  const restore = (entries: readonly Entry[], revision: bigint) => {
+    store.stop();
+    store.restore(entries, revision);
+    store.start();
+  };
+  const losses: readonly [string, () => Promise<void> | void][] = [
+    ['wiped by hand', wipe],
+    ['made anew', () => restore([], 1n)],
+    [
+      'emptied of all but what hosts say of themselves',
+      async () => {
+        const { entries } = await store.list('/weft/v1/');
+        const others = entries.filter(({ key }) => !key.startsWith('/weft/v1/hosts/'));
+        store.writeElsewhere(others.map(({ key }) => ({ delete: key })));
+      },
+    ],
+    [
+      'restored from a backup that does not have the network',
+      async () => {
+        const { entries, revision } = await store.list('/weft/v1/');
+        const isOfNetwork = (key: string) => /\/(networks|recipes|pools|blocks)\//.test(key);
+        restore(
+          entries.filter(({ key }) => !isOfNetwork(key)),
+          revision - 5n,
+        );
+      },
+    ],
+  ];
+
+  test.each(losses)('keep their networks and offer them again: %s', async (_how, lose) => {
+    await lose();
+    await isOffered();
+    await expect.poll(() => machines.every(isKnown), patience).toBe(true);
+    // A pass begins on every host, and ends.
+    await h2.docker.createNetwork({ Name: 'bridged' });
+    await boot(4);
+    await expect.poll(() => machines.at(-1)?.docker.names(), patience).toEqual(['blue']);
+    expect(machines.flatMap(({ docker }) => docker.changes.filter((it) => it.startsWith('DELETE')))).toEqual(
+      [],
+    );
+    await h3.docker.removeNetwork('blue');
+    await expect.poll(namesEverywhere, patience).toEqual([[], ['bridged'], [], []]);
+  });
+
+  test.each(losses)(
+    'lose one that is removed before a host has told the store of it: %s',
+    async (_how, lose) => {
+      const release = hold(h2);
+      await lose();
+      await isOffered();
+      await h3.docker.removeNetwork('blue');
+      await expect.poll(() => store.get('/weft/v1/recipes/blue'), patience).toBeUndefined();
+      release();
+      await settlesOn();
+      await expect
+        .poll(() => machines.every(({ weft }) => weft.ledger.replicas.all().length === 0), patience)
+        .toBe(true);
+      await isGone();
+    },
+  );
+
+  test.each(losses)(
+    'lose one that is removed before any has told the store of it: %s',
+    async (_how, lose) => {
+      const release = hold(h1, h2, h3);
+      await lose();
+      await h3.docker.removeNetwork('blue');
+      release();
+      await settlesOn();
+      await isGone();
+    },
+  );
+
+  test.each(losses)('lose one that is removed while a host is off: %s', async (_how, lose) => {
+    await h2.turnOff();
+    await lose();
+    await isOffered();
+    await h3.docker.removeNetwork('blue');
+    await expect.poll(namesEverywhere, patience).toEqual([[], ['blue'], []]);
+    await h2.restart();
+    await settlesOn();
+    await isGone();
+  });
+
+  test.each(losses)('stay without one that they removed while another uses it: %s', async (_how, lose) => {
+    await h2.docker.startContainer(h2.docker.createContainer('blue'));
+    await h1.docker.removeNetwork('blue');
+    const isLeftWithout = ({ weft }: Machine) => weft.ledger.replicas.get('blue')?.without?.length === 1;
+    await expect.poll(() => [h2, h3].every(isLeftWithout), patience).toBe(true);
+    await lose();
+    await isOffered();
+    const h4 = await boot(4);
+    await expect.poll(() => h4.docker.names(), patience).toEqual(['blue']);
+    expect(namesEverywhere()).toEqual([[], ['blue'], ['blue'], ['blue']]);
+  });
+
+  test.each(losses)(
+    'give its name to another while a host is off that still has it: %s',
+    async (_how, lose) => {
+      const [before] = subnetsOf('blue');
+      await h2.turnOff();
+      await lose();
+      await isOffered();
+      await h3.docker.removeNetwork('blue');
+      await expect.poll(namesEverywhere, patience).toEqual([[], ['blue'], []]);
+      const h4 = await boot(4);
+      const Config = [{ Subnet: '10.77.0.0/16' }];
+      await h4.docker.createNetwork({ ...blue, IPAM: { ...blue.IPAM, Config } });
+      await isOffered();
+      await h2.restart();
+      await expect.poll(() => subnetsOf('blue')[1], patience).not.toBe(before);
+      expect(h4.docker.names()).toEqual(['blue']);
+    },
+  );
+
+  /** It has not come back by the time that a host which is new has looked. */
+  async function isGone(): Promise<void> {
+    const h4 = await boot(4);
+    await h4.docker.createNetwork({ Name: 'bridged' });
+    expect(namesEverywhere()).toEqual([[], [], [], ['bridged']]);
+    expect(await store.get('/weft/v1/recipes/blue')).toBeUndefined();
+  }
 });
 
 describe('weft dies between any two steps, and starts again', () => {
