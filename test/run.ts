@@ -54,6 +54,8 @@ async function suite(name: string, files: readonly string[], signal: AbortSignal
     const file = join(folder, 'report.json');
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
     const vitest = [
+      // What a test that is interrupted leaves in there goes with it.
+      ...['env', `TMPDIR=${folder}`],
       program('vitest'),
       'run',
       '--config=test/vitest.config.ts',

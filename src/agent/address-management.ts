@@ -18,7 +18,7 @@ export interface AddressRules {
 }
 
 export function addressManagement(
-  of: Pick<Ipam, 'store' | 'mirror' | 'keys' | 'hostId'> & {
+  of: Pick<Ipam, 'store' | 'mirror' | 'keys' | 'hostId' | 'spares'> & {
     readonly cluster: Cluster;
     readonly ledger: Ledger;
     readonly kernel: Kernel;

@@ -4,10 +4,18 @@ import { fabrics } from '../fabric/registry.ts';
 import { assignAddress, releaseAddress } from '../ipam/addresses.ts';
 import { parsePoolId } from '../ipam/holdings.ts';
 import type { Ipam } from '../ipam/ipam.ts';
+import { assignSpare, releaseSpare } from '../ipam/outage.ts';
 import { releasePool, requestPool } from '../ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../ipam/reservations.ts';
 import { requestPoolForTasks, reserveForTask } from '../ipam/tasks.ts';
-import { contains, familyOf, parseAddress, parsePrefix, printAddress } from '../model/address.ts';
+import {
+  type Address,
+  contains,
+  familyOf,
+  parseAddress,
+  parsePrefix,
+  printAddress,
+} from '../model/address.ts';
 import type { AddressCalls, RequestAddress } from './calls.ts';
 import type { LedgerPool } from './ledger.ts';
 import type { ThisHost } from './this-host.ts';
@@ -65,6 +73,25 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
     throw new WeftError('exhausted', full.join('; '));
   }
 
+  /** As `assignFrom`; undefined when this host has none by itself. */
+  async function spareFrom(
+    pools: readonly LedgerPool[],
+    mac: string | undefined,
+  ): Promise<{ readonly address: string; readonly cidr: string } | undefined> {
+    for (const { id, cidr, range } of pools) {
+      const address = await assignSpare(ipam, id, { ...(range && { range }), ...(mac && { mac }) });
+      if (address !== undefined) return { address, cidr };
+    }
+    return undefined;
+  }
+
+  /** The one that the address is of, of those of its network. */
+  function poolWith(poolId: string, address: Address): string {
+    const pool = ledger.pools.get(poolId);
+    const isOf = ({ cidr }: LedgerPool) => contains(parsePrefix(cidr), address);
+    return (pool && poolsBeside(pool).find(isOf))?.id ?? poolId;
+  }
+
   return {
     async requestPool(request) {
       await host.ready();
@@ -79,8 +106,8 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
           cidr,
           ...(automatic && { automatic }),
           ...(isGlobal && { global: true }),
+          ...(wanted.range !== undefined && { range: wanted.range }),
           ...(reserve !== undefined && { reserve }),
-          ...(request.range !== undefined && { range: request.range }),
         });
       } catch (error) {
         await giveBackPool(granted.poolId);
@@ -92,33 +119,48 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
     releasePool: giveBackPool,
 
     async requestAddress({ poolId, address, purpose, mac }: RequestAddress) {
-      await host.ready();
       const pool = ledger.pools.get(poolId);
       const wished = address === undefined ? undefined : printAddress(parseAddress(address));
       const cidr = parsePoolId(poolId)?.cidr ?? poolId;
+      const isForContainer = purpose === 'other' && pool?.network !== undefined;
+      if (!isForContainer) await host.ready();
       if (purpose === 'gateway') return printed(await reserveGateway(ipam, poolId, wished), cidr, undefined);
       if (purpose === 'task') return printed(await reserveForTask(ipam, poolId, wished), cidr, pool);
       // Docker asks for the addresses to keep free before it makes the network, and does not say what for.
-      if (pool?.network === undefined && wished !== undefined) {
+      if (!isForContainer && wished !== undefined) {
         const reserved = await reserveAddress(ipam, poolId, wished);
         await noteReserved(poolId, reserved);
         return printed(reserved, cidr, undefined);
       }
-      if (pool === undefined || wished !== undefined) {
-        return printed(await assignAddress(ipam, poolId, wished, mac), cidr, pool);
+      if (pool === undefined) return printed(await assignAddress(ipam, poolId, undefined, mac), cidr, pool);
+      if (wished !== undefined) {
+        const had = await host.eitherWay(
+          () => assignAddress(ipam, poolId, wished, mac),
+          () => assignSpare(ipam, poolId, { wanted: wished, ...(mac && { mac }) }),
+        );
+        return printed(had, cidr, pool);
       }
-      const given = await assignFrom(poolsBeside(pool), mac);
+      const pools = poolsBeside(pool);
+      const given = await host.eitherWay(
+        () => assignFrom(pools, mac),
+        () => spareFrom(pools, mac),
+      );
       return printed(given.address, given.cidr, pool);
     },
 
     async releaseAddress(poolId, address) {
-      await host.giveBack(`address ${address}`, async () => {
-        const released = parseAddress(address);
-        const pool = ledger.pools.get(poolId);
-        const isOf = ({ cidr }: LedgerPool) => contains(parsePrefix(cidr), released);
-        const from = pool && poolsBeside(pool).find(isOf);
-        await releaseAddress(ipam, from?.id ?? poolId, printAddress(released));
-      });
+      await host.giveBack(
+        `address ${address}`,
+        () => {
+          const released = parseAddress(address);
+          return releaseAddress(ipam, poolWith(poolId, released), printAddress(released));
+        },
+        async () => {
+          const released = parseAddress(address);
+          const pool = parsePoolId(poolWith(poolId, released));
+          if (pool !== undefined) await releaseSpare(ipam, pool.name, released);
+        },
+      );
     },
   };
 }

@@ -2,6 +2,7 @@
 import { WeftError } from '../errors.ts';
 import { confirmation } from '../ipam/addresses.ts';
 import type { Ipam } from '../ipam/ipam.ts';
+import { keepOwn } from '../ipam/outage.ts';
 import { change } from '../ipam/reading.ts';
 import { type Endpoint, type Names, records } from '../model/records.ts';
 import { type Plan, transactUntilSettled } from '../store/settle.ts';
@@ -13,6 +14,11 @@ export interface Announcements {
    * @throws WeftError when an address is not this host's, the network is gone, or the store away
    */
   announce(endpoint: Endpoint, pools: readonly string[]): Promise<void>;
+  /**
+   * While the store is away: whether the endpoint may be made before it is announced, since nobody else can have its
+   * addresses; which are on disk as given then. @throws WeftError when the disk fails
+   */
+  vouch(endpoint: Endpoint, pools: readonly string[]): Promise<boolean>;
   /** What it is called. @throws WeftError `not-found` when the store has no such endpoint, or the store is away */
   name(network: string, endpoint: string, names: Names): Promise<void>;
   /** With its names. Succeeds when it is not there. @throws WeftError when the store is away */
@@ -47,6 +53,8 @@ export function announcementsTo(ipam: Ipam): Announcements {
         },
       );
     },
+
+    vouch: ({ addresses }, pools) => keepOwn(ipam, pools, addresses),
 
     name(network, endpoint, names) {
       const key = keys.names(network, endpoint);

@@ -48,9 +48,12 @@ export function endpointUseCases(
     const endpoint: LedgerEndpoint = { id: request.endpoint, network: network.id, mac, addresses, slot: 1 };
     try {
       await ledger.endpoints.put(endpoint);
-      await host.ready();
       const record = { v: 1 as const, id: endpoint.id, network: network.key, host: host.id, mac, addresses };
-      await announcements.announce(record, poolNamesOf(network));
+      const pools = poolNamesOf(network);
+      await host.eitherWay(
+        () => announcements.announce(record, pools).then(() => true),
+        async () => (await announcements.vouch(record, pools)) || undefined,
+      );
     } catch (error) {
       await ledger.endpoints.delete(endpoint.id);
       throw error;

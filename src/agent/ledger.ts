@@ -2,19 +2,14 @@
  * What Docker has told this host, on disk: the truth about which networks, pools and endpoints exist here.
  * The store is made to agree with it (`settlement.ts`), the kernel too (`reconciler.ts`); so a call that
  * takes something away needs neither of them to succeed. Docker repeats nothing after a restart.
- *
- * One small JSON file an object, replaced by rename. Only what must outlive a power cut is synced: after
- * one, Docker itself takes back the endpoints that were running.
+ * After a power cut Docker itself takes back the endpoints that were running, so those are not synced.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import Type, { type Static } from 'typebox';
+import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { explain, WeftError } from '../errors.ts';
 import { poolNamesOf } from '../model/pool-name.ts';
-import { keyedQueue } from '../model/queue.ts';
-import { Encap } from '../model/records.ts';
+import { Assignment, Encap } from '../model/records.ts';
+import { type Items, Shelf } from './shelf.ts';
 
 const text = Type.String({ minLength: 1 });
 
@@ -51,10 +46,10 @@ const LedgerPool = Type.Object({
   automatic: Type.Optional(Type.Boolean()),
   /** Of the global address space: a manager of a swarm holds it for all hosts, and makes no network with it. */
   global: Type.Optional(Type.Boolean()),
+  /** CIDR from which automatic addresses come. */
+  range: Type.Optional(text),
   /** As asked for by `weft.reserve`. */
   reserve: Type.Optional(text),
-  /** `--ip-range` */
-  range: Type.Optional(text),
   /** What `--aux-address` sets aside. */
   reserved: Type.Optional(Type.Array(text)),
 });
@@ -102,129 +97,37 @@ const LedgerReplica = Type.Object({
 });
 export type LedgerReplica = Static<typeof LedgerReplica>;
 
-/** Objects of one kind, in memory and below one folder. */
-export class Shelf<T extends { readonly id: string }> {
-  readonly #folder: string;
-  readonly #durable: boolean;
-  readonly #items = new Map<string, T>();
-  readonly #damaged: { readonly id: string; readonly file: string }[] = [];
-  readonly #inTurn = keyedQueue();
-  #writes = 0;
+const offset = Type.Integer({ minimum: 0, maximum: 255 });
 
-  /** `damaged` is told of every file that cannot be used; it is left where it is. */
-  constructor(
-    folder: string,
-    options: {
-      readonly isItem: (value: unknown) => value is T;
-      readonly durable: boolean;
-      readonly damaged: (file: string) => void;
-    },
-  ) {
-    this.#folder = folder;
-    this.#durable = options.durable;
-    mkdirSync(folder, { recursive: true });
-    for (const name of readdirSync(folder)) {
-      const path = join(folder, name);
-      if (!name.endsWith('.json')) {
-        rmSync(path);
-        continue;
-      }
-      const item = readItem(path);
-      if (options.isItem(item)) {
-        this.#items.set(item.id, item);
-        continue;
-      }
-      this.#damaged.push({ id: idIn(name), file: path });
-      options.damaged(path);
-    }
-  }
+/** A block of this host's, as far as it gives of it while the store is away (`ipam/spares.ts`). */
+const LedgerBlock = Type.Object({
+  id: text,
+  pool: text,
+  cidr: text,
+  spare: Type.Array(offset),
+  freedMs: Type.Record(Type.String(), Type.Number()),
+  given: Type.Record(Type.String(), Assignment),
+});
+export type LedgerBlock = Static<typeof LedgerBlock>;
 
-  get(id: string): T | undefined {
-    return this.#items.get(id);
-  }
-
-  all(): T[] {
-    return [...this.#items.values()];
-  }
-
-  /** Of whom there was a file that cannot be used, and has been neither written anew nor taken away since. */
-  damaged(): { readonly id: string; readonly file: string }[] {
-    return this.#damaged.filter(({ id, file }) => !this.#items.has(id) && existsSync(file));
-  }
-
-  /**
-   * Resolves when the object is on disk; it is visible at once, and stays so.
-   * @throws WeftError `internal` when the disk does not take it
-   */
-  async put(item: T): Promise<void> {
-    this.#items.set(item.id, item);
-    await this.#onDisk(item.id, () => this.#write(item));
-  }
-
-  /** @throws WeftError `internal` when the disk does not let go of it */
-  async delete(id: string): Promise<void> {
-    this.#items.delete(id);
-    await this.#onDisk(id, () => rm(this.#path(id), { force: true }));
-  }
-
-  /** What is asked for last is what is there in the end. */
-  async #onDisk(id: string, change: () => Promise<void>): Promise<void> {
-    try {
-      await this.#inTurn(id, change);
-    } catch (cause) {
-      throw new WeftError(
-        'internal',
-        `weft cannot keep its records in ${this.#folder} (${explain(cause)}); make sure that its disk has room and may be written to`,
-        { cause },
-      );
-    }
-  }
-
-  async #write(item: T): Promise<void> {
-    this.#writes += 1;
-    const path = this.#path(item.id);
-    const draft = `${path}.${this.#writes}`;
-    try {
-      const file = await open(draft, 'w', 0o600);
-      try {
-        await file.writeFile(JSON.stringify(item));
-        if (this.#durable) await file.datasync();
-      } finally {
-        await file.close();
-      }
-      await rename(draft, path);
-    } catch (error) {
-      await rm(draft, { force: true }).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  #path(id: string): string {
-    return join(this.#folder, `${encodeURIComponent(id)}.json`);
-  }
-}
-
-function idIn(fileName: string): string {
-  const name = fileName.replace(/\.json$/, '');
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    // Not a name that weft gave.
-    return name;
-  }
-}
-
-/** What can be done with objects of one kind, wherever they are kept. */
-export type Items<T extends { readonly id: string }> = Pick<
-  Shelf<T>,
-  'get' | 'all' | 'put' | 'delete' | 'damaged'
->;
+/** What the store held when it was last heard of (`last-known.ts`). */
+const LedgerSnapshot = Type.Object({
+  id: text,
+  /** As text, like those of the entries: JSON has no numbers that large. */
+  revision: Type.String({ pattern: '^[0-9]+$' }),
+  entries: Type.Array(
+    Type.Object({ key: text, value: Type.String(), revision: Type.String({ pattern: '^[0-9]+$' }) }),
+  ),
+});
+export type LedgerSnapshot = Static<typeof LedgerSnapshot>;
 
 export interface Ledger {
   readonly networks: Items<LedgerNetwork>;
   readonly pools: Items<LedgerPool>;
   readonly endpoints: Items<LedgerEndpoint>;
   readonly replicas: Items<LedgerReplica>;
+  readonly blocks: Items<LedgerBlock>;
+  readonly snapshots: Items<LedgerSnapshot>;
 }
 
 /** Whether an endpoint has the address of that pool, by its name. One whose network is not known may be of any. */
@@ -236,41 +139,18 @@ export function usesAddress({ endpoints, networks }: Ledger, pool: string, addre
   });
 }
 
-const networkChecker = Compile(LedgerNetwork);
-const poolChecker = Compile(LedgerPool);
-const endpointChecker = Compile(LedgerEndpoint);
-const replicaChecker = Compile(LedgerReplica);
-
 export function openLedger(stateDir: string, damaged: (file: string) => void): Ledger {
-  const folder = (name: string) => join(stateDir, 'ledger', name);
-  return {
-    networks: new Shelf(folder('networks'), {
-      isItem: (item): item is LedgerNetwork => networkChecker.Check(item),
-      durable: true,
-      damaged,
-    }),
-    pools: new Shelf(folder('pools'), {
-      isItem: (item): item is LedgerPool => poolChecker.Check(item),
-      durable: true,
-      damaged,
-    }),
-    endpoints: new Shelf(folder('endpoints'), {
-      isItem: (item): item is LedgerEndpoint => endpointChecker.Check(item),
-      durable: false,
-      damaged,
-    }),
-    replicas: new Shelf(folder('replicas'), {
-      isItem: (item): item is LedgerReplica => replicaChecker.Check(item),
-      durable: true,
-      damaged,
-    }),
+  const shelf = <S extends TSchema>(name: string, schema: S, { durable }: { readonly durable: boolean }) => {
+    const checker = Compile(schema);
+    const isItem = (item: unknown): item is Static<S> => checker.Check(item);
+    return new Shelf<Static<S>>(join(stateDir, 'ledger', name), { isItem, durable, damaged });
   };
-}
-
-function readItem(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    return undefined;
-  }
+  return {
+    networks: shelf('networks', LedgerNetwork, { durable: true }),
+    pools: shelf('pools', LedgerPool, { durable: true }),
+    endpoints: shelf('endpoints', LedgerEndpoint, { durable: false }),
+    replicas: shelf('replicas', LedgerReplica, { durable: true }),
+    blocks: shelf('blocks', LedgerBlock, { durable: true }),
+    snapshots: shelf('snapshots', LedgerSnapshot, { durable: true }),
+  };
 }

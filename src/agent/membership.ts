@@ -180,13 +180,14 @@ export class Membership {
 
   /** Pools that outlive the network (somebody is about to make another with them) are free for any. */
   async #unbindPools(key: string): Promise<{ conditions: Condition[]; writes: Write[] }> {
+    // What cannot be read does not stand in the way of what takes it away.
     const recorded = await this.#store.get(this.#keys.network(key));
     const conditions: Condition[] = [];
     const writes: Write[] = [];
-    const network = readable(recorded, records.network.parse);
+    const network = records.network.read(recorded?.value);
     for (const name of network === undefined ? [] : poolNamesOf(network)) {
       const entry = await this.#store.get(this.#keys.pool(name));
-      const bound = readable(entry, records.pool.parse);
+      const bound = records.pool.read(entry?.value);
       if (entry === undefined || bound?.network !== key) continue;
       const { network: _, ...pool } = bound;
       conditions.push({ key: entry.key, revision: entry.revision });
@@ -206,14 +207,5 @@ function readRecord<T>({ key, value }: Entry, parse: (json: string) => T): T {
       `the record ${key} in the store is damaged or of a newer weft: run the same weft on all hosts, or delete it there`,
       { cause },
     );
-  }
-}
-
-/** What cannot be read does not stand in the way of what takes it away. */
-function readable<T>(entry: Entry | undefined, parse: (json: string) => T): T | undefined {
-  try {
-    return entry && parse(entry.value);
-  } catch {
-    return undefined;
   }
 }

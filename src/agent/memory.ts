@@ -1,11 +1,13 @@
 /**
  * What a store has forgotten (wiped, or restored from a backup), this host tells it again, from the ledger:
- * its pools, networks, addresses and endpoints, by the same transactions that made them.
+ * its pools, networks, addresses and endpoints, by the same transactions that made them. And what it was never told,
+ * since it was away: the endpoints made meanwhile.
  */
 import { explain } from '../errors.ts';
-import { assignAddress, assignmentsOf } from '../ipam/addresses.ts';
+import { assignAddress, isOwnAddress } from '../ipam/addresses.ts';
 import { parsePoolId } from '../ipam/holdings.ts';
 import type { Ipam } from '../ipam/ipam.ts';
+import { givenAddresses } from '../ipam/outage.ts';
 import { requestPool } from '../ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../ipam/reservations.ts';
 import type { Log } from '../log.ts';
@@ -27,6 +29,8 @@ export interface MemoryParts {
   readonly ledger: Ledger;
   readonly membership: Membership;
   readonly announcements: Announcements;
+  /** What is in the store again may be offered again. */
+  readonly told: () => void;
   /** From now on, what nobody has told again goes. */
   readonly over: () => void;
   readonly log: Log;
@@ -43,7 +47,7 @@ export interface Memory {
    * because the store does not know of it, and nothing be given out because the store has it free.
    */
   keepsAll(): boolean;
-  /** Tells the store what it was found to lack. Never fails: what cannot be told is in the log, and tried again. */
+  /** Tells the store what it was found to lack, or missed. Never fails: what cannot be told is in the log, and tried again. */
   tellAgain(): Promise<void>;
   close(): void;
 }
@@ -93,7 +97,23 @@ export function memoryOf(parts: MemoryParts): Memory {
     });
   }
 
+  /** While the store was away: by what they were given then. */
+  function madeInOutage(): LedgerEndpoint[] {
+    const given = new Set(givenAddresses(ipam).map(({ pool, address }) => `${address} of ${pool}`));
+    if (given.size === 0) return [];
+    return ledger.endpoints.all().filter(({ network: id, addresses }) => {
+      const network = ledger.networks.get(id);
+      const pools = network === undefined ? [] : poolNamesOf(network);
+      return addresses.some((address) => pools.some((pool) => given.has(`${address} of ${pool}`)));
+    });
+  }
+
   const tellAgain = coalesce(async () => {
+    if (!isLacking) {
+      for (const endpoint of madeInOutage()) {
+        await tell(`endpoint ${endpoint.id}`, () => tellEndpoint(endpoint));
+      }
+    }
     if (!isLacking && !lacksAny()) return;
     isLacking = false;
     for (const pool of ledger.pools.all()) await tell(`pool ${pool.cidr}`, () => tellPool(pool));
@@ -103,6 +123,7 @@ export function memoryOf(parts: MemoryParts): Memory {
     for (const endpoint of ledger.endpoints.all()) {
       await tell(`endpoint ${endpoint.id}`, () => tellEndpoint(endpoint));
     }
+    parts.told();
   });
 
   async function tell(what: string, task: () => Promise<unknown>): Promise<void> {
@@ -143,10 +164,10 @@ export function memoryOf(parts: MemoryParts): Memory {
   async function tellEndpoint({ id, network: dockerNetwork, mac, addresses }: LedgerEndpoint): Promise<void> {
     const network = ledger.networks.get(dockerNetwork);
     if (network === undefined) return;
-    const held = new Set(assignmentsOf(ipam, hostId).map(({ pool, address }) => `${address} of ${pool}`));
     for (const address of addresses) {
       const pool = poolOf(dockerNetwork, address);
-      if (pool === undefined || held.has(`${address} of ${parsePoolId(pool.id)?.name}`)) continue;
+      const name = parsePoolId(pool?.id ?? '')?.name;
+      if (pool === undefined || name === undefined || isOwnAddress(ipam, name, address)) continue;
       await assignAddress(ipam, pool.id, address);
     }
     if (cluster.endpoint(network.key, id) !== undefined) return;

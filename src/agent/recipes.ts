@@ -77,19 +77,20 @@ export function recipesOf({ store, keys, cluster, hostId, epoch, connected }: Re
    * Of a recipe from an earlier epoch it leaves a record: to a host that has noted it then, and has not looked since, it
    * would say nothing that it is missing.
    */
-  function removal(
+  async function removal(
     { id, name, epoch: born }: Recipe,
     { key, revision }: Entry,
     condition: Transaction['conditions'][number],
-  ): Plan<void> {
+  ): Promise<Plan<void>> {
+    // What is known of it here may be behind.
+    const now = await store.get(keys.epoch);
     const record = { put: keys.removal(id), value: name };
-    const isOlder = born !== epoch.current();
     return {
       result: undefined,
       proof: { key, holds: (found) => found === undefined },
       transaction: {
-        conditions: [{ key, revision }, condition],
-        writes: [{ delete: key }, ...(isOlder ? [record] : [])],
+        conditions: [{ key, revision }, { key: keys.epoch, revision: now?.revision ?? 0n }, condition],
+        writes: [{ delete: key }, ...(born === now?.value ? [] : [record])],
       },
     };
   }

@@ -3,6 +3,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from './announcements.ts';
 import type { Cluster } from './cluster.ts';
+import type { Dealings } from './dealings.ts';
 import type { Ledger } from './ledger.ts';
 import type { Membership } from './membership.ts';
 import type { Passes } from './passes.ts';
@@ -22,11 +23,7 @@ export interface ThisHost {
   readonly reconciler: Reconciler;
   readonly leadsToOthers: Passes['leadsToOthers'];
   readonly log: Log;
-  /**
-   * Resolves when what the cluster holds is known here.
-   * @throws WeftError `unavailable` when the store stays away for longer than Docker should wait
-   */
-  readonly ready: () => Promise<void>;
-  /** Takes something away in the store, now or later; never fails. */
-  readonly giveBack: (what: string, task: () => Promise<void>) => Promise<void>;
+  readonly ready: Dealings['ready'];
+  readonly eitherWay: Dealings['eitherWay'];
+  readonly giveBack: Dealings['giveBack'];
 }

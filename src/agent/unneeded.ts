@@ -1,13 +1,15 @@
 /**
- * What nobody in the cluster needs any more: this host's empty blocks, and what hosts that are gone have left
- * behind. A host counts as gone when it was not heard of for a grace time in which this one watched; the same
+ * What nobody in the cluster needs any more: this host's empty blocks, its spare addresses where a pool runs out, and
+ * what hosts that are gone have left behind. A host counts as gone when it was not heard of for a grace time in which this one watched; the same
  * for every host that looks, so one of them sees to it: the first by id of those that are heard of.
  */
 import type { Ipam } from '../ipam/ipam.ts';
 import {
   abandonedBlocks,
+  crampedBlocks,
   emptyBlocks,
   giveBackBlock,
+  giveUpSpares,
   hostsWithHoldings,
   reclaimAddresses,
 } from '../ipam/reclaim.ts';
@@ -56,6 +58,13 @@ export function unneededIn(ipam: Ipam, cluster: Cluster): () => Leftover[] {
         }),
       ),
     );
-    return [...empty, ...abandoned];
+    const spare = crampedBlocks(ipam).map(
+      (block): Leftover => ({
+        kind: 'block',
+        name: `spare addresses of block ${block.cidr} of ${block.pool}, sequence ${block.sequence}`,
+        giveBack: () => giveUpSpares(ipam, block),
+      }),
+    );
+    return [...empty, ...spare, ...abandoned];
   };
 }

@@ -53,7 +53,7 @@ export function tunnelGuard(
         name: 'tunnelsElsewhere',
         base: { ...filter, hook: 'forward' },
         rules: perFamily((family, { expression }) => [
-          `iifname != @uplinks ${expression} daddr @hosts${family} udp dport ${vxlanPort} drop`,
+          `udp dport ${vxlanPort} iifname != @uplinks ${expression} daddr @hosts${family} drop`,
         ]),
       },
     ],

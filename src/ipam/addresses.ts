@@ -6,14 +6,16 @@
  * A transaction that gives an address away holds only while block and pool are as they were read: the block,
  * so that no address is given twice; the pool, so that it is still there, with that gateway and those
  * reserved addresses.
+ *
+ * A host keeps itself provided with spare ones (`provision.ts`), by the same transactions.
  */
 import { WeftError } from '../errors.ts';
 import { type Address, contains, parseAddress, printAddress } from '../model/address.ts';
 import { parsePoolName } from '../model/pool-name.ts';
-import { type Assignment, type Block, records } from '../model/records.ts';
+import { type Block, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition, Entry, Write } from '../store/store.ts';
-import { assign, free, holderOf, reservationOf, touch, unreserve } from './block.ts';
+import { assign, free, holderOf, isSpare, reservationOf, touch, unreserve } from './block.ts';
 import {
   type HeldBlock,
   type HeldPool,
@@ -25,8 +27,10 @@ import {
   unknownPool,
 } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
+import { releaseSpare } from './outage.ts';
 import { blockAt, nextPlace, type Place, wantedPlace } from './place.ts';
-import { change, type Reading } from './reading.ts';
+import { withSpares } from './provision.ts';
+import { change, Reading } from './reading.ts';
 
 /** An address that a host has, whatever for. */
 export interface HeldAddress {
@@ -70,7 +74,12 @@ export async function assignAddress(
         address === undefined
           ? nextPlace(ipam, reading, { pool, range, mac }, conflicts)
           : wantedPlace(ipam, reading, pool, address);
-      return planAssignment(ipam, pool, place, { operation, ...(mac !== undefined && { mac }) });
+      const record = assign(place.block.record, place.offset, {
+        ...{ host: ipam.hostId, sinceMs: ipam.now(), operation },
+        ...(mac !== undefined && { mac }),
+      });
+      const provided = withSpares(ipam, reading, { pool, range, block: place.block }, record);
+      return planAssignment(ipam, pool, place, provided, operation);
     }),
   );
 }
@@ -103,6 +112,7 @@ async function release(
 ): Promise<void> {
   const { hostId, inUse, now, queue } = ipam;
   const text = printAddress(address);
+  if (await releaseSpare(ipam, pool.name, address, operation)) return;
   const plan = (reading: Reading): Plan<void> => {
     const block = blockAt(ipam, reading, pool, address.value);
     if (block?.record === undefined) return { done: undefined };
@@ -156,10 +166,22 @@ export function assignmentsOf({ mirror, keys }: Ipam, hostId: string): HeldAddre
   });
 }
 
+/** Whether the mirror shows it as this host's: assigned, or spare. */
+export function isOwnAddress(ipam: Ipam, pool: string, text: string): boolean {
+  const { prefix } = parsePoolName(pool);
+  const address = parseAddress(text);
+  const block = blockAt(ipam, new Reading(ipam.store, ipam.mirror), { name: pool, prefix }, address.value);
+  return (
+    block?.record !== undefined &&
+    confirmed(ipam, block, Number(address.value - block.prefix.first)) !== undefined
+  );
+}
+
 /**
  * The second step of claiming an address: what the transaction that announces its endpoint has to contain. It
  * holds only while this host has the address, and writes its block, so that whatever was planned before to take
- * the address back, and may still be under way, comes to nothing.
+ * the address back, and may still be under way, comes to nothing. One that was given while the store was away is
+ * assigned by it.
  * @param pools names of the network's
  * @throws WeftError `conflict` when this host does not have it (any more)
  */
@@ -175,11 +197,11 @@ export function confirmation(
     if (!contains(prefix, address)) continue;
     const block = blockAt(ipam, reading, { name, prefix }, address.value);
     if (block?.record === undefined) break;
-    const holder = holderOf(block.record, Number(address.value - block.prefix.first));
-    if (holder?.host !== ipam.hostId) break;
+    const record = confirmed(ipam, block, Number(address.value - block.prefix.first));
+    if (record === undefined) break;
     return {
       condition: { key: block.key, revision: block.revision },
-      write: { put: block.key, value: records.block.render(touch(block.record)) },
+      write: { put: block.key, value: records.block.render(record) },
     };
   }
   throw new WeftError(
@@ -188,13 +210,22 @@ export function confirmation(
   );
 }
 
+/** Undefined: it is not this host's. */
+function confirmed(ipam: Ipam, { key, record }: HeldBlock, offset: number): Block | undefined {
+  const { hostId, spares, now, randomId } = ipam;
+  if (holderOf(record, offset)?.host === hostId) return touch(record);
+  if (record.owner !== hostId || !isSpare(record, offset)) return undefined;
+  const given = spares.get(key)?.given[offset];
+  return assign(record, offset, given ?? { host: hostId, operation: randomId(), sinceMs: now() });
+}
+
 function planAssignment(
   ipam: Ipam,
   pool: HeldPool,
   { block, offset }: Place,
-  of: Pick<Assignment, 'operation' | 'mac'>,
+  record: Block,
+  operation: string,
 ): Plan<string> {
-  const record = assign(block.record, offset, { host: ipam.hostId, sinceMs: ipam.now(), ...of });
   return {
     transaction: {
       conditions: [
@@ -204,7 +235,7 @@ function planAssignment(
       writes: [{ put: block.key, value: records.block.render(record) }],
     },
     result: addressAt(block, offset),
-    proof: { key: block.key, holds: (found) => operationAt(ipam, found, offset) === of.operation },
+    proof: { key: block.key, holds: (found) => operationAt(ipam, found, offset) === operation },
   };
 }
 

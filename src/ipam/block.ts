@@ -11,6 +11,9 @@
  * Beside that an address may be reserved, assigned or not: swarm's manager asks for the address of a task, the host
  * that runs it asks again, by name, and both give it back. It is free when both have.
  *
+ * And some of the free ones are spare: no host but the owner gives these to containers, and that by itself while the
+ * store is away (`spares.ts`). They are those whose turn would come last.
+ *
  * A block does not know which of its addresses the pool keeps back (network address, gateway, ...): that is
  * the caller's `Window`. Addresses are offsets from the block's first one, at most 255; so a search here is a
  * walk over at most 256 of them, however large the pool is.
@@ -54,15 +57,19 @@ export function nextFree(
     if (except.has(offset) || isTaken(block, offset) || block.freed.includes(offset)) continue;
     return offset;
   }
-  const isOpen = (offset: number) => offset >= first && offset <= last && !except.has(offset);
+  const isOpen = (offset: number) => isWithin({ first, last, except }, offset) && !isTaken(block, offset);
   return block.freed.find((offset) => isOpen(offset) && rested(freedMs(block, offset)));
 }
 
 /** The offset in the window that is free and was last the MAC's; undefined when there is none. */
-export function freedBy(block: Block, { first, last, except }: Window, mac: string): number | undefined {
+export function freedBy(block: Block, window: Window, mac: string): number | undefined {
   return block.freed.find(
-    (offset) => block.freedBy?.[offset] === mac && offset >= first && offset <= last && !except.has(offset),
+    (offset) => block.freedBy?.[offset] === mac && isWithin(window, offset) && !isTaken(block, offset),
   );
+}
+
+function isWithin({ first, last, except }: Window, offset: number): boolean {
+  return offset >= first && offset <= last && !except.has(offset);
 }
 
 /** When it was given back; 0: longer ago than anybody remembers. */
@@ -70,8 +77,36 @@ export function freedMs(block: Block, offset: number): number {
   return block.freedMs?.[offset] ?? 0;
 }
 
-function isTaken({ assigned, reserved = {} }: Block, offset: number): boolean {
-  return offset in assigned || offset in reserved;
+function isTaken({ assigned, reserved = {}, spare = [] }: Block, offset: number): boolean {
+  return offset in assigned || offset in reserved || spare.includes(offset);
+}
+
+export function isSpare({ spare = [] }: Block, offset: number): boolean {
+  return spare.includes(offset);
+}
+
+/** How many of the window are free, and not spare. */
+export function countFree(block: Block, window: Window): number {
+  return freeOffsets(block, window).length;
+}
+
+function freeOffsets(block: Block, { first, last, except }: Window): number[] {
+  const all = Array.from({ length: Math.max(last - first + 1, 0) }, (_, index) => first + index);
+  return all.filter((offset) => !except.has(offset) && !isTaken(block, offset));
+}
+
+/** The block with up to so many more spare ones: never used, from the last down; then those that have rested. */
+export function setAside(block: Block, window: Window, count: number, rested: Rested): Block {
+  const free = freeOffsets(block, window);
+  const unused = free.filter((offset) => !block.freed.includes(offset)).reverse();
+  const used = block.freed.filter((offset) => free.includes(offset) && rested(freedMs(block, offset)));
+  const more = [...unused, ...used].slice(0, count);
+  return more.length === 0 ? block : { ...block, spare: [...(block.spare ?? []), ...more] };
+}
+
+/** The block without spare ones. */
+export function withoutSpare({ spare: _, ...block }: Block): Block {
+  return touch(block);
 }
 
 /** For which task of swarm's the address is kept; undefined: for none. */
@@ -93,12 +128,12 @@ export function assign(block: Block, offset: number, holder: Assignment): Block 
   if (before !== undefined && before.host !== holder.host) {
     throw new WeftError('internal', `offset ${offset} of block ${block.cidr} is held by host ${before.host}`);
   }
-  return { ...withoutFreed(block, offset), assigned: { ...block.assigned, [offset]: holder } };
+  return { ...taken(block, offset), assigned: { ...block.assigned, [offset]: holder } };
 }
 
 /** The block with the address kept for a task, whoever has it already. */
 export function reserve(block: Block, offset: number, reservation: Reservation): Block {
-  return { ...withoutFreed(block, offset), reserved: { ...block.reserved, [offset]: reservation } };
+  return { ...taken(block, offset), reserved: { ...block.reserved, [offset]: reservation } };
 }
 
 /** The block with the address given back now, last in the queue; the same block when nobody has it. */
@@ -126,14 +161,17 @@ function withFreed(block: Block, offset: number, nowMs: number): Block {
   };
 }
 
-function withoutFreed({ freedMs = {}, freedBy, ...block }: Block, offset: number): Block {
+/** Neither free nor spare. */
+function taken({ freedMs = {}, freedBy, spare, ...block }: Block, offset: number): Block {
   const { [offset]: _, ...otherMs } = freedMs;
   const { [offset]: __, ...others } = freedBy ?? {};
+  const isOther = (one: number) => one !== offset;
   return {
     ...touch(block),
-    freed: block.freed.filter((freed) => freed !== offset),
+    freed: block.freed.filter(isOther),
     freedMs: otherMs,
     ...(freedBy === undefined ? {} : { freedBy: others }),
+    ...(spare === undefined ? {} : { spare: spare.filter(isOther) }),
   };
 }
 

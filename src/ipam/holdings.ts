@@ -56,7 +56,11 @@ export interface HeldBlock {
 export type KnownBlock = HeldBlock | (Omit<HeldBlock, 'record'> & { readonly record: undefined });
 
 /** @throws WeftError `not-found`; `conflict` when its record cannot be read */
-export function poolOf(reading: Reading, keys: Keys, { name, cidr, prefix }: PoolId): HeldPool {
+export function poolOf(
+  reading: Reading,
+  keys: Keys,
+  { name, cidr, prefix }: Omit<PoolId, 'reference'>,
+): HeldPool {
   const key = keys.pool(name);
   const entry = reading.get(key);
   if (entry === undefined) throw unknownPool(cidr);
@@ -112,18 +116,9 @@ export function knownBlock(keys: Keys, entry: Entry): KnownBlock | undefined {
   const place = keys.parse(entry.key);
   if (place?.kind !== 'block') return undefined;
   const { key, revision } = entry;
-  const block = { key, prefix: parsePrefix(place.block), revision, record: readable(entry) };
+  const block = { key, prefix: parsePrefix(place.block), revision, record: records.block.read(entry.value) };
   parsed.set(entry, block);
   return block;
-}
-
-function readable(entry: Entry): Block | undefined {
-  try {
-    return records.block.parse(entry.value);
-  } catch (error) {
-    if (error instanceof WeftError && error.code === 'invalid') return undefined;
-    throw error;
-  }
 }
 
 export function unknownPool(cidr: string): WeftError {

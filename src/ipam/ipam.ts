@@ -8,6 +8,7 @@
  *
  *   block     nobody's --claim--> owned --last address given back, grace--> nobody's
  *   address   never used --assign--> pending --confirm--> in use --release--> resting --> free
+ *             never used --set aside--> spare --given while the store is away, announced after--> in use
  *
  * - Nothing is written but by transactions that hold only while the block is as it was read, by the store's own
  *   revision of its key. Revisions never repeat, not even for a key that was deleted and made again, so a host that
@@ -25,13 +26,18 @@
  * - Nobody is refused, and nothing is found to be exhausted, by old news (`reading.ts`).
  * - What is held for nobody is found by comparing with what Docker has (`agent/settlement.ts`), at two looks and
  *   not before it is a minute old; an endpoint that came after all would not be confirmed.
- * - A host that is not heard of keeps what its endpoints use: it may only be cut off, with its containers running.
- *   The rest goes back to the pool after a grace time (`reclaim.ts`), on condition that the host is still not heard
- *   of and has announced nothing meanwhile.
+ * - While the store is away, a host gives to containers what is its own: 16 addresses of each pool from which it
+ *   serves are set aside in its block, spare, and no other host gives or takes those (`spares.ts`).
+ * - A host that is not heard of keeps what its endpoints use, and all it has in blocks of its own, the spare ones
+ *   included: it may only be cut off, with its containers running, and starting more. It can be any time until it
+ *   comes back, so no grace time makes these anybody else's; only somebody who knows that the host is no more.
+ *   What it has borrowed for no endpoint, and blocks in which it has nothing, go back to the pool
+ *   after a grace time (`reclaim.ts`), on condition that the host is still not heard of and has announced
+ *   nothing meanwhile.
  * - A store that was wiped, or restored from a backup, does not know of all that hosts hold. Each tells it again
- *   what its ledger has, by name; until all have had the time for it, nobody is given anything new, be it of a block of
- *   its own, for others may have addresses there (`agent/memory.ts`). A host that tells later, when somebody else
- *   has what it holds, is refused that, and says so.
+ *   what its ledger has, by name; until all have had the time for it, nobody is given anything new but of what is spare,
+ *   be it of a block of its own, for others may have addresses there (`agent/memory.ts`). A host that tells later, when
+ *   somebody else has what it holds, is refused that, and says so.
  * - Clocks decide only how long something rests or waits, never who has it.
  */
 import type { Prefix } from '../model/address.ts';
@@ -42,15 +48,17 @@ import type { Keys } from '../store/keys.ts';
 import type { Mirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
 import type { AutomaticSubnets } from './range.ts';
+import type { Spares } from './spares.ts';
 import type { ForeignRoute } from './subnet.ts';
 
 /** What address management works with: handed in as one object, so that everything in it can be a test's. */
 export interface Ipam {
-  /** One whose commits the mirror sees at once (`mirroring`). */
+  /** One whose commits the mirror sees at once (`mirroring`), guarded by the spares. */
   readonly store: Store;
   /** Of pools and blocks at least. */
   readonly mirror: Mirror;
   readonly keys: Keys;
+  readonly spares: Spares;
   /** One operation at a time per pool: two of the same host would only make each other fail. */
   readonly queue: Queue;
   readonly hostId: string;

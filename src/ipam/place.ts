@@ -6,6 +6,7 @@ import {
   freedBy,
   freedMs,
   holderOf,
+  isSpare,
   longAgo,
   newBlock,
   nextFree,
@@ -36,8 +37,8 @@ export interface Place {
 /**
  * The next free place of the pool, or of a range of it: what the container had last, if that can be told and it is
  * still free, however short a time ago and in whosever block; else in the lowest own block that has one, else in a block
- * of nobody's, else in one of another host's. An address that has not rested yet comes after all of these: then
- * the one that has been free longest, since to refuse a container is worse than to risk that somebody still
+ * of nobody's, else in one of another host's, else a spare one. An address that has not rested yet comes after all of
+ * these: then the one that has been free longest, since to refuse a container is worse than to risk that somebody still
  * takes it for the one before.
  * @throws WeftError `exhausted`
  */
@@ -55,8 +56,7 @@ export function nextPlace(
   const { pool, range, mac } = of;
   const { hostId, random } = ipam;
   const { keptBack, prefix } = pool;
-  const all = usable(prefix);
-  const span = range === undefined ? all : intersect(all, spanOf(parsePrefix(range)));
+  const span = spanIn(pool, range);
   const blocks = blocksOf(reading, ipam.keys, pool.name);
 
   const placeIn = (block: HeldBlock, rested?: Rested): Place | undefined => {
@@ -71,7 +71,8 @@ export function nextPlace(
       if (offset !== undefined) return { block, offset };
     }
   }
-  for (const block of readable.filter(({ record }) => record.owner === hostId)) {
+  const own = readable.filter((block) => isOwn(ipam, block));
+  for (const block of own) {
     const place = placeIn(block, rested);
     if (place !== undefined) return place;
   }
@@ -88,9 +89,37 @@ export function nextPlace(
   const loans = readable.flatMap((block) => placeIn(block, rested) ?? []);
   const loan = loans[nth % loans.length];
   if (loan !== undefined) return loan;
+  const [spare] = own.flatMap((block) => {
+    const { first, last, except } = windowOf(block.prefix, span, keptBack);
+    const offsets = (ipam.spares.get(block.key)?.spare ?? []).toSorted((a, b) => a - b);
+    return offsets
+      .filter((offset) => offset >= first && offset <= last && !except.has(offset))
+      .filter((offset) => isSpare(block.record, offset))
+      .map((offset) => ({ block, offset }));
+  });
+  if (spare !== undefined) return spare;
   const [last] = readable.flatMap((block) => placeIn(block) ?? []).sort(longestFreeFirst);
   if (last !== undefined) return last;
-  throw exhausted(pool, { span, range, unreadable: blocks.length - readable.length });
+  const isHeldElsewhere = readable.some(({ record }) => record.owner !== hostId && record.spare?.length);
+  throw exhausted(pool, { span, range, isHeldElsewhere, unreadable: blocks.length - readable.length });
+}
+
+/** The blocks of this host's that can be read, in order. */
+export function ownBlocks(ipam: Ipam, reading: Reading, pool: string): HeldBlock[] {
+  return blocksOf(reading, ipam.keys, pool)
+    .filter((block) => block.record !== undefined)
+    .filter((block) => isOwn(ipam, block))
+    .sort(lowestFirst);
+}
+
+function isOwn({ hostId }: Ipam, { record }: HeldBlock): boolean {
+  return record.owner === hostId;
+}
+
+/** Where automatic addresses come from. */
+export function spanIn({ prefix }: HeldPool, range: string | undefined): Span {
+  const all = usable(prefix);
+  return range === undefined ? all : intersect(all, spanOf(parsePrefix(range)));
 }
 
 /**
@@ -103,7 +132,11 @@ export function nextPlace(
 export function wantedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Address): Place {
   const text = printAddress(address);
   const place = namedPlace(ipam, reading, pool, address);
-  const holder = holderOf(place.block.record, place.offset);
+  const { record } = place.block;
+  if (record.owner !== ipam.hostId) refuseSpare(ipam, place, text);
+  // A spare one may be in use too, since the store was away.
+  const holder =
+    holderOf(record, place.offset) ?? (isSpare(record, place.offset) ? { host: record.owner } : undefined);
   const free = holder === undefined || (holder.host === ipam.hostId && !ipam.inUse(pool.name, text));
   if (!free) throw addressInUse(ipam, text, holder);
   return place;
@@ -117,6 +150,7 @@ export function wantedPlace(ipam: Ipam, reading: Reading, pool: HeldPool, addres
 export function taskPlace(ipam: Ipam, reading: Reading, pool: HeldPool, address: Address): Place {
   const place = namedPlace(ipam, reading, pool, address);
   const { block, offset } = place;
+  refuseSpare(ipam, place, printAddress(address));
   const holder = holderOf(block.record, offset);
   if (holder === undefined || reservationOf(block.record, offset) !== undefined) return place;
   throw addressInUse(ipam, printAddress(address), holder);
@@ -182,7 +216,20 @@ export function placeOf(ipam: Ipam, reading: Reading, pool: HeldPool, address: A
   return { block, offset: Number(address.value - block.prefix.first) };
 }
 
-export function addressInUse({ hostName }: Ipam, address: string, { host }: Assignment): WeftError {
+/** @throws WeftError `conflict` that names the host which keeps it for itself */
+export function refuseSpare({ hostName }: Ipam, { block: { record }, offset }: Place, address: string): void {
+  if (!isSpare(record, offset)) return;
+  throw new WeftError(
+    'conflict',
+    `address ${address} is held for containers that host ${hostName(record.owner)} starts while the store is away: choose another`,
+  );
+}
+
+export function addressInUse(
+  { hostName }: Ipam,
+  address: string,
+  { host }: Pick<Assignment, 'host'>,
+): WeftError {
   return new WeftError(
     'conflict',
     `address ${address} is in use on host ${hostName(host)}: choose another, or remove the container that has it`,
@@ -191,17 +238,26 @@ export function addressInUse({ hostName }: Ipam, address: string, { host }: Assi
 
 function exhausted(
   { cidr, keptBack }: HeldPool,
-  of: { readonly span: Span; readonly range: string | undefined; readonly unreadable: number },
+  of: {
+    readonly span: Span;
+    readonly range: string | undefined;
+    readonly isHeldElsewhere: boolean;
+    readonly unreadable: number;
+  },
 ): WeftError {
   const count = countWithin(of.span, keptBack);
   const [what, more] =
     of.range === undefined
       ? [`subnet ${cidr}`, 'make a network with a larger --subnet']
       : [`range ${of.range} of subnet ${cidr}`, 'make the network with a larger --ip-range'];
+  const others = [
+    ...(of.isHeldElsewhere ? [', or held for when the store is away'] : []),
+    ...(of.unreadable > 0 ? [`, or lie in ${of.unreadable} blocks whose records cannot be read`] : []),
+  ];
   const numbers =
-    of.unreadable === 0
+    others.length === 0
       ? `${count} of ${count} addresses are in use`
-      : `all addresses are in use, or lie in ${of.unreadable} blocks whose records cannot be read`;
+      : `all addresses are in use${others.join('')}`;
   return new WeftError(
     'exhausted',
     `${what} is full: ${numbers}; remove containers that are not needed, or ${more}`,

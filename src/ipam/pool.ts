@@ -84,6 +84,10 @@ export function blockOf(pool: Cut, address: bigint): Prefix {
   return prefixOf({ family, value: address }, Math.max(length, blockLength));
 }
 
+export function countBlocks(pool: Cut): bigint {
+  return prefixSize(pool) / prefixSize(blockOf(pool, pool.first));
+}
+
 /** The part of the span that lies in the block, as offsets. */
 export function windowOf(block: Prefix, span: Span, keptBack: ReadonlySet<bigint>): Window {
   const { first, last } = intersect(spanOf(block), span);

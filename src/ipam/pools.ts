@@ -260,16 +260,7 @@ function knownPools({ keys }: Ipam, reading: Reading): KnownPool[] {
     const place = keys.parse(entry.key);
     if (place?.kind !== 'pool') return [];
     const { prefix, network } = parsePoolName(place.pool);
-    return [{ prefix, network: networkOf(entry.value), own: network !== undefined }];
+    // Of one that cannot be read the subnet is known all the same, by its key; and that is taken.
+    return [{ prefix, network: records.pool.read(entry.value)?.network, own: network !== undefined }];
   });
-}
-
-/** Of a pool that cannot be read the subnet is known all the same, by its key; and that is taken. */
-function networkOf(json: string): string | undefined {
-  try {
-    return records.pool.parse(json).network;
-  } catch (error) {
-    if (error instanceof WeftError) return undefined;
-    throw error;
-  }
 }

@@ -1,19 +1,21 @@
 /**
- * What goes back to the pool though no call of Docker's says so: blocks from which nobody is served, and what a
- * host that is gone had been given and no endpoint of it uses. An endpoint of a host that is gone keeps its
- * addresses: the host may only be cut off, its containers running.
+ * What goes back to the pool though no call of Docker's says so: blocks from which nobody is served, spare addresses
+ * that others need, and what a host that is gone has borrowed and no endpoint of it uses. In blocks of its own it
+ * keeps everything, and elsewhere what its endpoints have: it may only be cut off, its containers running, and giving
+ * more of its own to others.
  *
  * Here is what may be taken, and the transaction that takes it, which holds only if it still may be. That it was so
  * for a while is for the caller to see.
  */
-import { WeftError } from '../errors.ts';
 import { printAddress } from '../model/address.ts';
+import { parsePoolName } from '../model/pool-name.ts';
 import { type Block, holdersOf, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition } from '../store/store.ts';
-import { free, freedMs, longAgo, touch } from './block.ts';
-import { type HeldBlock, knownBlock } from './holdings.ts';
+import { free, freedMs, longAgo, nextFree, withoutSpare } from './block.ts';
+import { blocksOf, type HeldBlock, knownBlock, poolOf } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
+import { countBlocks, usable, windowOf } from './pool.ts';
 import { change, Reading } from './reading.ts';
 
 /** A block as it was when it was looked at. */
@@ -31,7 +33,7 @@ const emptyGraceMs = 5 * 60_000;
 /** Blocks of these owners from which nobody is served, and has not been for a while. */
 export function emptyBlocks(ipam: Ipam, isOwner: (hostId: string) => boolean): SeenBlock[] {
   return readableBlocks(ipam)
-    .filter(({ record }) => isOwner(record.owner) && isEmpty(ipam, record))
+    .filter((block) => isOwner(block.record.owner) && isEmpty(ipam, block))
     .map(seen);
 }
 
@@ -45,7 +47,7 @@ export async function giveBackBlock(ipam: Ipam, { pool, cidr, owner }: SeenBlock
   const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
     const block = blockBy(ipam, reading, key);
-    if (block?.record.owner !== owner || !isEmpty(ipam, block.record)) return { done: undefined };
+    if (block?.record.owner !== owner || !isEmpty(ipam, block)) return { done: undefined };
     if (owner !== hostId && reading.get(keys.alive(owner)) !== undefined) return { done: undefined };
     const conditions: Condition[] = [{ key, revision: block.revision }];
     if (owner !== hostId) conditions.push({ key: keys.alive(owner), revision: 0n });
@@ -58,23 +60,59 @@ export async function giveBackBlock(ipam: Ipam, { pool, cidr, owner }: SeenBlock
   await ipam.queue(pool, () => change(ipam, `give back block ${cidr} of subnet ${pool}`, plan));
 }
 
+/** Own blocks that have nothing free but spare ones, of pools that have no block left for others to claim. */
+export function crampedBlocks(ipam: Ipam): SeenBlock[] {
+  const reading = new Reading(ipam.store, ipam.mirror);
+  return readableBlocks(ipam)
+    .filter((block) => isCramped(ipam, reading, block))
+    .map(seen);
+}
+
+/** Makes the spare ones of such a block anybody's. @throws WeftError as `change` */
+export async function giveUpSpares(ipam: Ipam, { pool, cidr }: SeenBlock): Promise<void> {
+  const key = ipam.keys.block(pool, cidr);
+  const plan = (reading: Reading): Plan<void> => {
+    const block = blockBy(ipam, reading, key);
+    if (block === undefined || !isCramped(ipam, reading, block)) return { done: undefined };
+    const value = records.block.render(withoutSpare(block.record));
+    return {
+      transaction: { conditions: [{ key, revision: block.revision }], writes: [{ put: key, value }] },
+      result: undefined,
+      proof: { key, holds: (found) => found?.value === value },
+    };
+  };
+  await ipam.queue(pool, () => change(ipam, `give up spare addresses of block ${cidr}`, plan));
+}
+
+function isCramped(ipam: Ipam, reading: Reading, { key, prefix, record }: HeldBlock): boolean {
+  const { keys, hostId, spares } = ipam;
+  if (record.owner !== hostId || record.spare === undefined || record.spare.length === 0) return false;
+  // What is given is announced first.
+  if (Object.keys(spares.get(key)?.given ?? {}).length > 0) return false;
+  const name = { name: record.pool, ...parsePoolName(record.pool) };
+  if (records.pool.read(reading.get(keys.pool(record.pool))?.value) === undefined) return false;
+  const pool = poolOf(reading, keys, name);
+  if (nextFree(record, windowOf(prefix, usable(pool.prefix), pool.keptBack)) !== undefined) return false;
+  return blocksOf(reading, keys, record.pool).length >= countBlocks(pool.prefix);
+}
+
 /** The ids of those that own a block or have an address, whether or not they are heard of. */
 export function hostsWithHoldings(ipam: Ipam): string[] {
   return [...new Set(readableBlocks(ipam).flatMap(({ record }) => holdersOf(record)))];
 }
 
-/** Blocks in which this host, which is gone, has addresses that no endpoint uses. */
+/** Blocks of others in which this host, which is gone, has addresses that no endpoint uses. */
 export function abandonedBlocks(ipam: Ipam, host: string): SeenBlock[] {
   const reading = new Reading(ipam.store, ipam.mirror);
   return readableBlocks(ipam)
-    .filter(({ record }) => Object.values(record.assigned).some((holder) => holder.host === host))
+    .filter(({ record }) => record.owner !== host && holdersOf(record).includes(host))
     .filter((block) => withoutAbandoned(ipam, reading, block, host) !== undefined)
     .map(seen);
 }
 
 /**
- * Takes back what a host that is gone had been given of a block and no endpoint uses; nothing when it is heard of
- * again. A host that returns cannot use what it lost: no endpoint is made without confirming its addresses.
+ * Takes back what a host that is gone has borrowed of a block and no endpoint uses; nothing when it is heard of
+ * again. A host that returns cannot use what it lost: no endpoint is made with what is not its own without confirming it.
  * @throws WeftError as `change`
  */
 export async function reclaimAddresses(ipam: Ipam, { pool, cidr }: SeenBlock, host: string): Promise<void> {
@@ -122,7 +160,9 @@ export async function disinherit(ipam: Ipam, { pool, cidr }: SeenBlock, host: st
     const { owner, assigned } = block.record;
     const own = Object.keys(assigned).filter((offset) => assigned[offset]?.host === host);
     if (owner !== host && own.length === 0) return { done: undefined };
-    const left = own.reduce((record, offset) => free(record, Number(offset), now()), touch(block.record));
+    // What it held for containers that it would start is nobody's, too.
+    const given = owner === host ? withoutSpare(block.record) : block.record;
+    const left = own.reduce((record, offset) => free(record, Number(offset), now()), given);
     const [heir] = Object.values(left.assigned).map((holder) => holder.host);
     const isKept = Object.keys(left.reserved ?? {}).length > 0;
     const next = owner !== host ? owner : (heir ?? (isKept ? hostId : undefined));
@@ -156,18 +196,16 @@ function withoutAbandoned(
   if (pool === undefined) return undefined;
   const conditions: Condition[] = [{ key: pool.key, revision: pool.revision }];
   const used = new Set<string>();
-  try {
-    const { network } = records.pool.parse(pool.value);
-    if (network !== undefined) {
-      const endpoints = keys.endpoints(network);
-      for (const { value } of reading.entries(endpoints)) {
-        for (const address of records.endpoint.parse(value).addresses) used.add(address);
-      }
-      conditions.push({ prefix: endpoints, unchangedSince: reading.revision(endpoints) });
+  const bound = records.pool.read(pool.value);
+  if (bound === undefined || record.owner === host) return undefined;
+  if (bound.network !== undefined) {
+    const endpoints = keys.endpoints(bound.network);
+    for (const { value } of reading.entries(endpoints)) {
+      const endpoint = records.endpoint.read(value);
+      if (endpoint === undefined) return undefined;
+      for (const address of endpoint.addresses) used.add(address);
     }
-  } catch (error) {
-    if (error instanceof WeftError && error.code === 'invalid') return undefined;
-    throw error;
+    conditions.push({ prefix: endpoints, unchangedSince: reading.revision(endpoints) });
   }
   const textOf = (offset: number) =>
     printAddress({ family: prefix.family, value: prefix.first + BigInt(offset) });
@@ -179,11 +217,13 @@ function withoutAbandoned(
   return { record: abandoned.reduce((block, offset) => free(block, offset, now()), record), conditions };
 }
 
-function isEmpty({ now, restMs }: Ipam, block: Block): boolean {
-  const taken = { ...block.assigned, ...block.reserved };
-  if (Object.keys(taken).length > 0) return false;
+/** Spare ones are nobody's, but as far as anybody can tell who is not the owner. */
+function isEmpty({ hostId, spares, now, restMs }: Ipam, { key, record }: HeldBlock): boolean {
+  const spare = record.owner === hostId ? Object.keys(spares.get(key)?.given ?? {}) : (record.spare ?? []);
+  const taken = { ...record.assigned, ...record.reserved };
+  if (spare.length + Object.keys(taken).length > 0) return false;
   const isLong = longAgo(now(), Math.max(restMs, emptyGraceMs));
-  return block.freed.every((offset) => isLong(freedMs(block, offset)));
+  return record.freed.every((offset) => isLong(freedMs(record, offset)));
 }
 
 function readableBlocks({ mirror, keys }: Ipam): HeldBlock[] {

@@ -12,7 +12,7 @@ import type { Plan } from '../store/settle.ts';
 import { holderOf, nextFree, reservationOf } from './block.ts';
 import { type HeldPool, parsePoolId, poolOf, unknownPool } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
-import { addressInUse, blockAt, placeOf, unclaimed } from './place.ts';
+import { addressInUse, blockAt, placeOf, refuseSpare, unclaimed } from './place.ts';
 import { blockOf, usable, windowOf } from './pool.ts';
 import { change, type Reading } from './reading.ts';
 
@@ -121,7 +121,9 @@ function planKeeping(
   pool: HeldPool,
   keep: { readonly address: Address; readonly record: Pool; readonly isIn: (record: Pool) => boolean },
 ): Plan<string> {
-  const { block, offset } = placeOf(ipam, reading, pool, keep.address);
+  const place = placeOf(ipam, reading, pool, keep.address);
+  refuseSpare(ipam, place, printAddress(keep.address));
+  const { block, offset } = place;
   const holder = holderOf(block.record, offset);
   if (holder !== undefined) throw addressInUse(ipam, printAddress(keep.address), holder);
   if (reservationOf(block.record, offset) !== undefined) {

@@ -111,7 +111,7 @@ const PoolReference = Type.Object({
 export type PoolReference = Static<typeof PoolReference>;
 
 /** One address of a block that is in use. */
-const Assignment = Type.Object({
+export const Assignment = Type.Object({
   host: text,
   /** Names the operation that wrote it, so that a lost answer can be settled by reading back. */
   operation: text,
@@ -150,6 +150,8 @@ const Block = Type.Object({
   assigned: Type.Record(offset, Assignment),
   /** By offset too; such an address may be assigned as well, or not yet. */
   reserved: Type.Optional(Type.Record(offset, Reservation)),
+  /** Offsets that only the owner gives to containers, and by itself while the store is away. */
+  spare: Type.Optional(Type.Array(Type.Integer({ minimum: 0, maximum: 255 }))),
 });
 export type Block = Static<typeof Block>;
 

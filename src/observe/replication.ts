@@ -46,10 +46,11 @@ export type Step =
   /** Tell the others of it. */
   | { readonly do: 'publish'; readonly recipe: Recipe }
   | { readonly do: 'note'; readonly replica: LedgerReplica }
-  /** It is not in Docker any more. Removed by the user, if there is a recipe to renounce. */
-  | { readonly do: 'forget'; readonly replica: LedgerReplica; readonly renounced?: Recipe }
+  /** It is not in Docker any more. */
+  | { readonly do: 'forget'; readonly replica: LedgerReplica }
   /** It is not in Docker any more, and the note of it has to stay. */
   | { readonly do: 'clear'; readonly replica: LedgerReplica }
+  /** The user has removed it. The note stays until the store says that this is known, or it says nothing. */
   | { readonly do: 'renounce'; readonly recipe: Recipe }
   | { readonly do: 'resume'; readonly recipe: Recipe }
   /** The last host that took part is gone. */
@@ -71,8 +72,8 @@ export function nextStep(sight: Sight): Step {
   if (replica !== undefined && noted !== undefined && !isHere(noted)) {
     // Removed by the user, which can be told as soon as another host has told the store of it again.
     if (isLost && networks.length === 0) return { do: 'clear', replica };
-    const renounces = recipe !== undefined && recipe.id === replica.recipe && !isWithout;
-    return { do: 'forget', replica, ...(renounces && { renounced: recipe }) };
+    if (recipe?.id === replica.recipe && !isWithout) return { do: 'renounce', recipe };
+    return { do: 'forget', replica };
   }
   const own =
     networks.find(({ id }) => id === noted) ??

@@ -126,7 +126,6 @@ export function startReplication(parts: ReplicationParts): Replication {
         await recipes.resume(step.recipe);
         return networks;
       case 'forget':
-        if (step.renounced !== undefined) await renounce(step.renounced);
         await forget(step.replica);
         return networks;
       case 'clear':

@@ -7,7 +7,7 @@
  * the watch has passed them: until then it may still tell of older writes of the same key.
  */
 import { KeyTree } from './key-tree.ts';
-import type { Entry, Notice, Store, StoreEvent, Write } from './store.ts';
+import { type Entry, type Notice, type Store, type StoreEvent, type Write, withTransact } from './store.ts';
 
 interface Grave {
   readonly covers: (key: string) => boolean;
@@ -79,6 +79,15 @@ export class Mirror {
     if (changed.size > 0 || turned) this.#onChange([...changed]);
   }
 
+  /** Takes what the store held once, before it has told anything itself; that does not mean that it answers. */
+  recall(entries: readonly Entry[], revision: bigint): void {
+    if (this.#complete) return;
+    const changed = new Set<string>();
+    this.#replace(entries, revision, changed);
+    this.#complete = true;
+    this.#onChange([...changed]);
+  }
+
   /** Takes what this host has committed at a revision, in any order. Keys outside the prefix are left out. */
   commit(writes: readonly Write[], revision: bigint): void {
     if (revision <= this.#revision) return;
@@ -139,19 +148,11 @@ export class Mirror {
 
 /** The same store, whose commits are seen in the mirrors as soon as they are answered. */
 export function mirroring(store: Store, mirrors: () => Iterable<Mirror>): Store {
-  return {
-    get: (key) => store.get(key),
-    list: (prefix) => store.list(prefix),
-    watch: (prefix, signal) => store.watch(prefix, signal),
-    grantLease: (ttlSeconds) => store.grantLease(ttlSeconds),
-    renewLease: (lease) => store.renewLease(lease),
-    close: () => store.close(),
-    async transact(transaction) {
-      const outcome = await store.transact(transaction);
-      if (outcome.outcome === 'committed') {
-        for (const mirror of mirrors()) mirror.commit(transaction.writes, outcome.revision);
-      }
-      return outcome;
-    },
-  };
+  return withTransact(store, async (transaction) => {
+    const outcome = await store.transact(transaction);
+    if (outcome.outcome === 'committed') {
+      for (const mirror of mirrors()) mirror.commit(transaction.writes, outcome.revision);
+    }
+    return outcome;
+  });
 }

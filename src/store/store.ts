@@ -78,3 +78,16 @@ export interface Store {
   renewLease(lease: Lease): Promise<boolean>;
   close(): Promise<void>;
 }
+
+/** The same store, with another way for transactions. */
+export function withTransact(store: Store, transact: Store['transact']): Store {
+  return {
+    get: (key) => store.get(key),
+    list: (prefix) => store.list(prefix),
+    watch: (prefix, signal) => store.watch(prefix, signal),
+    grantLease: (ttlSeconds) => store.grantLease(ttlSeconds),
+    renewLease: (lease) => store.renewLease(lease),
+    close: () => store.close(),
+    transact,
+  };
+}

@@ -4,7 +4,7 @@ import { assignAddress, assignmentsOf, releaseAddress } from '../../src/ipam/add
 import { releasePool, requestPool } from '../../src/ipam/pools.ts';
 import { reserveAddress, reserveGateway } from '../../src/ipam/reservations.ts';
 import { systemClock } from '../../src/store/clock.ts';
-import type { Store, Transaction } from '../../src/store/store.ts';
+import { type Store, type Transaction, withTransact } from '../../src/store/store.ts';
 import { type IpamHost, ipamHost } from '../fakes/ipam-host.ts';
 
 export interface SharedStore {
@@ -40,15 +40,12 @@ export function ipamSuite(name: string, open: () => Promise<SharedStore>): void 
 
     /** Counts transactions; mends the store as soon as an answer was found to be lost. */
     function counting({ store, mend }: SharedStore): Store {
-      return {
-        ...forwarded(store),
-        async transact(transaction) {
-          sent.push(transaction);
-          const outcome = await store.transact(transaction);
-          if (outcome.outcome === 'unknown') await mend();
-          return outcome;
-        },
-      };
+      return withTransact(store, async (transaction) => {
+        sent.push(transaction);
+        const outcome = await store.transact(transaction);
+        if (outcome.outcome === 'unknown') await mend();
+        return outcome;
+      });
     }
 
     async function poolOnAll(pool: string): Promise<{ readonly host: IpamHost; readonly poolId: string }[]> {
@@ -144,15 +141,4 @@ export function ipamSuite(name: string, open: () => Promise<SharedStore>): void 
       expect(await left()).toEqual([]);
     });
   });
-}
-
-function forwarded(store: Store): Omit<Store, 'transact'> {
-  return {
-    get: (key) => store.get(key),
-    list: (prefix) => store.list(prefix),
-    watch: (prefix, signal) => store.watch(prefix, signal),
-    grantLease: (ttlSeconds) => store.grantLease(ttlSeconds),
-    renewLease: (lease) => store.renewLease(lease),
-    close: () => store.close(),
-  };
 }

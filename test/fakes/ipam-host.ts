@@ -1,5 +1,6 @@
 /** Address management of one host of a test's cluster, on whatever store the hosts share. */
 import type { Ipam } from '../../src/ipam/ipam.ts';
+import { type OwnBlock, type OwnBlockShelf, Spares } from '../../src/ipam/spares.ts';
 import type { ForeignRoute } from '../../src/ipam/subnet.ts';
 import { type Prefix, parsePrefix } from '../../src/model/address.ts';
 import { keyedQueue } from '../../src/model/queue.ts';
@@ -30,6 +31,19 @@ export interface IpamHostOptions {
   readonly random?: () => number;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
+  /** The host's disk; absent: an empty one. */
+  readonly disk?: OwnBlockShelf;
+}
+
+/** What outlives a host's weft. */
+export function diskInMemory(): OwnBlockShelf {
+  const blocks = new Map<string, OwnBlock>();
+  return {
+    get: (id) => blocks.get(id),
+    all: () => [...blocks.values()],
+    put: async (block) => void blocks.set(block.id, block),
+    delete: async (id) => void blocks.delete(id),
+  };
 }
 
 /** Resolves when its mirror is complete. */
@@ -39,7 +53,11 @@ export async function ipamHost(
   options: IpamHostOptions = {},
 ): Promise<IpamHost> {
   const keys = keysBelow(options.root ?? '/weft/v1/');
-  const watcher = new Watcher(store, keys.root);
+  const failed = (error: unknown) => {
+    throw error;
+  };
+  const spares = new Spares(options.disk ?? diskInMemory(), { keys, hostId, failed });
+  const watcher = new Watcher(store, keys.root, (mirror, changed) => spares.hear(mirror, changed));
   const endpoints = new Set<string>();
   const networks = new Map<string, Network>();
   const otherRoutes: Prefix[] = [];
@@ -51,7 +69,8 @@ export async function ipamHost(
     endpoints,
     networks,
     otherRoutes,
-    store: mirroring(store, () => [watcher.mirror]),
+    store: spares.guard(mirroring(store, () => [watcher.mirror])),
+    spares,
     mirror: watcher.mirror,
     keys,
     queue: keyedQueue(),

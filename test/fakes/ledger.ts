@@ -1,12 +1,14 @@
 /** A host's ledger in memory, on a disk that outlives the weft that writes it. */
 import type {
-  Items,
   Ledger,
+  LedgerBlock,
   LedgerEndpoint,
   LedgerNetwork,
   LedgerPool,
   LedgerReplica,
+  LedgerSnapshot,
 } from '../../src/agent/ledger.ts';
+import type { Items } from '../../src/agent/shelf.ts';
 import type { Life } from './mortal.ts';
 
 export interface FakeDisk {
@@ -14,10 +16,19 @@ export interface FakeDisk {
   readonly pools: Map<string, LedgerPool>;
   readonly endpoints: Map<string, LedgerEndpoint>;
   readonly replicas: Map<string, LedgerReplica>;
+  readonly blocks: Map<string, LedgerBlock>;
+  readonly snapshots: Map<string, LedgerSnapshot>;
 }
 
 export function emptyDisk(): FakeDisk {
-  return { networks: new Map(), pools: new Map(), endpoints: new Map(), replicas: new Map() };
+  return {
+    networks: new Map(),
+    pools: new Map(),
+    endpoints: new Map(),
+    replicas: new Map(),
+    blocks: new Map(),
+    snapshots: new Map(),
+  };
 }
 
 /** As a process finds it at its start, and changes it as long as it lives. */
@@ -27,6 +38,8 @@ export function ledgerOn(disk: FakeDisk, life: Life): Ledger {
     pools: items(disk.pools, life),
     endpoints: items(disk.endpoints, life),
     replicas: items(disk.replicas, life),
+    blocks: items(disk.blocks, life),
+    snapshots: items(disk.snapshots, life),
   };
 }
 

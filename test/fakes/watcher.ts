@@ -9,8 +9,12 @@ export class Watcher {
   readonly #done: Promise<void>;
   #wake: () => void = () => {};
 
-  constructor(store: Store, prefix: string) {
-    this.mirror = new Mirror(prefix);
+  constructor(
+    store: Store,
+    prefix: string,
+    onChange: (mirror: Mirror, changed: readonly string[]) => void = () => {},
+  ) {
+    this.mirror = new Mirror(prefix, (changed) => onChange(this.mirror, changed));
     this.#done = this.#follow(store, prefix);
   }
 

@@ -62,6 +62,8 @@ export async function openTarget(): Promise<Target> {
     const shared = entries.filter(({ key }) => !['host', 'alive', 'config', 'epoch'].includes(kindOf(key)));
     const ledger = readdirSync(join(folder, 'ledger'), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.json'))
+      // Of what the store has, and a moment after it.
+      .filter((name) => !/^(blocks|snapshots)\//.test(name))
       .map((name): [string, string] => [name, readFileSync(join(folder, 'ledger', name), 'utf8')]);
     return new Map([...shared.map(({ key, value }): [string, string] => [key, value]), ...ledger]);
   }

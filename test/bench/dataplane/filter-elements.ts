@@ -60,6 +60,8 @@ function fieldOf(type: string, isInterval: boolean, index: number): string {
       return `"bench${index}"`;
     case 'ether_addr':
       return `02:be:${(hex.match(/../g) ?? []).join(':')}`;
+    case 'integer': // 128 bits of a neighbour advertisement: an IPv6 address.
+      return `0xfd64${hex.padStart(28, '0')}`;
     default:
       throw new Error(`the bench does not know how to fill a filter set of ${type}`);
   }

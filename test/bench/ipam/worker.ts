@@ -4,6 +4,7 @@ import { explain } from '../../../src/errors.ts';
 import { assignAddress, releaseAddress } from '../../../src/ipam/addresses.ts';
 import type { Ipam } from '../../../src/ipam/ipam.ts';
 import { requestPool } from '../../../src/ipam/pools.ts';
+import { Spares } from '../../../src/ipam/spares.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
 import { keyedQueue } from '../../../src/model/queue.ts';
 import { systemClock } from '../../../src/store/clock.ts';
@@ -11,6 +12,7 @@ import { openEtcdStore } from '../../../src/store/etcd.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
 import { Mirror, mirroring } from '../../../src/store/mirror.ts';
 import type { Store } from '../../../src/store/store.ts';
+import { diskInMemory } from '../../fakes/ipam-host.ts';
 import type { Answer, Figures, Order } from './orders.ts';
 
 interface Member {
@@ -38,7 +40,8 @@ async function join(root: string, subnet: string): Promise<Member> {
   const keys = keysBelow(root);
   const leaving = new AbortController();
   let wake: () => void = () => {};
-  const mirror = new Mirror(root);
+  const spares = new Spares(diskInMemory(), { keys, hostId, failed: () => {} });
+  const mirror = new Mirror(root, (changed) => spares.hear(mirror, changed));
   void (async () => {
     for await (const notice of store.watch(root, leaving.signal)) {
       mirror.apply(notice);
@@ -53,7 +56,8 @@ async function join(root: string, subnet: string): Promise<Member> {
     }
   }
   const ipam: Ipam = {
-    ...{ store: mirroring(store, () => [mirror]), mirror, keys, hostId, queue: keyedQueue() },
+    store: spares.guard(mirroring(store, () => [mirror])),
+    ...{ mirror, keys, hostId, spares, queue: keyedQueue() },
     hostName: (id) => id,
     network: () => undefined,
     inUse: () => false,

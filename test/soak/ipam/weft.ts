@@ -8,8 +8,10 @@ import { addressUseCases } from '../../../src/agent/addresses.ts';
 import { announcementsTo } from '../../../src/agent/announcements.ts';
 import type { AddressCalls, EndpointKey, NetworkCalls } from '../../../src/agent/calls.ts';
 import { Cluster } from '../../../src/agent/cluster.ts';
+import { dealingsWith } from '../../../src/agent/dealings.ts';
 import { endpointUseCases } from '../../../src/agent/endpoints.ts';
 import { Membership } from '../../../src/agent/membership.ts';
+import { memoryOf } from '../../../src/agent/memory.ts';
 import { networkUseCases } from '../../../src/agent/networks.ts';
 import { Reconciler } from '../../../src/agent/reconciler.ts';
 import { settlement } from '../../../src/agent/settlement.ts';
@@ -19,6 +21,9 @@ import { Views } from '../../../src/agent/views.ts';
 import { WeftError } from '../../../src/errors.ts';
 import { assignmentsOf, releaseHeld } from '../../../src/ipam/addresses.ts';
 import type { Ipam } from '../../../src/ipam/ipam.ts';
+import { givenAddresses } from '../../../src/ipam/outage.ts';
+import { refillSpares } from '../../../src/ipam/provision.ts';
+import { Spares } from '../../../src/ipam/spares.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
 import { mirroring } from '../../../src/store/mirror.ts';
@@ -62,9 +67,11 @@ export function startWeft(options: WeftOptions): Weft {
   const keys = keysBelow(options.root);
   const ledger = ledgerOn(options.disk, life);
   const line = mortalStore(options.store, life);
-  const watcher = new Watcher(line, keys.root);
+  // What a dead process cannot keep is nobody's loss.
+  const spares = new Spares(ledger.blocks, { keys, hostId, failed: () => {} });
+  const watcher = new Watcher(line, keys.root, (mirror, changed) => spares.hear(mirror, changed));
   const { mirror } = watcher;
-  const store = mirroring(line, () => [mirror]);
+  const store = spares.guard(mirroring(line, () => [mirror]));
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId, { clock, random });
   const kernel = new FakeKernel([uplink]);
@@ -77,7 +84,7 @@ export function startWeft(options: WeftOptions): Weft {
   });
   const ipam: Ipam = {
     ...addressManagement({
-      ...{ store, mirror, keys, hostId, cluster, ledger, kernel },
+      ...{ store, mirror, keys, hostId, spares, cluster, ledger, kernel },
       rules: {
         automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
         excludedRanges: [],
@@ -94,19 +101,28 @@ export function startWeft(options: WeftOptions): Weft {
     // Never opened: it does nothing.
     reconciler: new Reconciler({ pass: async () => 0, scopes: async () => [], fullPassMs: 30_000, log }),
     leadsToOthers: () => true,
-    async ready() {
-      if (!mirror.connected) throw new WeftError('unavailable', 'the store is away');
-    },
-    async giveBack(_what, task) {
-      if (mirror.connected) await task().catch(() => {});
-    },
+    ...dealingsWith({
+      connected: () => mirror.connected,
+      async ready() {
+        if (!mirror.connected) throw new WeftError('unavailable', 'the store is away');
+      },
+      isAway: () => !mirror.connected,
+      isCopied: () => false,
+      log,
+    }),
   };
+  const memory = memoryOf({
+    ...{ hostId, ipam, cluster, ledger, membership, announcements, log },
+    epoch: { hasTurned: () => false },
+    told: () => {},
+    over: () => {},
+  });
   const networks = networkUseCases(host);
   const endpoints = endpointUseCases(host, { unpublish: async () => {} });
   const addresses = addressUseCases(host, ipam);
   const settling = settlement({
     ...{ hostId, cluster, ledger, membership, announcements, log, now },
-    heldAddresses: () => assignmentsOf(ipam, hostId),
+    heldAddresses: () => [...assignmentsOf(ipam, hostId), ...givenAddresses(ipam)],
     releaseAddress: (held) => releaseHeld(ipam, held),
     unneeded: unneededIn(ipam, cluster),
     releasePool: addresses.releasePool,
@@ -126,7 +142,10 @@ export function startWeft(options: WeftOptions): Weft {
       await ledger.endpoints.put({ ...endpoint, sandbox: id });
     },
     async look() {
-      if (mirror.connected) await settling.look();
+      if (!mirror.connected) return;
+      await memory.tellAgain();
+      await settling.look();
+      await refillSpares(ipam).catch(() => {});
     },
     hasHeard: (revision) => watcher.until(() => mirror.connected && mirror.revision >= revision),
     end: () => void watcher.stop(),

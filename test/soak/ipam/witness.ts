@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { explain } from '../../../src/errors.ts';
-import { holderOf } from '../../../src/ipam/block.ts';
+import { holderOf, isSpare } from '../../../src/ipam/block.ts';
 import { type HeldBlock, knownBlock } from '../../../src/ipam/holdings.ts';
 import { blockOf } from '../../../src/ipam/pool.ts';
 import { parseAddress, parsePrefix, printPrefix } from '../../../src/model/address.ts';
@@ -59,8 +59,14 @@ export class Witness {
     const blocks = new Map(entries.map((entry) => [entry.key, this.#readable(entry)] as const));
     for (const [address, { host, block, offset }] of this.#running) {
       const record = blocks.get(block)?.record;
+      // One that was given while the store was away is its host's, and not assigned yet.
+      const spareOf = record !== undefined && isSpare(record, offset) ? record.owner : undefined;
       const holder = record && holderOf(record, offset);
-      assert.equal(holder?.host, host, `${address} is used on ${host}, and the store has it otherwise`);
+      assert.equal(
+        holder?.host ?? spareOf,
+        host,
+        `${address} is used on ${host}, and the store has it otherwise`,
+      );
     }
     assert.equal(this.#broken, undefined);
   }
@@ -118,7 +124,8 @@ export class Witness {
     if (before !== undefined) {
       assert.equal(now.owner, before.owner, `${entry.key} was ${before.owner}'s and is ${now.owner}'s`);
       for (const [offset, { host }] of Object.entries(now.assigned)) {
-        const was: string = before.assigned[offset]?.host ?? host;
+        const spareOf = isSpare(before, Number(offset)) ? before.owner : undefined;
+        const was: string = before.assigned[offset]?.host ?? spareOf ?? host;
         assert.equal(host, was, `${entry.key} + ${offset} was ${was}'s and is ${host}'s`);
       }
     }

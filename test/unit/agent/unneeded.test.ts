@@ -20,8 +20,11 @@ beforeEach(async () => {
   clock = skippingClock();
   hosts = await Promise.all(['h1', 'h2', 'h3'].map((id) => testHost(store, id, { clock })));
   look = lookOf('h1');
-  for (const host of hosts) {
-    await assignAddress(host, await poolOn(host, '10.77.0.0/24'));
+  for (const [index, host] of hosts.entries()) {
+    const poolId = await poolOn(host, '10.77.0.0/24');
+    await assignAddress(host, poolId);
+    // The second of them is borrowed, but for the first host.
+    await assignAddress(host, poolId, `10.77.0.${10 + index}`);
     await setAlive(host.hostId, true);
   }
 });

@@ -13,6 +13,12 @@ describe('elements that fill a filter set', () => {
       expected: '"bench256" . 02:be:00:00:01:00',
     },
     {
+      type: ['ifname', 'integer'],
+      interval: false,
+      index: 1,
+      expected: '"bench1" . 0xfd640000000000000000000000000001',
+    },
+    {
       type: ['ipv4_addr', 'ipv4_addr'],
       interval: true,
       index: 0,

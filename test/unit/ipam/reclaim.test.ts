@@ -97,7 +97,8 @@ describe('an empty block', () => {
   });
 
   it('of another host stays while that one is heard of', async () => {
-    await release(h1, await assign(h1));
+    const poolId = await poolOn(h1, '10.78.0.0/26');
+    await releaseAddress(h1, poolId, await assignAddress(h1, poolId));
     nowMs += 5 * minute;
     const seen = first(emptyOf(h1));
     await comeAlive(h1);
@@ -108,15 +109,24 @@ describe('an empty block', () => {
     expect(await blocks()).toEqual([]);
   });
 
-  it('that comes back to a host that did not hear of it is claimed anew', async () => {
+  it('of another host stays while that one may give spare addresses of it to containers', async () => {
     await release(h1, await assign(h1));
     nowMs += 5 * minute;
     await settled();
-    h1.watcher.mirror.apply({ type: 'lost', cause: new Error('away') });
-    const seen = first(emptyBlocks(h2, (owner) => owner === 'h1'));
-    await giveBackBlock(h2, seen);
+    expect(cidrs(emptyOf(h1))).toEqual(['10.77.0.0/26']);
+    expect(emptyBlocks(h2, (owner) => owner === 'h1')).toEqual([]);
+    await giveBackBlock(h2, first(emptyOf(h1)));
+    expect(await blocks()).toHaveLength(1);
+  });
+
+  it('that was taken from a host that did not hear of it is claimed anew', async () => {
+    await release(h1, await assign(h1));
+    await settled();
+    hearsNothing(h1);
+    store.writeElsewhere([{ delete: h1.keys.block(subnet, '10.77.0.0/26') }]);
     await assign(h2, '10.77.0.7');
-    expect(await assign(h1)).toBe('10.77.0.64');
+    await assign(h1);
+    expect((await blocks()).map(({ owner }) => owner)).toEqual(['h2', 'h1']);
   });
 });
 
@@ -126,7 +136,9 @@ describe('of a host that is gone', () => {
       h1.keys.pool(subnet),
       records.pool.render({ v: 1, cidr: subnet, network: 'blue', reserved: [] }),
     );
+    await assign(h2);
   });
+  const borrowed = () => assign(h1, '10.77.0.9');
 
   async function announce(id: string, address: string): Promise<void> {
     const endpoint = { v: 1 as const, id, network: 'blue', host: 'h1', mac: '02:00:00:00:00:01' };
@@ -134,18 +146,28 @@ describe('of a host that is gone', () => {
   }
 
   it('what no endpoint uses goes back; what one uses stays', async () => {
-    await announce('e1', await assign(h1));
-    await assign(h1);
-    await assign(h2);
+    await announce('e1', await borrowed());
+    await assign(h1, '10.77.0.10');
     await settled();
     expect(hostsWithHoldings(h2).sort()).toEqual(['h1', 'h2']);
     await reclaimAddresses(h2, first(abandonedBlocks(h2, 'h1')), 'h1');
-    expect(await held()).toEqual(['1', '0']);
+    expect(await held()).toEqual(['1', '9']);
     expect(abandonedBlocks(h2, 'h1')).toEqual([]);
   });
 
+  it('nothing goes back of its own blocks: it may be giving that to containers', async () => {
+    await assign(h1);
+    await settled();
+    const [, own] = await blocks();
+    expect(own).toMatchObject({ owner: 'h1', assigned: { 0: { host: 'h1' } } });
+    expect(abandonedBlocks(h2, 'h1')).toEqual([]);
+    const seen = { pool: subnet, cidr: '10.77.0.64/26', owner: 'h1', sequence: own?.sequence ?? 0 };
+    await reclaimAddresses(h2, seen, 'h1');
+    expect((await blocks())[1]).toEqual(own);
+  });
+
   it('nothing goes back that it uses since it was looked at', async () => {
-    const address = await assign(h1);
+    const address = await borrowed();
     await settled();
     const seen = first(abandonedBlocks(h2, 'h1'));
     hearsNothing(h2);
@@ -153,44 +175,44 @@ describe('of a host that is gone', () => {
     const value = records.endpoint.render({ ...endpoint, addresses: [address] });
     store.writeElsewhere([{ put: h1.keys.endpoint('blue', 'e1'), value }]);
     await reclaimAddresses(h2, seen, 'h1');
-    expect(await held()).toEqual(['1']);
+    expect(await held()).toEqual(['1', '9']);
   });
 
   it('nothing goes back while it is heard of', async () => {
-    await assign(h1);
+    await borrowed();
     await settled();
     const seen = first(abandonedBlocks(h2, 'h1'));
     await comeAlive(h1);
     await reclaimAddresses(h2, seen, 'h1');
-    expect(await held()).toEqual(['1']);
+    expect(await held()).toEqual(['1', '9']);
   });
 
   it('nothing goes back while there is an endpoint that cannot be read', async () => {
-    await assign(h1);
+    await borrowed();
     await write(h1.keys.endpoint('blue', 'e1'), '{"v":99}');
     expect(abandonedBlocks(h2, 'h1')).toEqual([]);
   });
 
   it('what went back, and is another’s now, is announced by no host that has not heard of it', async () => {
-    const address = await assign(h1);
+    const address = await borrowed();
     await write(h1.keys.network('blue'), '{}');
     hearsNothing(h1);
     await reclaimAddresses(h2, first(abandonedBlocks(h2, 'h1')), 'h1');
     await assign(h2, address);
     const endpoint = { v: 1 as const, id: 'e1', network: 'blue', host: 'h1', mac: '02:00:00:00:00:01' };
     const announcement = announcementsTo(h1).announce({ ...endpoint, addresses: [address] }, [subnet]);
-    await expect(announcement).rejects.toThrow('address 10.77.0.1 is not held by this host any more');
+    await expect(announcement).rejects.toThrow('address 10.77.0.9 is not held by this host any more');
     expect((await store.list(h1.keys.allEndpoints)).entries).toEqual([]);
   });
 
   it('what went back is not confirmed when it returns', async () => {
-    const address = await assign(h1);
+    const address = await borrowed();
     await settled();
     await reclaimAddresses(h2, first(abandonedBlocks(h2, 'h1')), 'h1');
     await settled();
     const reading = new Reading(h1.store, h1.mirror);
     expect(() => confirmation(h1, reading, [subnet], address)).toThrow(
-      'address 10.77.0.1 is not held by this host any more',
+      'address 10.77.0.9 is not held by this host any more',
     );
   });
 });

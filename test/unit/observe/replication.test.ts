@@ -129,7 +129,7 @@ describe('a network that others have', () => {
 
 describe('a removal', () => {
   test('by the user is told to the others, then forgotten', () => {
-    expect(stepAt({ recipe: recipe(), replica })).toEqual({ do: 'forget', replica, renounced: recipe() });
+    expect(stepAt({ recipe: recipe(), replica })).toEqual({ do: 'renounce', recipe: recipe() });
     expect(stepAt({ recipe: without, replica })).toEqual({ do: 'forget', replica });
     expect(stepAt({ replica })).toEqual({ do: 'forget', replica });
     expect(stepAt({ recipe: other, replica })).toEqual({ do: 'forget', replica });
@@ -137,7 +137,7 @@ describe('a removal', () => {
 
   test('is told before its successor of the same name is looked at', () => {
     expect(stepAt({ recipe: recipe(), replica, networks: [local({ id: 'd2' })] })).toEqual({
-      ...{ do: 'forget', replica, renounced: recipe() },
+      ...{ do: 'renounce', recipe: recipe() },
     });
   });
 
@@ -205,7 +205,7 @@ describe('a store that has lost its data, and so is in another epoch', () => {
 
   test('is told of a removal once it is told of the network', () => {
     expect(stepAt(lost)).toEqual({ do: 'clear', replica });
-    expect(stepAt({ ...lost, recipe: again })).toEqual({ do: 'forget', replica, renounced: again });
+    expect(stepAt({ ...lost, recipe: again })).toEqual({ do: 'renounce', recipe: again });
     expect(stepAt({ ...lost, recipe: other })).toEqual({ do: 'forget', replica });
     expect(stepAt({ ...lost, networks: [local({ id: 'd2' })] })).toEqual({ do: 'forget', replica });
   });

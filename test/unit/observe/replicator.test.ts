@@ -6,7 +6,7 @@ import { followDocker } from '../../../src/observe/follow.ts';
 import { type Replication, startReplication } from '../../../src/observe/replicator.ts';
 import { systemClock } from '../../../src/store/clock.ts';
 import { mirroring } from '../../../src/store/mirror.ts';
-import type { Entry, Store } from '../../../src/store/store.ts';
+import type { Entry, Notice, Store } from '../../../src/store/store.ts';
 import { FakeDocker } from '../../fakes/docker.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import { keysIn, startHost, type WeftHost } from '../agent/weft-host.ts';
@@ -34,6 +34,10 @@ class Machine {
   onHeard: (event: DockerEvent) => void = () => undefined;
   /** Nothing that weft writes gets to the store until this resolves. */
   writing = Promise.resolve();
+  /** Nor does it hear of what happens there until this does. */
+  hearing = Promise.resolve();
+  /** Keys that weft has read in the store itself. */
+  readonly read = new Set<string>();
   #stop = new AbortController();
 
   constructor(number: number) {
@@ -41,7 +45,12 @@ class Machine {
       await this.writing;
       return store.transact(transaction);
     };
-    this.weft = startHost({ ...mirroring(store, () => []), transact }, number);
+    const get: Store['get'] = (key) => {
+      this.read.add(key);
+      return store.get(key);
+    };
+    const watch = (prefix: string, signal: AbortSignal) => this.#heard(store.watch(prefix, signal));
+    this.weft = startHost({ ...mirroring(store, () => []), transact, get, watch }, number);
   }
 
   start(death?: Death): void {
@@ -117,6 +126,13 @@ class Machine {
     this.stop();
     await this.weft.remove();
     await this.docker.remove();
+  }
+
+  async *#heard(notices: AsyncIterable<Notice>): AsyncGenerator<Notice> {
+    for await (const notice of notices) {
+      await this.hearing;
+      yield notice;
+    }
   }
 
   async *#told(events: AsyncIterable<DockerEvent>): AsyncGenerator<DockerEvent> {
@@ -440,7 +456,7 @@ describe('three hosts whose store has lost its data', () => {
   const isKnown = ({ weft }: Machine) =>
     weft.ledger.networks.all().every(({ id, key }) => weft.recipes.takesPart(key, id));
 
-  /** What these write waits until the end of the test's next step. */
+  /** What these write waits until the answer is called. */
   function hold(...held: readonly Machine[]): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     for (const machine of held) machine.writing = promise;
@@ -517,6 +533,20 @@ describe('three hosts whose store has lost its data', () => {
       await lose();
       await h3.docker.removeNetwork('blue');
       release();
+      await settlesOn();
+      await isGone();
+    },
+  );
+
+  test.each(losses)(
+    'lose one that is removed where the loss has not been heard of: %s',
+    async (_how, lose) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      h3.hearing = promise;
+      await lose();
+      await h3.docker.removeNetwork('blue');
+      await expect.poll(() => h3.read.has('/weft/v1/recipes/blue'), patience).toBe(true);
+      resolve();
       await settlesOn();
       await isGone();
     },

@@ -1,0 +1,242 @@
+/**
+ * What this host may give to containers by itself, while the store is away.
+ *
+ *   free --set aside, in the store--> spare --given, on disk--> given --announced, in the store--> assigned
+ *                                       ^--taken back, on disk----'
+ *
+ * No host but its owner touches what a block's record says to be spare, or assigned to the owner: others refuse it, and
+ * not even what a host that is gone has left of it is reclaimed, since it may only be cut off and be giving it out. So
+ * the owner needs nobody's leave, as long as it knows for certain what the record says. It learns that from its own
+ * commits alone, and forgets before it acts:
+ *
+ * - Nothing is known to be this host's but by a transaction of its own that was answered. Such a one has
+ *   also put an end to all that were sent before and might still take effect, since each rests on the block's revision.
+ * - Before a transaction is sent that gives something up, it is struck off here, and off the disk: from
+ *   then on, until the next commit, it is not given to anybody, whatever comes of the transaction.
+ * - What the store is seen to say otherwise counts at once.
+ * - What is given is on disk before Docker is answered, and so are the spare ones left: neither the end of weft nor a
+ *   loss of power gives one twice.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { type Assignment, type Block, records } from '../model/records.ts';
+import type { Keys } from '../store/keys.ts';
+import type { Mirror } from '../store/mirror.ts';
+import { type Store, type Transaction, type Write, withTransact } from '../store/store.ts';
+
+/** Of how many addresses of a pool a host keeps itself provided. */
+export const spareCount = 16;
+
+/** A block of this host's. */
+export interface OwnBlock {
+  /** Its key in the store. */
+  readonly id: string;
+  /** Its name. */
+  readonly pool: string;
+  readonly cidr: string;
+  /** Offsets that may be given. */
+  readonly spare: readonly number[];
+  /** When each of these was given back, if it ever was; milliseconds since 1970. */
+  readonly freedMs: Readonly<Record<string, number>>;
+  /** What was given, by offset; in the store it is spare as long as its endpoint is not announced. */
+  readonly given: Readonly<Record<string, Assignment>>;
+}
+
+/** On disk when a promise resolves; in memory at once. */
+export interface OwnBlockShelf {
+  get(id: string): OwnBlock | undefined;
+  all(): OwnBlock[];
+  put(block: OwnBlock): Promise<void>;
+  delete(id: string): Promise<void>;
+}
+
+export class Spares {
+  readonly #shelf: OwnBlockShelf;
+  readonly #keys: Keys;
+  readonly #hostId: string;
+  readonly #failed: (error: unknown) => void;
+  /** Of each block, the newest revision that this host has written, or has sent a transaction on that gives something up. */
+  readonly #revisions = new Map<string, bigint>();
+  /** Of each block, offsets that the store has as this host's, given or not. */
+  readonly #assigned = new Map<string, ReadonlySet<number>>();
+  /** Whether all was compared with the mirror since the store was away. */
+  #isCompared = false;
+
+  /** @param failed told when the disk does not take what it may take later */
+  constructor(
+    shelf: OwnBlockShelf,
+    of: { readonly keys: Keys; readonly hostId: string; readonly failed: (error: unknown) => void },
+  ) {
+    this.#shelf = shelf;
+    this.#keys = of.keys;
+    this.#hostId = of.hostId;
+    this.#failed = of.failed;
+  }
+
+  /** The same store; whatever this host changes in its blocks has to go through it. */
+  guard(store: Store): Store {
+    return withTransact(store, async (transaction) => {
+      await this.#letGo(transaction);
+      const outcome = await store.transact(transaction);
+      if (outcome.outcome === 'committed') this.#takeUp(transaction.writes, outcome.revision);
+      return outcome;
+    });
+  }
+
+  /** To be called whenever the mirror has changed, with the keys that did. */
+  hear(mirror: Mirror, changed: readonly string[]): void {
+    const isCurrent = mirror.complete && mirror.connected;
+    const known = this.#isCompared ? changed : this.#shelf.all().map(({ id }) => id);
+    this.#isCompared = isCurrent;
+    if (!isCurrent) return;
+    for (const id of known) {
+      if (this.#shelf.get(id) === undefined) continue;
+      const entry = mirror.get(id);
+      const record = records.block.read(entry?.value);
+      if (entry === undefined) this.#forget(id);
+      else this.#later(this.#keepOnly(id, (offset) => isOwn(record, offset, this.#hostId)));
+    }
+  }
+
+  ofPool(pool: string): OwnBlock[] {
+    return this.#shelf.all().filter((block) => block.pool === pool);
+  }
+
+  all(): OwnBlock[] {
+    return this.#shelf.all();
+  }
+
+  get(id: string): OwnBlock | undefined {
+    return this.#shelf.get(id);
+  }
+
+  /** Whether the store certainly has it as this host's, whoever uses it. */
+  isAssigned({ id }: OwnBlock, offset: number): boolean {
+    return this.#assigned.get(id)?.has(offset) ?? false;
+  }
+
+  /** Resolves when it is on disk. @throws WeftError `internal` when the disk does not take it */
+  async give(block: OwnBlock, offset: number, to: Assignment): Promise<void> {
+    const { given, ...rest } = without(block, [offset]);
+    await this.#shelf.put({ ...rest, given: { ...given, [offset]: to } });
+  }
+
+  /** Resolves when it is on disk. @throws as `give` */
+  async takeBack(block: OwnBlock, offset: number, nowMs: number): Promise<void> {
+    const { spare, freedMs, ...rest } = without(block, [offset]);
+    await this.#shelf.put({ ...rest, spare: [...spare, offset], freedMs: { ...freedMs, [offset]: nowMs } });
+  }
+
+  async #letGo({ conditions, writes }: Transaction): Promise<void> {
+    for (const { id } of this.#shelf.all()) {
+      const write = writes.find((one) => bearsOn(one, id));
+      if (write === undefined) continue;
+      const record = 'put' in write ? records.block.read(write.value) : undefined;
+      // What it takes for a container is not spare any more, though this host's.
+      const isLeft = (offset: number) =>
+        isOwn(record, offset, this.#hostId) &&
+        (record?.spare?.includes(offset) === true || this.#assigned.get(id)?.has(offset) === true);
+      if (!this.#isLosing(id, isLeft)) continue;
+      for (const condition of conditions) {
+        if ('key' in condition && condition.key === id && 'revision' in condition) {
+          this.#advance(id, condition.revision);
+        }
+      }
+      await this.#keepOnly(id, isLeft, (offset) => isOwn(record, offset, this.#hostId));
+    }
+  }
+
+  #takeUp(writes: readonly Write[], revision: bigint): void {
+    for (const write of writes) {
+      if (!('put' in write)) {
+        for (const { id } of this.#shelf.all()) if (bearsOn(write, id)) this.#forget(id);
+        continue;
+      }
+      const id = write.put;
+      const record = id.startsWith(this.#keys.allBlocks) ? records.block.read(write.value) : undefined;
+      if (record?.owner !== this.#hostId || !this.#advance(id, revision)) continue;
+      const own = Object.entries(record.assigned).filter(([, { host }]) => host === this.#hostId);
+      this.#assigned.set(id, new Set(own.map(([offset]) => Number(offset))));
+      const before = this.#shelf.get(id);
+      const block = ownBlock(id, record, before);
+      if (!isDeepStrictEqual(block, before)) this.#later(this.#shelf.put(block));
+    }
+  }
+
+  /** Whether the revision is newer than what was done with the block so far. */
+  #advance(id: string, revision: bigint): boolean {
+    if (revision <= (this.#revisions.get(id) ?? 0n)) return false;
+    this.#revisions.set(id, revision);
+    return true;
+  }
+
+  #isLosing(id: string, isLeft: (offset: number) => boolean): boolean {
+    const known = [...(this.#shelf.get(id)?.spare ?? []), ...(this.#assigned.get(id) ?? [])];
+    return !known.every(isLeft);
+  }
+
+  /** In memory at once. */
+  async #keepOnly(
+    id: string,
+    isLeft: (offset: number) => boolean,
+    isGivenLeft: (offset: number) => boolean = isLeft,
+  ): Promise<void> {
+    this.#assigned.set(id, new Set([...(this.#assigned.get(id) ?? [])].filter(isLeft)));
+    const block = this.#shelf.get(id);
+    if (block === undefined) return;
+    const lost = [
+      ...block.spare.filter((offset) => !isLeft(offset)),
+      ...Object.keys(block.given)
+        .map(Number)
+        .filter((offset) => !isGivenLeft(offset)),
+    ];
+    if (lost.length === 0) return;
+    const left = without(block, lost);
+    const isEmpty = left.spare.length + Object.keys(left.given).length === 0;
+    await (isEmpty ? this.#shelf.delete(id) : this.#shelf.put(left));
+  }
+
+  #forget(id: string): void {
+    this.#assigned.delete(id);
+    this.#later(this.#shelf.delete(id));
+  }
+
+  #later(written: Promise<void>): void {
+    written.catch(this.#failed);
+  }
+}
+
+function bearsOn(write: Write, key: string): boolean {
+  if ('put' in write) return write.put === key;
+  return 'delete' in write ? write.delete === key : key.startsWith(write.deletePrefix);
+}
+
+/** Whether nobody but this host may give it away. */
+function isOwn(record: Block | undefined, offset: number, hostId: string): boolean {
+  if (record?.owner !== hostId) return false;
+  return record.spare?.includes(offset) === true || record.assigned[offset]?.host === hostId;
+}
+
+/** What is given stays so until the store has it assigned; what rests goes on resting. */
+function ownBlock(id: string, { pool, cidr, spare = [], freedMs }: Block, before?: OwnBlock): OwnBlock {
+  const given = Object.entries(before?.given ?? {}).filter(([offset]) => spare.includes(Number(offset)));
+  const left = spare.filter((offset) => before?.given[offset] === undefined);
+  const rests = Object.entries({ ...freedMs, ...before?.freedMs });
+  return {
+    ...{ id, pool, cidr, spare: left },
+    freedMs: Object.fromEntries(rests.filter(([offset]) => left.includes(Number(offset)))),
+    given: Object.fromEntries(given),
+  };
+}
+
+/** Neither spare nor given. */
+function without(block: OwnBlock, offsets: readonly number[]): OwnBlock {
+  const isOther = (offset: number) => !offsets.includes(offset);
+  const others = <T>(by: Readonly<Record<string, T>>) =>
+    Object.fromEntries(Object.entries(by).filter(([offset]) => isOther(Number(offset))));
+  return {
+    ...block,
+    spare: block.spare.filter(isOther),
+    freedMs: others(block.freedMs),
+    given: others(block.given),
+  };
+}
