@@ -17,10 +17,11 @@ import {
   printAddress,
 } from '../model/address.ts';
 import type { AddressCalls, RequestAddress } from './calls.ts';
-import type { LedgerPool } from './ledger.ts';
+import type { LedgerEndpoint, LedgerPool } from './ledger.ts';
+import type { GiveUpLost } from './lost-endpoints.ts';
 import type { ThisHost } from './this-host.ts';
 
-export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
+export function addressUseCases(host: ThisHost, ipam: Ipam, giveUpLost: GiveUpLost): AddressCalls {
   const { ledger } = host;
 
   /** Prefix length of the answer: what the container's interface gets. Before there is a network: the subnet's. */
@@ -71,6 +72,19 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
       }
     }
     throw new WeftError('exhausted', full.join('; '));
+  }
+
+  /** A container that had the address, or the MAC, when the Docker daemon crashed may be the very one that is started. */
+  async function giveUpFormer(
+    { network: id = '' }: LedgerPool,
+    wished: string | undefined,
+    mac: string | undefined,
+  ): Promise<void> {
+    const key = ledger.networks.get(id)?.key;
+    if (key === undefined || (wished === undefined && mac === undefined)) return;
+    const isFormer = (endpoint: LedgerEndpoint) =>
+      wished === undefined ? endpoint.mac === mac : endpoint.addresses.includes(wished);
+    await giveUpLost((endpoint) => isFormer(endpoint) && ledger.networks.get(endpoint.network)?.key === key);
   }
 
   /** As `assignFrom`; undefined when this host has none by itself. */
@@ -133,6 +147,7 @@ export function addressUseCases(host: ThisHost, ipam: Ipam): AddressCalls {
         return printed(reserved, cidr, undefined);
       }
       if (pool === undefined) return printed(await assignAddress(ipam, poolId, undefined, mac), cidr, pool);
+      await giveUpFormer(pool, wished, mac);
       if (wished !== undefined) {
         const had = await host.eitherWay(
           () => assignAddress(ipam, poolId, wished, mac),

@@ -21,11 +21,13 @@ import { announcementsTo } from './announcements.ts';
 import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
 import { dealingsWith } from './dealings.ts';
+import { isLinked } from './endpoint-link.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { epochOf } from './epoch.ts';
 import { hostIdIn } from './host-id.ts';
 import { lastKnownOf } from './last-known.ts';
 import { type Ledger, openLedger } from './ledger.ts';
+import { lostEndpoints } from './lost-endpoints.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
 import { type NameBook, nameBookOf } from './name-book.ts';
@@ -150,8 +152,18 @@ export function startAgent(options: AgentOptions): Agent {
   });
   const publications = publicationUseCases(host);
   const networks = networkUseCases(host);
-  const endpoints = endpointUseCases(host, publications);
-  const addresses = addressUseCases(host, ipam);
+  const { isJoining, ...endpoints } = endpointUseCases(host, publications);
+  const giveUpLost = lostEndpoints({
+    ...{ ledger, isJoining, deleteEndpoint: endpoints.deleteEndpoint, clock: ipam.clock, log },
+    isLinked: async ({ id, network: dockerNetwork }) => {
+      const network = ledger.networks.get(dockerNetwork);
+      // Of a network that is not known, nothing can be told.
+      return network === undefined || (await isLinked(kernel, network, id));
+    },
+    keepsSandbox: (sandbox) => kernel.keepsSandbox(sandbox),
+    leaveSandbox: nameBook.end,
+  });
+  const addresses = addressUseCases(host, ipam, giveUpLost);
   const settling = settlement({
     hostId,
     cluster,

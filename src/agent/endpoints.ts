@@ -18,10 +18,14 @@ import { localEndpoint, networkOf } from './views.ts';
 export function endpointUseCases(
   host: ThisHost,
   { unpublish }: Pick<NetworkCalls, 'unpublish'>,
-): Pick<NetworkCalls, 'createEndpoint' | 'endpointInfo' | 'deleteEndpoint' | 'join' | 'leave'> {
+): Pick<NetworkCalls, 'createEndpoint' | 'endpointInfo' | 'deleteEndpoint' | 'join' | 'leave'> & {
+  /** Whether a Join of it has begun, and not ended: its link may be made yet. */
+  isJoining(endpointId: string): boolean;
+} {
   const { ledger, announcements, kernel, views, reconciler, log } = host;
 
   let filterSeen = false;
+  const joining = new Set<string>();
 
   async function createEndpoint(request: CreateEndpoint): Promise<{ readonly mac?: string }> {
     const network = knownNetwork(request.network);
@@ -61,7 +65,16 @@ export function endpointUseCases(
     return answer;
   }
 
-  async function join({ network: networkId, endpoint: id, sandbox }: Join): Promise<Attachment> {
+  async function join(request: Join): Promise<Attachment> {
+    joining.add(request.endpoint);
+    try {
+      return await wire(request);
+    } finally {
+      joining.delete(request.endpoint);
+    }
+  }
+
+  async function wire({ network: networkId, endpoint: id, sandbox }: Join): Promise<Attachment> {
     const network = knownNetwork(networkId);
     const fabric = knownFabric(network);
     const known = knownEndpoint(id, network);
@@ -205,7 +218,7 @@ export function endpointUseCases(
     return slot;
   }
 
-  return { createEndpoint, endpointInfo, deleteEndpoint, join, leave };
+  return { createEndpoint, endpointInfo, deleteEndpoint, join, leave, isJoining: (id) => joining.has(id) };
 }
 
 function knownFabric({ key, fabric: name }: LedgerNetwork): Fabric {

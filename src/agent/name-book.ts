@@ -25,6 +25,8 @@ export interface NameBook {
   onChange(listener: (network: string) => void): void;
   /** Calls back when the store has lost a name of an endpoint that this host still has. */
   onForgotten(listener: () => void): void;
+  /** Calls back with a sandbox that Docker does not keep any more, and nobody else may, so that its links go. */
+  onEnd(listener: (sandbox: string) => void): void;
   /** Whether it is one of this host. */
   hasEndpoint(id: string): boolean;
   /**
@@ -46,9 +48,12 @@ export interface NameBookParts {
 export function nameBookOf({ keys, cluster, ledger, announcements }: NameBookParts): NameBook & {
   /** Takes the keys of the store that changed. */
   hear(changed: readonly string[]): void;
+  /** The sandbox has ended. */
+  end(sandbox: string): void;
 } {
   const listeners = new Set<(network: string) => void>();
   const forgotten = new Set<() => void>();
+  const ending = new Set<(sandbox: string) => void>();
   const hasEndpoint = (id: string) => ledger.endpoints.get(id) !== undefined;
 
   return {
@@ -61,6 +66,12 @@ export function nameBookOf({ keys, cluster, ledger, announcements }: NameBookPar
     onChange: (listener) => listeners.add(listener),
 
     onForgotten: (listener) => forgotten.add(listener),
+
+    onEnd: (listener) => ending.add(listener),
+
+    end(sandbox) {
+      for (const listener of ending) listener(sandbox);
+    },
 
     hear(changed) {
       const networks = new Set<string>();

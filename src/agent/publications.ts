@@ -7,8 +7,9 @@ import { inSegment } from '../fabric/leg.ts';
 import { publicationElements } from '../fabric/publication.ts';
 import type { HeldPort, Namespace } from '../kernel/kernel.ts';
 import type { NftElements } from '../kernel/nft.ts';
-import { hostEnd, shortId } from '../model/names.ts';
+import { shortId } from '../model/names.ts';
 import type { NetworkCalls, PortMapping } from './calls.ts';
+import { isLinked } from './endpoint-link.ts';
 import { portsOf } from './host-ports.ts';
 import type { LedgerEndpoint } from './ledger.ts';
 import { scopeOf } from './networks.ts';
@@ -116,12 +117,7 @@ export function publicationUseCases({
 
   async function isWired({ id, network: dockerNetwork }: LedgerEndpoint): Promise<boolean> {
     const network = ledger.networks.get(dockerNetwork);
-    if (network === undefined) return false;
-    const scope = scopeOf(network);
-    if (scope !== 'host' && !(await kernel.namespaces()).includes(scope)) return false;
-    const namespace = scope === 'host' ? kernel.host : await kernel.namespace(scope);
-    const { links } = await namespace.read();
-    return links.some(({ name }) => name === hostEnd(id));
+    return network !== undefined && (await isLinked(kernel, network, id));
   }
 
   return { publish, unpublish };

@@ -68,6 +68,18 @@ export function freedBy(block: Block, window: Window, mac: string): number | und
   );
 }
 
+/** The offsets in the window that the host holds for the MAC. */
+export function heldFor(
+  { assigned }: Block,
+  window: Window,
+  { host, mac }: { readonly host: string; readonly mac: string },
+): number[] {
+  return Object.entries(assigned)
+    .filter(([, holder]) => holder.host === host && holder.mac === mac)
+    .map(([offset]) => Number(offset))
+    .filter((offset) => isWithin(window, offset));
+}
+
 function isWithin({ first, last, except }: Window, offset: number): boolean {
   return offset >= first && offset <= last && !except.has(offset);
 }

@@ -5,6 +5,7 @@ import { type Assignment, records } from '../model/records.ts';
 import {
   freedBy,
   freedMs,
+  heldFor,
   holderOf,
   isSpare,
   longAgo,
@@ -12,6 +13,7 @@ import {
   nextFree,
   type Rested,
   reservationOf,
+  type Window,
 } from './block.ts';
 import { blocksOf, type HeldBlock, type HeldPool, type KnownBlock, knownBlock } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
@@ -67,7 +69,8 @@ export function nextPlace(
   const readable = blocks.filter((block) => block.record !== undefined).sort(lowestFirst);
   if (mac !== undefined) {
     for (const block of readable) {
-      const offset = freedBy(block.record, windowOf(block.prefix, span, keptBack), mac);
+      const window = windowOf(block.prefix, span, keptBack);
+      const offset = freedBy(block.record, window, mac) ?? adoptable(ipam, pool, block, window, mac);
       if (offset !== undefined) return { block, offset };
     }
   }
@@ -120,6 +123,18 @@ function isOwn({ hostId }: Ipam, { record }: HeldBlock): boolean {
 export function spanIn({ prefix }: HeldPool, range: string | undefined): Span {
   const all = usable(prefix);
   return range === undefined ? all : intersect(all, spanOf(parsePrefix(range)));
+}
+
+/** What this host holds for the MAC though no endpoint uses it, since a daemon has crashed. */
+function adoptable(
+  { hostId, inUse }: Ipam,
+  { name: pool }: HeldPool,
+  { record, prefix: { family, first } }: HeldBlock,
+  window: Window,
+  mac: string,
+): number | undefined {
+  const isUsed = (offset: number) => inUse(pool, printAddress({ family, value: first + BigInt(offset) }));
+  return heldFor(record, window, { host: hostId, mac }).find((offset) => !isUsed(offset));
 }
 
 /**

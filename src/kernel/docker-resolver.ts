@@ -51,14 +51,6 @@ export class TableOwnershipMissing extends WeftError {
 }
 
 /**
- * @param runDir the host's `/run`, as this process sees it
- * @param sandbox as Docker names it: `/var/run/docker/netns/<id>`
- */
-export function sandboxFile(runDir: string, sandbox: string): string {
-  return sandbox.replace(/^(\/var)?\/run(?=\/)/, runDir);
-}
-
-/**
  * @param file of the container's namespace
  * @returns undefined when there is no namespace at the file, yet or any more
  * @throws WeftError `kernel`; TableOwnershipMissing

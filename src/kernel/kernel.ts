@@ -25,6 +25,7 @@ import {
   type PathTo,
   pathsTo,
 } from './routing.ts';
+import { isSandboxKept } from './sandbox.ts';
 import { currentNamespace, inNamespace, openNetlinkSocket } from './syscalls.ts';
 import { enableForwarding, forwards, hasIpv6, makeSysctlsWritable } from './sysctl.ts';
 import { openUdp, type UdpPlace, type UdpSocket } from './udp.ts';
@@ -60,6 +61,8 @@ export interface Kernel {
   namespaces(): Promise<readonly string[]>;
   /** Deletes its links (and so the containers' ends) at once, then its pin. */
   removeNamespace(name: string): Promise<void>;
+  /** Whether Docker keeps the namespace of that sandbox; no, where weft cannot see what Docker mounts. */
+  keepsSandbox(sandbox: string): boolean;
 
   /** In the order asked; undefined where the kernel has no way there. */
   route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]>;
@@ -176,6 +179,10 @@ class LinuxKernel implements Kernel {
     }
     this.#letGo(name);
     removePin(file);
+  }
+
+  keepsSandbox(sandbox: string): boolean {
+    return isSandboxKept(this.#runDir, sandbox);
   }
 
   route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]> {

@@ -5,7 +5,7 @@ import type { SocketPool } from './netlink/socket.ts';
 import type { NftTable } from './nft.ts';
 import { type PacketFilter, packetFilter } from './packet-filter.ts';
 import type { Ownership } from './read.ts';
-import { readNamespace } from './read.ts';
+import { hasLink, readNamespace } from './read.ts';
 import type { Change, NamespaceState } from './state.ts';
 
 export interface Namespace {
@@ -17,6 +17,8 @@ export interface Namespace {
    * everything but loopback and what the kernel makes by itself. A veth is read without its `peer`.
    */
   read(): Promise<NamespaceState>;
+  /** @throws WeftError `kernel` when the kernel cannot be asked */
+  hasLink(name: string): Promise<boolean>;
   /**
    * Applies in order and goes on after a failure.
    * @throws AggregateError of WeftError `kernel`, one for each change that failed; or one WeftError `kernel`
@@ -49,6 +51,7 @@ export function createNamespace(
   return {
     name,
     read: () => readNamespace(target.sockets, families, ownership),
+    hasLink: (name) => hasLink(target.sockets, name),
     apply: (changes) => applyChanges(changes, target),
     forget: async (addresses) => {
       for (const address of addresses) await forgetConnections(sockets, address);

@@ -1,8 +1,11 @@
 /** Reading what weft has in a namespace. */
+import { WeftError } from '../errors.ts';
 import type { Family } from '../model/address.ts';
+import { ENODEV } from './errno.ts';
 import { containerEndGroup, linkPrefix, protocol } from './mark.ts';
 import { decodeAddress, dumpAddresses } from './netlink/address.ts';
-import { decodeLink, dumpLinks, type KernelLink } from './netlink/link.ts';
+import { decodeLink, dumpLinks, getLink, type KernelLink } from './netlink/link.ts';
+import { explainVerdict } from './netlink/message.ts';
 import { decodeFdbEntry, decodeNeighbour, dumpFdb, dumpNeighbours } from './netlink/neighbour.ts';
 import { asRoute, decodeRoute, dumpRoutes } from './netlink/route.ts';
 import { decodeRule, dumpRules } from './netlink/rule.ts';
@@ -70,6 +73,14 @@ export async function readNamespace(
     sockets.dump(dumpFdb(), (body) => decodeFdbEntry(body, ownedNameOf)),
   ]);
   return { links: owned.flatMap((link) => asLink(link, nameOf)), addresses, routes, rules, neighbours, fdb };
+}
+
+export async function hasLink(sockets: SocketPool, name: string): Promise<boolean> {
+  const [answer] = await sockets.ask([getLink({ name })]);
+  if (answer?.errno === 0) return true;
+  if (answer?.errno === ENODEV) return false;
+  const why = answer === undefined ? 'no answer' : explainVerdict(answer);
+  throw new WeftError('kernel', `could not look for link ${name}: ${why}`);
 }
 
 /** In weft's words; none for a kind they do not have. */

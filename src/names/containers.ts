@@ -12,7 +12,7 @@ import { serveNames } from './resolver.ts';
 import { type Zone, zoneOf } from './zone.ts';
 
 export interface ContainerNamesParts {
-  readonly nameBook: Pick<NameBook, 'members' | 'onChange' | 'sandboxes'>;
+  readonly nameBook: Pick<NameBook, 'members' | 'onChange' | 'onEnd' | 'sandboxes'>;
   /** Undefined while the sandbox has no namespace. @throws WeftError `kernel`; TableOwnershipMissing */
   readonly takePlace: (sandbox: string) => Promise<ResolverPlace | undefined>;
   /** A number in [0, 1). */
@@ -109,6 +109,7 @@ export function answerContainers(parts: ContainerNamesParts): ContainerNames {
   }
 
   nameBook.onChange((network) => zones.delete(network));
+  nameBook.onEnd(leave);
   const timer = setInterval(() => {
     for (const [sandbox, place] of places) if (!place.isCurrent()) leave(sandbox);
     failed.clear();

@@ -26,7 +26,7 @@ import {
   prefixOf,
   printPrefix,
 } from '../../src/model/address.ts';
-import { macOf } from '../../src/model/names.ts';
+import { hostEnd, macOf } from '../../src/model/names.ts';
 import { FakeNamespace } from './namespace.ts';
 
 /** A link of the host that is not weft's. */
@@ -107,6 +107,18 @@ export class FakeKernel implements Kernel {
   async removeNamespace(name: string): Promise<void> {
     this.attempt('namespace', `could not remove ${name}`);
     this.#own.delete(name);
+  }
+
+  /** Sandboxes that Docker does not keep any more. */
+  readonly endedSandboxes = new Set<string>();
+
+  keepsSandbox(sandbox: string): boolean {
+    return !this.endedSandboxes.has(sandbox);
+  }
+
+  /** A container's namespace ends, and the endpoint's link with it. */
+  endLink(endpointId: string): void {
+    for (const namespace of this.everywhere()) namespace.lose(hostEnd(endpointId));
   }
 
   async route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]> {

@@ -88,6 +88,7 @@ export function mortalKernel(kernel: FakeKernel, life: Life): Kernel {
     namespace: async (name) => mortalNamespace(await life.step(() => kernel.namespace(name)), life),
     namespaces: () => life.look(() => kernel.namespaces()),
     removeNamespace: (name) => life.step(() => kernel.removeNamespace(name)),
+    keepsSandbox: (sandbox) => kernel.keepsSandbox(sandbox),
     route: (destinations) => life.look(() => kernel.route(destinations)),
     mainRoutes: () => life.look(() => kernel.mainRoutes()),
     addresses: () => life.look(() => kernel.addresses()),
@@ -121,6 +122,7 @@ function mortalNamespace(namespace: Namespace, life: Life): Namespace {
   return {
     name,
     read: () => life.look(() => namespace.read()),
+    hasLink: (link) => life.look(() => namespace.hasLink(link)),
     apply: async (changes) => {
       for (const change of changes) await life.step(() => namespace.apply([change]));
     },

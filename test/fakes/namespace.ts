@@ -49,6 +49,11 @@ export class FakeNamespace implements Namespace {
     return this.#state();
   }
 
+  async hasLink(name: string): Promise<boolean> {
+    this.#kernel.attempt('read', `could not look for link ${name}`);
+    return this.#hasLink(name);
+  }
+
   #state(): NamespaceState {
     const changes = [...this.#objects.values()];
     return {
@@ -146,6 +151,12 @@ export class FakeNamespace implements Namespace {
           present?.master !== changed.master);
       if (isOn && lost) this.#objects.delete(key);
     }
+  }
+
+  /** As links go whose other end was in a namespace that has ended. */
+  lose(name: string): void {
+    const object = this.links().find((link) => link.name === name);
+    if (object !== undefined) this.#delete({ do: 'delete', kind: 'link', object });
   }
 
   #delete(change: Change): void {

@@ -1,6 +1,6 @@
 /**
  * A host fails, and comes back: by the power, by its daemon, by its cable. Each host has a container on each
- * network that is to be there always, and goes through all of it.
+ * network that is to be there always, and goes through all of it. Those of h1 are to have an address of their own.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
@@ -38,7 +38,8 @@ beforeAll(async () => {
   for (const network of bothFabrics) {
     for (const host of lab.hosts) {
       await createNetwork(host, network.name, termsOf(network));
-      await startContainer(host, network.name, network.name, ['--restart', 'always']);
+      const wish = host.name === 'h1' ? ['--ip', network.subnet.replace('0.0/16', '3.3')] : [];
+      await startContainer(host, network.name, network.name, ['--restart', 'always', ...wish]);
     }
   }
   await reachEachOther();

@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type ResolverPlace, sandboxFile, takeResolverPlace } from '../../src/kernel/docker-resolver.ts';
+import { type ResolverPlace, takeResolverPlace } from '../../src/kernel/docker-resolver.ts';
+import { isSandboxKept, sandboxFile } from '../../src/kernel/sandbox.ts';
 import { addSpace, type Space } from './host.ts';
 
 const source = join(import.meta.dirname, '../../src/kernel/docker-resolver.ts');
@@ -133,9 +134,10 @@ test('a namespace that is not there has no place, and one that is gone is known 
   expect(await takeResolverPlace(`${container.file}-not`)).toBeUndefined();
   const short = addSpace();
   const held = await takeResolverPlace(short.file);
-  expect(held?.isCurrent()).toBe(true);
+  const isKept = () => isSandboxKept('/run', `/var${short.file}`);
+  expect([held?.isCurrent(), isKept()]).toEqual([true, true]);
   short.remove();
-  expect(held?.isCurrent()).toBe(false);
+  expect([held?.isCurrent(), isKept()]).toEqual([false, false]);
   held?.close();
 });
 

@@ -151,6 +151,15 @@ export function namespaceSuite(current: () => Kernel): void {
     expect(await leftAfter(own, { ...segment, ...after })).toEqual([]);
   });
 
+  test('has the links that were made there, and no others', async () => {
+    const own = await current().namespace('weft-4097');
+    await settle(current().host, routed);
+    const spaces = [current().host, own];
+    expect(await Promise.all(spaces.map((space) => space.hasLink(veth.name)))).toEqual([true, false]);
+    await settle(current().host, emptyState);
+    expect(await current().host.hasLink(veth.name)).toBe(false);
+  });
+
   describe('a change that fails', () => {
     test('is named, and stops no other, when it makes no sense', async () => {
       const failures = await failuresOf(

@@ -41,6 +41,8 @@ export class DockerHost {
   #starting = 0;
   /** Containers that run: the address of each, by endpoint. */
   #containers = new Map<string, string>();
+  /** Endpoints for which Join has been asked, and no container runs yet. */
+  readonly #joining = new Set<string>();
   /** Whatever weft has ever answered. */
   readonly #given: string[] = [];
   /** Another after each power cut: what the Docker before it was about to do does not happen. */
@@ -66,7 +68,7 @@ export class DockerHost {
     return startWeft({
       ...this.#options,
       ...{ store: this.line.store, disk: this.#disk, life },
-      hasLink: (endpoint) => this.#containers.has(endpoint),
+      hasLink: (endpoint) => this.#joining.has(endpoint) || this.#containers.has(endpoint),
     });
   }
 
@@ -150,9 +152,13 @@ export class DockerHost {
     await this.#meanwhile(() => this.#options.pause(hesitation));
     const endpoint = this.#options.randomId();
     // Docker joins an endpoint as soon as it is made.
-    await this.#asPending(this.#attach(network, endpoint, address));
-    this.#options.witness.starts(address, this.id, endpoint);
-    this.#containers.set(endpoint, address);
+    try {
+      await this.#asPending(this.#attach(network, endpoint, address));
+      this.#options.witness.starts(address, this.id, endpoint);
+      this.#containers.set(endpoint, address);
+    } finally {
+      this.#joining.delete(endpoint);
+    }
   }
 
   async #attach(network: DockerNetwork, endpoint: string, address: string): Promise<void> {
@@ -165,6 +171,7 @@ export class DockerHost {
       await this.#releaseAddress(network, address);
       throw error;
     }
+    this.#joining.add(endpoint);
     try {
       await this.#ask('Join', (weft) => weft.join(key));
     } catch (error) {

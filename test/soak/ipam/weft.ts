@@ -10,6 +10,7 @@ import type { AddressCalls, EndpointKey, NetworkCalls } from '../../../src/agent
 import { Cluster } from '../../../src/agent/cluster.ts';
 import { dealingsWith } from '../../../src/agent/dealings.ts';
 import { endpointUseCases } from '../../../src/agent/endpoints.ts';
+import { lostEndpoints } from '../../../src/agent/lost-endpoints.ts';
 import { Membership } from '../../../src/agent/membership.ts';
 import { memoryOf } from '../../../src/agent/memory.ts';
 import { networkUseCases } from '../../../src/agent/networks.ts';
@@ -38,7 +39,7 @@ export interface WeftOptions extends Pick<Ipam, 'hostId' | 'now' | 'clock' | 'ra
   readonly root: string;
   readonly disk: FakeDisk;
   readonly life: Life;
-  /** Whether the endpoint is in a container that runs. */
+  /** Whether the endpoint is in a container that runs, or is being joined. */
   readonly hasLink: (endpointId: string) => boolean;
 }
 
@@ -119,7 +120,14 @@ export function startWeft(options: WeftOptions): Weft {
   });
   const networks = networkUseCases(host);
   const endpoints = endpointUseCases(host, { unpublish: async () => {} });
-  const addresses = addressUseCases(host, ipam);
+  const giveUpLost = lostEndpoints({
+    ...{ ledger, clock, log, deleteEndpoint: endpoints.deleteEndpoint },
+    isLinked: async ({ id }) => options.hasLink(id),
+    isJoining: () => false,
+    keepsSandbox: () => true,
+    leaveSandbox: () => {},
+  });
+  const addresses = addressUseCases(host, ipam, giveUpLost);
   const settling = settlement({
     ...{ hostId, cluster, ledger, membership, announcements, log, now },
     heldAddresses: () => [...assignmentsOf(ipam, hostId), ...givenAddresses(ipam)],

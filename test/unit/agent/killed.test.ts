@@ -33,6 +33,7 @@ const port = { protocol: 6, port: 80, hostPort: 8080, hostPortEnd: 8080 };
 /** What Docker has been told, and so would ask to be taken away. */
 interface Docker {
   readonly options: Readonly<Record<string, string>>;
+  readonly kernel: FakeKernel;
   poolId: string;
   hasNetwork: boolean;
   /** By EndpointID, its address. */
@@ -129,8 +130,29 @@ const story: readonly {
   },
 ];
 
+/** The daemon has been killed, and says no more of the container than that it is to be started again, by `--ip`. */
+const afterCrash: (typeof story)[number] = {
+  name: 'RequestAddress after a crash of Docker',
+  call: async ({ addresses }, { kernel, poolId, containers }) => {
+    kernel.endLink(endpoint);
+    const address = containers.get(endpoint) ?? '';
+    const request = { poolId, address: withoutLength(address), purpose: 'other' } as const;
+    expect(await addresses.requestAddress(request)).toBe(address);
+  },
+  failed: ['RequestAddress after a crash of Docker'],
+};
+const beforeCrash = story.slice(
+  0,
+  story.findIndex(({ name }) => name === 'RevokeExternalConnectivity'),
+);
+
+const plays = [
+  ...story.map((step, index) => ({ ...step, before: story.slice(0, index) })),
+  { ...afterCrash, before: beforeCrash },
+];
+
 async function tell(name: string, weft: Agent, docker: Docker): Promise<void> {
-  const call = story.find((step) => step.name === name)?.call;
+  const call = plays.find((step) => step.name === name)?.call;
   if (call === undefined) throw new Error(`there is no ${name}`);
   await call(weft, docker);
 }
@@ -192,7 +214,7 @@ describe.each([
   { 'weft.fabric': 'routed', 'weft.gateway': 'on' },
   { 'weft.fabric': 'vxlan', 'weft.gateway': 'on' },
 ])('of %j', (options) => {
-  test.each(story.map(({ name }, index) => ({ name, index })))('$name', async ({ name, index }) => {
+  test.each(plays)('$name', async ({ name, failed, before }) => {
     // Before it has done anything at all, its ledger included.
     await killedAt(0, 'before');
     let killed = 0;
@@ -205,10 +227,11 @@ describe.each([
     /** Answers whether the call came to that step. */
     async function killedAt(step: number, when: 'before' | 'after'): Promise<boolean> {
       const machine = new Machine();
-      const docker: Docker = { options, poolId: '', hasNetwork: false, containers: new Map() };
+      const { kernel } = machine;
+      const docker: Docker = { options, kernel, poolId: '', hasNetwork: false, containers: new Map() };
       try {
         const first = machine.start();
-        for (const { name } of story.slice(0, index)) await tell(name, first, docker);
+        for (const { name } of before) await tell(name, first, docker);
         await letPass(resyncMs);
         if (step === 0) machine.die();
         else machine.life.endAt(step, when);
@@ -220,7 +243,7 @@ describe.each([
 
         if (step > 0) machine.die();
         const next = machine.start();
-        for (const reaction of story[index]?.failed ?? []) await tell(reaction, next, docker);
+        for (const reaction of failed) await tell(reaction, next, docker);
         await agreesWithDocker(machine, docker, `${when} step ${step}`);
         await startsAgain(machine, next, docker);
         return true;

@@ -198,6 +198,16 @@ describe('an address that was given back', () => {
     expect(await assignAddress(h1, await poolOn(h1, '10.77.0.0/24'), undefined, mac)).toBe('10.77.0.4');
   });
 
+  it('is the same container’s again, by its MAC, if it has not been given back and no endpoint uses it', async () => {
+    const pool = await poolOn(late, '10.77.0.0/24');
+    const mac = '02:00:00:00:00:07';
+    expect(await assignAddress(late, pool, undefined, mac)).toBe('10.77.0.1');
+    expect(await assignAddress(late, pool, undefined, mac)).toBe('10.77.0.1');
+    late.endpoints.add('10.77.0.1');
+    expect(await assignAddress(late, pool, undefined, mac)).toBe('10.77.0.2');
+    expect(await assignAddress(h1, await poolOn(h1, '10.77.0.0/24'), undefined, mac)).toBe('10.77.0.64');
+  });
+
   it('is another’s after all, when that one asks for it; then the MAC gets any', async () => {
     const pool = await poolOn(late, '10.77.0.0/24');
     const mac = '02:00:00:00:00:07';

@@ -20,6 +20,7 @@ let lines: string[];
 let tries: string[];
 let stopping: AbortController;
 let changed: (network: string) => void;
+let ended: (sandbox: string) => void;
 let names: ContainerNames;
 
 beforeEach(() => {
@@ -44,6 +45,9 @@ function begin(): void {
       members: (network) => members.get(network) ?? [],
       onChange: (listener) => {
         changed = listener;
+      },
+      onEnd: (listener) => {
+        ended = listener;
       },
       sandboxes: () => new Map(wanted),
     },
@@ -142,6 +146,16 @@ test('a container that ended without a word is let go of', async () => {
   places.delete('one');
   await vi.advanceTimersByTimeAsync(5_000);
   expect(place?.closed.aborted).toBe(true);
+});
+
+test('a container that has ended is let go of as soon as that is known', async () => {
+  for (const sandbox of ['one', 'two']) {
+    appears(sandbox);
+    await joins(sandbox, ['blue']);
+  }
+  ended('one');
+  expect(isAnswered('one')).toBe(false);
+  expect(isAnswered('two')).toBe(true);
 });
 
 test('what fails is tried again', async () => {
