@@ -122,12 +122,12 @@ export function recipesOf({ store, keys, cluster, hostId, epoch, connected }: Re
     publish(recipe) {
       const key = keys.recipe(recipe.name);
       const network = keys.network(recipe.network);
-      const removal = keys.removal(recipe.id);
+      const record = keys.removal(recipe.id);
       return transactUntilSettled<void>(store, {
         subject: `publish network ${recipe.name}`,
         attempt: async () => {
           const [taken, exists, removed] = await Promise.all(
-            [key, network, removal].map((wanted) => store.get(wanted)),
+            [key, network, record].map((wanted) => store.get(wanted)),
           );
           if (taken !== undefined || exists === undefined || removed !== undefined)
             return { done: undefined };
@@ -139,7 +139,7 @@ export function recipesOf({ store, keys, cluster, hostId, epoch, connected }: Re
               conditions: [
                 { key, revision: 0n },
                 { key: network, exists: true },
-                { key: removal, revision: 0n },
+                { key: record, revision: 0n },
               ],
               writes: [{ put: key, value }],
             },
