@@ -5,10 +5,11 @@
 import { explain } from '../errors.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { refillSpares } from '../ipam/provision.ts';
-import type { HostChange, Kernel } from '../kernel/kernel.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import type { Cluster } from './cluster.ts';
 import { coalesce } from './coalesce.ts';
+import type { Epoch } from './epoch.ts';
 import { worthTelling } from './foreign-routes.ts';
 import { isOfCopy, keepAlive, publishHost } from './host-record.ts';
 import type { LastKnown } from './last-known.ts';
@@ -21,7 +22,7 @@ import type { Reconciler } from './reconciler.ts';
 import { recoverLedger } from './recovery.ts';
 import type { SeenRevision } from './seen-revision.ts';
 import type { Settlement } from './settlement.ts';
-import { afterUpheavals } from './upheaval.ts';
+import { watchGround } from './upheaval.ts';
 
 export interface PresenceParts {
   readonly ipam: Ipam;
@@ -35,6 +36,7 @@ export interface PresenceParts {
   readonly ledger: Ledger;
   readonly lastKnown: LastKnown;
   readonly seen: SeenRevision;
+  readonly epoch: Epoch;
   readonly memory: Memory;
   readonly neighbourhood: Neighbourhood;
   readonly uplink: OwnUplink;
@@ -61,7 +63,7 @@ export interface Presence {
 const establishRetryMs = 1_000;
 
 export function presenceOf(parts: PresenceParts): Presence {
-  const { ipam, kernel, cluster, ledger, lastKnown, seen, memory, neighbourhood } = parts;
+  const { ipam, kernel, cluster, ledger, lastKnown, seen, epoch, memory, neighbourhood } = parts;
   const { uplink, reconciler, readiness, log } = parts;
   const { store, mirror, keys, hostId } = ipam;
   const stopping = new AbortController();
@@ -94,7 +96,7 @@ export function presenceOf(parts: PresenceParts): Presence {
       }
       const wasAway = !mirror.connected;
       const wasRecalled = lastKnown.isInUse;
-      const last = mirror.complete && !wasRecalled ? mirror.revision : seen.before;
+      const last = mirror.complete && !wasRecalled ? mirror.revision : seen.before.revision;
       const wentBack = notice.type === 'snapshot' && notice.revision < last;
       mirror.apply(notice);
       const isLost = mirror.connected && memory.compare(wentBack);
@@ -154,6 +156,7 @@ export function presenceOf(parts: PresenceParts): Presence {
     if (!mirror.connected) return;
     const own = uplink.current();
     if (own === undefined) return;
+    await epoch.begin();
     const foreign = worthTelling(await ipam.routes(), ipam.automatic, cluster.config()?.range6);
     await publishHost(
       { store, keys, cluster },
@@ -168,11 +171,12 @@ export function presenceOf(parts: PresenceParts): Presence {
     try {
       await refresh();
       if (!mirror.connected) return;
+      const told = { revision: mirror.revision, epoch: epoch.current() };
       await memory.tellAgain();
       if (!memory.keepsAll()) await parts.settling.look();
       await refillSpares(ipam);
       lastKnown.keep();
-      seen.note(mirror.revision);
+      seen.note(told);
     } catch (error) {
       readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');
@@ -181,9 +185,10 @@ export function presenceOf(parts: PresenceParts): Presence {
 
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
   const following = follow();
-  const bearsOnUplink = (change: HostChange) =>
-    change.kind !== 'link' || change.name === uplink.current()?.link;
-  const endUpheavals = afterUpheavals(kernel, bearsOnUplink, () => void resettle());
+  const endWatch = watchGround(kernel, (link) => link === uplink.current()?.link, {
+    unsettled: () => void resettle(),
+    robbed: (scope) => reconciler.suspect(scope),
+  });
   const timer = setInterval(() => void resync(), parts.resyncMs);
 
   return {
@@ -198,7 +203,7 @@ export function presenceOf(parts: PresenceParts): Presence {
     async close() {
       clearInterval(timer);
       clearTimeout(establishing);
-      endUpheavals();
+      endWatch();
       stopping.abort();
       await Promise.all([following, heartbeat]);
     },

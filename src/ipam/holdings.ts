@@ -114,9 +114,15 @@ export function knownBlock(keys: Keys, entry: Entry): KnownBlock | undefined {
   const known = parsed.get(entry);
   if (known !== undefined) return known;
   const place = keys.parse(entry.key);
-  if (place?.kind !== 'block') return undefined;
-  const { key, revision } = entry;
-  const block = { key, prefix: parsePrefix(place.block), revision, record: records.block.read(entry.value) };
+  return place?.kind === 'block' ? blockIn(entry, parsePrefix(place.block)) : undefined;
+}
+
+/** The same of an entry whose key is that of the block with this prefix. */
+export function blockIn(entry: Entry, prefix: Prefix): KnownBlock {
+  const known = parsed.get(entry);
+  if (known !== undefined) return known;
+  const { key, revision, value } = entry;
+  const block = { key, prefix, revision, record: records.block.read(value) };
   parsed.set(entry, block);
   return block;
 }

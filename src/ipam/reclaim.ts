@@ -12,11 +12,12 @@ import { parsePoolName } from '../model/pool-name.ts';
 import { type Block, holdersOf, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition } from '../store/store.ts';
-import { free, freedMs, longAgo, nextFree, withoutSpare } from './block.ts';
+import { free, freedMs, longAgo, withoutSpare } from './block.ts';
 import { blocksOf, type HeldBlock, knownBlock, poolOf } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
-import { countBlocks, usable, windowOf } from './pool.ts';
+import { countBlocks } from './pool.ts';
 import { change, Reading } from './reading.ts';
+import { hasRoom } from './vacancies.ts';
 
 /** A block as it was when it was looked at. */
 export interface SeenBlock {
@@ -84,15 +85,16 @@ export async function giveUpSpares(ipam: Ipam, { pool, cidr }: SeenBlock): Promi
   await ipam.queue(pool, () => change(ipam, `give up spare addresses of block ${cidr}`, plan));
 }
 
-function isCramped(ipam: Ipam, reading: Reading, { key, prefix, record }: HeldBlock): boolean {
+function isCramped(ipam: Ipam, reading: Reading, block: HeldBlock): boolean {
   const { keys, hostId, spares } = ipam;
+  const { key, record } = block;
   if (record.owner !== hostId || record.spare === undefined || record.spare.length === 0) return false;
   // What is given is announced first.
   if (Object.keys(spares.get(key)?.given ?? {}).length > 0) return false;
   const name = { name: record.pool, ...parsePoolName(record.pool) };
   if (records.pool.read(reading.get(keys.pool(record.pool))?.value) === undefined) return false;
   const pool = poolOf(reading, keys, name);
-  if (nextFree(record, windowOf(prefix, usable(pool.prefix), pool.keptBack)) !== undefined) return false;
+  if (hasRoom(block, pool)) return false;
   return blocksOf(reading, keys, record.pool).length >= countBlocks(pool.prefix);
 }
 

@@ -5,6 +5,7 @@ const names = new Map(Object.entries(constants.errno).map(([name, errno]) => [er
 export const {
   EADDRINUSE,
   EADDRNOTAVAIL,
+  EAGAIN,
   EEXIST,
   EINVAL,
   ENODEV,

@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { WeftError } from '../../errors.ts';
-import { ENOENT, errnoName } from '../errno.ts';
+import { EAGAIN, ENOENT, errnoName } from '../errno.ts';
 import { readText } from '../netlink/attribute.ts';
 import { bpf, type PointedAt } from '../syscalls.ts';
 
@@ -31,6 +31,8 @@ const mapTypes = { hash: 1, prefixes: 11 } as const;
 const BPF_F_NO_PREALLOC = 1;
 const BPF_PROG_TYPE_SCHED_CLS = 3;
 const instructionBytes = 8;
+/** The kernel gives up its look at a program when a signal comes for who asks (kernel/bpf/verifier.c, do_check). */
+const loadAttempts = 10;
 /** Where in what the kernel is told the name of an object stands. */
 const nameOffset = { map: 28, program: 48 } as const;
 /** As much of what the kernel tells of an object as weft reads, and where: struct bpf_prog_info, struct bpf_map_info. */
@@ -76,7 +78,11 @@ export function loadProgram(name: string, instructions: Buffer): number {
     { at: 8, bytes: instructions },
     { at: 16, bytes: Buffer.from('Apache-2.0\0') },
   ];
-  return succeed(`load the program ${name}`, bpf(command.loadProgram, fields, pointers));
+  let result = -EAGAIN;
+  for (let attempt = 0; attempt < loadAttempts && result === -EAGAIN; attempt++) {
+    result = bpf(command.loadProgram, fields, pointers);
+  }
+  return succeed(`load the program ${name}`, result);
 }
 
 /** By their ids, which are of no others until the next boot; none where the program is gone. */
