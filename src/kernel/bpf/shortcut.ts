@@ -88,7 +88,8 @@ export class ShortcutAccess {
     return {
       shortcuts: filters.map(({ link, name, programId }): Shortcut => {
         const side = name.startsWith(namePrefix('in')) ? 'in' : 'out';
-        const hasMaps = mapIds.get(programId)?.every((id) => own.includes(id)) === true;
+        const ids = mapIds.get(programId) ?? [];
+        const hasMaps = ids.length > 0 && ids.every((id) => own.includes(id));
         const isCurrent = hasMaps && name === nameOf(this.#medium, side);
         return { link, side, ...(isCurrent ? {} : { isOutdated: true }) };
       }),
