@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Ipam } from '../ipam/ipam.ts';
 import type { AutomaticSubnets } from '../ipam/range.ts';
+import { Vacancies } from '../ipam/vacancies.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Prefix } from '../model/address.ts';
 import { keyedQueue } from '../model/queue.ts';
@@ -29,6 +30,7 @@ export function addressManagement(
   return {
     ...shared,
     queue: keyedQueue(),
+    vacancies: new Vacancies(),
     hostName: (id) => cluster.host(id)?.name ?? id,
     network: (key) => cluster.network(key),
     inUse: (pool, address) => usesAddress(ledger, pool, address),

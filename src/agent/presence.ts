@@ -5,7 +5,7 @@
 import { explain } from '../errors.ts';
 import type { Ipam } from '../ipam/ipam.ts';
 import { refillSpares } from '../ipam/provision.ts';
-import type { HostChange, Kernel } from '../kernel/kernel.ts';
+import type { Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import type { Cluster } from './cluster.ts';
 import { coalesce } from './coalesce.ts';
@@ -21,7 +21,7 @@ import type { Reconciler } from './reconciler.ts';
 import { recoverLedger } from './recovery.ts';
 import type { SeenRevision } from './seen-revision.ts';
 import type { Settlement } from './settlement.ts';
-import { afterUpheavals } from './upheaval.ts';
+import { watchGround } from './upheaval.ts';
 
 export interface PresenceParts {
   readonly ipam: Ipam;
@@ -181,9 +181,10 @@ export function presenceOf(parts: PresenceParts): Presence {
 
   refresh().catch((error: unknown) => log.warn({ reason: explain(error) }, 'no uplink yet'));
   const following = follow();
-  const bearsOnUplink = (change: HostChange) =>
-    change.kind !== 'link' || change.name === uplink.current()?.link;
-  const endUpheavals = afterUpheavals(kernel, bearsOnUplink, () => void resettle());
+  const endWatch = watchGround(kernel, (link) => link === uplink.current()?.link, {
+    unsettled: () => void resettle(),
+    robbed: (scope) => reconciler.suspect(scope),
+  });
   const timer = setInterval(() => void resync(), parts.resyncMs);
 
   return {
@@ -198,7 +199,7 @@ export function presenceOf(parts: PresenceParts): Presence {
     async close() {
       clearInterval(timer);
       clearTimeout(establishing);
-      endUpheavals();
+      endWatch();
       stopping.abort();
       await Promise.all([following, heartbeat]);
     },

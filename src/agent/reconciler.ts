@@ -64,6 +64,11 @@ export class Reconciler {
     this.#run(scope);
   }
 
+  /** Others may have been at the scope: what a pass now has to change was drift. Returns at once. */
+  suspect(scope: Scope): void {
+    if (this.#open) this.#run(scope);
+  }
+
   markAll(): void {
     if (this.#open) void this.#fullPass((scope) => this.mark(scope));
   }

@@ -110,12 +110,13 @@ async function release(
   address: Address,
   operation?: string,
 ): Promise<void> {
-  const { hostId, inUse, now, queue } = ipam;
+  const { hostId, inUse, now, queue, vacancies } = ipam;
   const text = printAddress(address);
   if (await releaseSpare(ipam, pool.name, address, operation)) return;
   const plan = (reading: Reading): Plan<void> => {
     const block = blockAt(ipam, reading, pool, address.value);
     if (block?.record === undefined) return { done: undefined };
+    if (block.record.owner === hostId) vacancies.add(pool.name, block);
     const offset = Number(address.value - block.prefix.first);
     const reservation = reservationOf(block.record, offset);
     if (reservation !== undefined && reservation.reference === pool.reference) {

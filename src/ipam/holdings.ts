@@ -106,6 +106,13 @@ export function blocksOf(reading: Reading, keys: Keys, pool: string): KnownBlock
     .filter((block) => block !== undefined);
 }
 
+/** The block with that key; undefined: nobody has claimed it, or its record cannot be read. */
+export function blockBy(reading: Reading, keys: Keys, key: string): HeldBlock | undefined {
+  const entry = reading.get(key);
+  const block = entry && knownBlock(keys, entry);
+  return block?.record === undefined ? undefined : block;
+}
+
 /** Parsing costs more than all the arithmetic; an entry never changes, so it is done once. */
 const parsed = new WeakMap<Entry, KnownBlock>();
 

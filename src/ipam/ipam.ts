@@ -50,6 +50,7 @@ import type { Store } from '../store/store.ts';
 import type { AutomaticSubnets } from './range.ts';
 import type { Spares } from './spares.ts';
 import type { ForeignRoute } from './subnet.ts';
+import type { Vacancies } from './vacancies.ts';
 
 /** What address management works with: handed in as one object, so that everything in it can be a test's. */
 export interface Ipam {
@@ -59,6 +60,7 @@ export interface Ipam {
   readonly mirror: Mirror;
   readonly keys: Keys;
   readonly spares: Spares;
+  readonly vacancies: Vacancies;
   /** One operation at a time per pool: two of the same host would only make each other fail. */
   readonly queue: Queue;
   readonly hostId: string;

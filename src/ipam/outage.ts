@@ -1,5 +1,13 @@
 /** Addresses while the store is away: of what this host has for itself (`spares.ts`), and no transaction. */
-import { type Address, contains, parseAddress, parsePrefix, printAddress } from '../model/address.ts';
+import {
+  type Address,
+  contains,
+  parseAddress,
+  parsePrefix,
+  prefixOf,
+  printAddress,
+  printPrefix,
+} from '../model/address.ts';
 import type { HeldAddress } from './addresses.ts';
 import { parsePoolId } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
@@ -111,12 +119,13 @@ function wantedSpare(ipam: Ipam, pool: string, address: Address): OwnPlace | und
   return place;
 }
 
-function ownPlace({ spares }: Ipam, pool: string, address: Address): OwnPlace | undefined {
-  for (const block of spares.ofPool(pool)) {
-    const prefix = parsePrefix(block.cidr);
-    if (contains(prefix, address)) return { block, offset: Number(address.value - prefix.first), address };
-  }
-  return undefined;
+function ownPlace({ spares, keys }: Ipam, pool: string, address: Address): OwnPlace | undefined {
+  const [any] = spares.ofPool(pool);
+  if (any === undefined) return undefined;
+  // All blocks of a pool are of one size.
+  const prefix = prefixOf(address, parsePrefix(any.cidr).length);
+  const block = spares.get(keys.block(pool, printPrefix(prefix)));
+  return block && { block, offset: Number(address.value - prefix.first), address };
 }
 
 function isHad({ spares }: Ipam, { block, offset }: OwnPlace): boolean {

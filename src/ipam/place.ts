@@ -30,6 +30,7 @@ import {
   windowOf,
 } from './pool.ts';
 import type { Reading } from './reading.ts';
+import { hasRoom, vacantBlocks } from './vacancies.ts';
 
 export interface Place {
   readonly block: HeldBlock;
@@ -56,16 +57,23 @@ export function nextPlace(
   conflicts: number,
 ): Place {
   const { pool, range, mac } = of;
-  const { hostId, random } = ipam;
+  const { hostId, random, vacancies } = ipam;
   const { keptBack, prefix } = pool;
   const span = spanIn(pool, range);
-  const blocks = blocksOf(reading, ipam.keys, pool.name);
 
   const placeIn = (block: HeldBlock, rested?: Rested): Place | undefined => {
     const offset = nextFree(block.record, windowOf(block.prefix, span, keptBack), rested);
     return offset === undefined ? undefined : { block, offset };
   };
   const rested = longAgo(ipam.now(), ipam.restMs);
+  if (mac === undefined) {
+    for (const block of vacantBlocks(ipam, reading, pool)) {
+      const place = placeIn(block, rested);
+      if (place !== undefined) return place;
+    }
+  }
+
+  const blocks = blocksOf(reading, ipam.keys, pool.name);
   const readable = blocks.filter((block) => block.record !== undefined).sort(lowestFirst);
   if (mac !== undefined) {
     for (const block of readable) {
@@ -75,6 +83,10 @@ export function nextPlace(
     }
   }
   const own = readable.filter((block) => isOwn(ipam, block));
+  vacancies.set(
+    pool.name,
+    own.filter((block) => hasRoom(block, pool)),
+  );
   for (const block of own) {
     const place = placeIn(block, rested);
     if (place !== undefined) return place;
@@ -87,7 +99,10 @@ export function nextPlace(
   const claimed = blocks.map((block) => block.prefix.first);
   const next = unclaimedBlock(prefix, { span, keptBack, claimed }, nth);
   const claim = next && placeIn(unclaimed(ipam, pool, next));
-  if (claim !== undefined) return claim;
+  if (claim !== undefined) {
+    vacancies.add(pool.name, claim.block);
+    return claim;
+  }
 
   const loans = readable.flatMap((block) => placeIn(block, rested) ?? []);
   const loan = loans[nth % loans.length];

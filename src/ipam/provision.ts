@@ -29,14 +29,15 @@ export function withSpares(
   record: Block,
 ): Block {
   if (record.owner !== hostId) return record;
-  const elsewhere = spares.ofPool(pool.name).filter(({ id }) => id !== block.key);
-  const counts = elsewhere.map(({ spare, given }) => spare.length + Object.keys(given).length);
-  const missing = spareCount - counts.reduce((sum, count) => sum + count, record.spare?.length ?? 0);
+  const missing = spareCount - spares.countElsewhere(pool.name, block.key) - (record.spare?.length ?? 0);
+  if (missing <= 0) return record;
   const count = countBlocks(pool.prefix);
-  if (missing <= 0 || count === 1n) return record;
   const window = windowOf(block.prefix, spanIn(pool, range), pool.keptBack);
+  const free = countFree(record, window);
+  // Before all blocks are counted: where a pool is full, some are missing at every allocation.
+  if (free === 0 || count === 1n) return record;
   const claimed = blocksOf(reading, keys, pool.name).length + (block.revision === 0n ? 1 : 0);
-  const isScarce = claimed >= count && countFree(record, window) < missing + spareCount;
+  const isScarce = claimed >= count && free < missing + spareCount;
   return isScarce ? record : setAside(record, window, missing, longAgo(now(), restMs));
 }
 

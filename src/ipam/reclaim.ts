@@ -12,11 +12,12 @@ import { parsePoolName } from '../model/pool-name.ts';
 import { type Block, holdersOf, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition } from '../store/store.ts';
-import { free, freedMs, longAgo, nextFree, withoutSpare } from './block.ts';
-import { blocksOf, type HeldBlock, knownBlock, poolOf } from './holdings.ts';
+import { free, freedMs, longAgo, withoutSpare } from './block.ts';
+import { blockBy, blocksOf, type HeldBlock, knownBlock, poolOf } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
-import { countBlocks, usable, windowOf } from './pool.ts';
+import { countBlocks } from './pool.ts';
 import { change, Reading } from './reading.ts';
+import { hasRoom } from './vacancies.ts';
 
 /** A block as it was when it was looked at. */
 export interface SeenBlock {
@@ -46,7 +47,7 @@ export async function giveBackBlock(ipam: Ipam, { pool, cidr, owner }: SeenBlock
   const { keys, hostId } = ipam;
   const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(ipam, reading, key);
+    const block = blockBy(reading, keys, key);
     if (block?.record.owner !== owner || !isEmpty(ipam, block)) return { done: undefined };
     if (owner !== hostId && reading.get(keys.alive(owner)) !== undefined) return { done: undefined };
     const conditions: Condition[] = [{ key, revision: block.revision }];
@@ -70,9 +71,10 @@ export function crampedBlocks(ipam: Ipam): SeenBlock[] {
 
 /** Makes the spare ones of such a block anybody's. @throws WeftError as `change` */
 export async function giveUpSpares(ipam: Ipam, { pool, cidr }: SeenBlock): Promise<void> {
-  const key = ipam.keys.block(pool, cidr);
+  const { keys } = ipam;
+  const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(ipam, reading, key);
+    const block = blockBy(reading, keys, key);
     if (block === undefined || !isCramped(ipam, reading, block)) return { done: undefined };
     const value = records.block.render(withoutSpare(block.record));
     return {
@@ -84,15 +86,16 @@ export async function giveUpSpares(ipam: Ipam, { pool, cidr }: SeenBlock): Promi
   await ipam.queue(pool, () => change(ipam, `give up spare addresses of block ${cidr}`, plan));
 }
 
-function isCramped(ipam: Ipam, reading: Reading, { key, prefix, record }: HeldBlock): boolean {
+function isCramped(ipam: Ipam, reading: Reading, block: HeldBlock): boolean {
   const { keys, hostId, spares } = ipam;
+  const { key, record } = block;
   if (record.owner !== hostId || record.spare === undefined || record.spare.length === 0) return false;
   // What is given is announced first.
   if (Object.keys(spares.get(key)?.given ?? {}).length > 0) return false;
   const name = { name: record.pool, ...parsePoolName(record.pool) };
   if (records.pool.read(reading.get(keys.pool(record.pool))?.value) === undefined) return false;
   const pool = poolOf(reading, keys, name);
-  if (nextFree(record, windowOf(prefix, usable(pool.prefix), pool.keptBack)) !== undefined) return false;
+  if (hasRoom(block, pool)) return false;
   return blocksOf(reading, keys, record.pool).length >= countBlocks(pool.prefix);
 }
 
@@ -119,7 +122,7 @@ export async function reclaimAddresses(ipam: Ipam, { pool, cidr }: SeenBlock, ho
   const { keys } = ipam;
   const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(ipam, reading, key);
+    const block = blockBy(reading, keys, key);
     const alive = keys.alive(host);
     if (block === undefined || reading.get(alive) !== undefined) return { done: undefined };
     const left = withoutAbandoned(ipam, reading, block, host);
@@ -154,7 +157,7 @@ export async function disinherit(ipam: Ipam, { pool, cidr }: SeenBlock, host: st
   const { keys, hostId, now } = ipam;
   const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(ipam, reading, key);
+    const block = blockBy(reading, keys, key);
     const alive = keys.alive(host);
     if (block === undefined || reading.get(alive) !== undefined) return { done: undefined };
     const { owner, assigned } = block.record;
@@ -230,12 +233,6 @@ function readableBlocks({ mirror, keys }: Ipam): HeldBlock[] {
   return Array.from(mirror.entries(keys.allBlocks), (entry) => knownBlock(keys, entry)).filter(
     (block) => block?.record !== undefined,
   );
-}
-
-function blockBy({ keys }: Ipam, reading: Reading, key: string): HeldBlock | undefined {
-  const entry = reading.get(key);
-  const block = entry && knownBlock(keys, entry);
-  return block?.record === undefined ? undefined : block;
 }
 
 function seen({ record: { pool, cidr, owner, sequence } }: HeldBlock): SeenBlock {

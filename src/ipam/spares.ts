@@ -58,6 +58,8 @@ export class Spares {
   readonly #revisions = new Map<string, bigint>();
   /** Of each block, offsets that the store has as this host's, given or not. */
   readonly #assigned = new Map<string, ReadonlySet<number>>();
+  /** Of each pool, how many addresses are spare or given. */
+  readonly #counts = new Map<string, number>();
   /** Whether all was compared with the mirror since the store was away. */
   #isCompared = false;
 
@@ -70,6 +72,7 @@ export class Spares {
     this.#keys = of.keys;
     this.#hostId = of.hostId;
     this.#failed = of.failed;
+    for (const block of shelf.all()) this.#count(block, sizeOf(block));
   }
 
   /** The same store; whatever this host changes in its blocks has to go through it. */
@@ -109,6 +112,11 @@ export class Spares {
     return this.#shelf.get(id);
   }
 
+  /** How many addresses of the pool are spare or given, but for those of one block. */
+  countElsewhere(pool: string, id: string): number {
+    return (this.#counts.get(pool) ?? 0) - sizeOf(this.#shelf.get(id));
+  }
+
   /** Whether the store certainly has it as this host's, whoever uses it. */
   isAssigned({ id }: OwnBlock, offset: number): boolean {
     return this.#assigned.get(id)?.has(offset) ?? false;
@@ -117,19 +125,17 @@ export class Spares {
   /** Resolves when it is on disk. @throws WeftError `internal` when the disk does not take it */
   async give(block: OwnBlock, offset: number, to: Assignment): Promise<void> {
     const { given, ...rest } = without(block, [offset]);
-    await this.#shelf.put({ ...rest, given: { ...given, [offset]: to } });
+    await this.#put({ ...rest, given: { ...given, [offset]: to } });
   }
 
   /** Resolves when it is on disk. @throws as `give` */
   async takeBack(block: OwnBlock, offset: number, nowMs: number): Promise<void> {
     const { spare, freedMs, ...rest } = without(block, [offset]);
-    await this.#shelf.put({ ...rest, spare: [...spare, offset], freedMs: { ...freedMs, [offset]: nowMs } });
+    await this.#put({ ...rest, spare: [...spare, offset], freedMs: { ...freedMs, [offset]: nowMs } });
   }
 
   async #letGo({ conditions, writes }: Transaction): Promise<void> {
-    for (const { id } of this.#shelf.all()) {
-      const write = writes.find((one) => bearsOn(one, id));
-      if (write === undefined) continue;
+    for (const { id, write } of writes.flatMap((one) => this.#borneOnBy(one))) {
       const record = 'put' in write ? records.block.read(write.value) : undefined;
       // What it takes for a container is not spare any more, though this host's.
       const isLeft = (offset: number) =>
@@ -148,7 +154,7 @@ export class Spares {
   #takeUp(writes: readonly Write[], revision: bigint): void {
     for (const write of writes) {
       if (!('put' in write)) {
-        for (const { id } of this.#shelf.all()) if (bearsOn(write, id)) this.#forget(id);
+        for (const { id } of this.#borneOnBy(write)) this.#forget(id);
         continue;
       }
       const id = write.put;
@@ -158,8 +164,18 @@ export class Spares {
       this.#assigned.set(id, new Set(own.map(([offset]) => Number(offset))));
       const before = this.#shelf.get(id);
       const block = ownBlock(id, record, before);
-      if (!isDeepStrictEqual(block, before)) this.#later(this.#shelf.put(block));
+      if (!isDeepStrictEqual(block, before)) this.#later(this.#put(block));
     }
+  }
+
+  /** The known blocks that the write bears on. */
+  #borneOnBy(write: Write): { readonly id: string; readonly write: Write }[] {
+    if ('deletePrefix' in write) {
+      const below = this.#shelf.all().filter(({ id }) => id.startsWith(write.deletePrefix));
+      return below.map(({ id }) => ({ id, write }));
+    }
+    const id = 'put' in write ? write.put : write.delete;
+    return this.#shelf.get(id) === undefined ? [] : [{ id, write }];
   }
 
   /** Whether the revision is newer than what was done with the block so far. */
@@ -191,13 +207,28 @@ export class Spares {
     ];
     if (lost.length === 0) return;
     const left = without(block, lost);
-    const isEmpty = left.spare.length + Object.keys(left.given).length === 0;
-    await (isEmpty ? this.#shelf.delete(id) : this.#shelf.put(left));
+    const isEmpty = sizeOf(left) === 0;
+    await (isEmpty ? this.#delete(id) : this.#put(left));
   }
 
   #forget(id: string): void {
     this.#assigned.delete(id);
-    this.#later(this.#shelf.delete(id));
+    this.#later(this.#delete(id));
+  }
+
+  #put(block: OwnBlock): Promise<void> {
+    this.#count(block, sizeOf(block) - sizeOf(this.#shelf.get(block.id)));
+    return this.#shelf.put(block);
+  }
+
+  async #delete(id: string): Promise<void> {
+    const block = this.#shelf.get(id);
+    if (block !== undefined) this.#count(block, -sizeOf(block));
+    await this.#shelf.delete(id);
+  }
+
+  #count({ pool }: OwnBlock, more: number): void {
+    this.#counts.set(pool, (this.#counts.get(pool) ?? 0) + more);
   }
 
   #later(written: Promise<void>): void {
@@ -205,9 +236,8 @@ export class Spares {
   }
 }
 
-function bearsOn(write: Write, key: string): boolean {
-  if ('put' in write) return write.put === key;
-  return 'delete' in write ? write.delete === key : key.startsWith(write.deletePrefix);
+function sizeOf(block: OwnBlock | undefined): number {
+  return block === undefined ? 0 : block.spare.length + Object.keys(block.given).length;
 }
 
 /** Whether nobody but this host may give it away. */

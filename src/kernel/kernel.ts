@@ -202,10 +202,10 @@ class LinuxKernel implements Kernel {
   }
 
   watch(changed: (change: HostChange) => void): () => void {
-    return watchChanges(
-      inNamespace(this.#hostFd, () => openNetlinkSocket('rtnetlink', watchedGroups)),
-      changed,
+    const fds = watchedGroups.map(({ protocol, groups }) =>
+      inNamespace(this.#hostFd, () => openNetlinkSocket(protocol, groups)),
     );
+    return watchChanges(fds, changed);
   }
 
   openUdp(at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void): UdpSocket {

@@ -3,17 +3,28 @@ import { closeSync, readSync } from 'node:fs';
 import { containerEndGroup, linkPrefix, protocol } from './mark.ts';
 import { decodeLink } from './netlink/link.ts';
 import { decodeMessages, type Message } from './netlink/message.ts';
+import { decodeTableName, deletionOfTable } from './netlink/nftables.ts';
 import { decodeRoute } from './netlink/route.ts';
+import type { NftTable } from './nft.ts';
 
-/** What has changed; a link by its name. `unknown`: too much at once to be told. */
+/**
+ * What has changed; a link by its name. `own route`: weft's to another host is gone. `own filter`: its table of the packet
+ * filter is. Either may have been taken away by weft itself, which then finds nothing to do. `unknown`: too much at once
+ * to be told.
+ */
 export type HostChange =
   | { readonly kind: 'link'; readonly name: string }
   | { readonly kind: 'address' }
   | { readonly kind: 'route' }
+  | { readonly kind: 'own route' }
+  | { readonly kind: 'own filter' }
   | { readonly kind: 'unknown' };
 
-/** Links, and addresses and routes of both families: RTMGRP_*. */
-export const watchedGroups = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+/** Links, and addresses and routes of both families (RTMGRP_*); tables of nftables (NFNLGRP_NFTABLES). */
+export const watchedGroups = [
+  { protocol: 'rtnetlink', groups: 0x1 | 0x10 | 0x40 | 0x100 | 0x400 },
+  { protocol: 'netfilter', groups: 0x40 },
+] as const;
 
 /** Node can wait for a socket of the internet, but not for one of the kernel's. */
 const lookMs = 200;
@@ -21,19 +32,19 @@ const bufferBytes = 64 * 1024;
 const mostPerLook = 64;
 
 /**
- * Calls back for what changes, weft's own changes and what is of one link only left out.
- * @param fd of an rtnetlink socket that hears of `watchedGroups`; closed when the watch is
+ * Calls back for what changes. What is of one link only is left out, and weft's own changes, but for what it has no more.
+ * @param fds of sockets that hear of `watchedGroups`; closed when the watch is
  * @returns ends the watch
  */
-export function watchChanges(fd: number, changed: (change: HostChange) => void): () => void {
+export function watchChanges(fds: readonly number[], changed: (change: HostChange) => void): () => void {
   const buffer = Buffer.allocUnsafe(bufferBytes);
   const timer = setInterval(() => {
-    for (const change of readChanges(fd, buffer)) changed(change);
+    for (const change of fds.flatMap((fd) => readChanges(fd, buffer))) changed(change);
   }, lookMs);
   timer.unref();
   return () => {
     clearInterval(timer);
-    closeSync(fd);
+    for (const fd of fds) closeSync(fd);
   };
 }
 
@@ -59,6 +70,7 @@ const RTM_NEWROUTE = 24;
 const RTM_DELROUTE = 25;
 const RT_SCOPE_UNIVERSE = 0;
 const RT_TABLE_MAIN = 254;
+const ownName: NftTable['name'] = 'weft';
 
 /** Undefined for what bears on no other host: containers come and go, each with links of its own. */
 export function decodeChange({ type, body }: Message): HostChange | undefined {
@@ -75,10 +87,14 @@ export function decodeChange({ type, body }: Message): HostChange | undefined {
     case RTM_NEWROUTE:
     case RTM_DELROUTE: {
       const route = decodeRoute(body);
-      if (route === undefined || route.protocol === protocol || route.table !== RT_TABLE_MAIN)
-        return undefined;
+      if (route === undefined || route.table !== RT_TABLE_MAIN) return undefined;
+      if (route.protocol === protocol) {
+        return type === RTM_DELROUTE && route.via !== undefined ? { kind: 'own route' } : undefined;
+      }
       return /^f[ef]/.test(route.destination) ? undefined : { kind: 'route' };
     }
+    case deletionOfTable:
+      return decodeTableName(body) === ownName ? { kind: 'own filter' } : undefined;
     default:
       return undefined;
   }

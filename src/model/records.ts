@@ -222,13 +222,23 @@ export type Recipe = Static<typeof Recipe>;
 
 function record<S extends TSchema>(name: string, schema: S) {
   const checker = Compile(schema);
+  /** What was just written, or heard of, is read by several, one after the other; that costs more than all they do with it. */
+  let last: { readonly json: string; readonly value: Static<S> } | undefined;
+
   function parse(json: string): Static<S> {
-    let value: unknown;
+    if (last?.json !== json) last = { json, value: checked(valueIn(json)) };
+    return last.value;
+  }
+
+  function valueIn(json: string): unknown {
     try {
-      value = JSON.parse(json);
+      return JSON.parse(json);
     } catch (cause) {
       throw new WeftError('invalid', `a ${name} record is not JSON`, { cause });
     }
+  }
+
+  function checked(value: unknown): Static<S> {
     if (checker.Check(value)) return value;
     const [problem] = checker.Errors(value);
     const where = problem === undefined ? '' : ` at "${problem.instancePath}": ${problem.message}`;
@@ -246,8 +256,11 @@ function record<S extends TSchema>(name: string, schema: S) {
         throw error;
       }
     },
+    /** @throws as `parse`: what nobody could read is not to be written. */
     render(value: Static<S>): string {
-      return JSON.stringify(value);
+      const json = JSON.stringify(checked(value));
+      last = { json, value };
+      return json;
     },
   };
 }

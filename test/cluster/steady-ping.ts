@@ -15,6 +15,8 @@ export function pingSteadily(
 ): SteadyPing {
   const ping = ['exec', container, 'ping', '-i', String(intervalSeconds), address];
   const output = host.docker(ping, { timeoutMs: 240_000 });
+  // A failure is heard of at the end.
+  output.catch(() => undefined);
   return {
     async end() {
       await host.docker(['exec', container, 'killall', '-INT', 'ping']);

@@ -1,5 +1,6 @@
 /** What lies between the hosts: a router, a switch that drops, unequal MTUs, an address that moves. */
 import { beforeAll, describe, expect, test } from 'vitest';
+import { uplinkMoved } from '../fault/faults.ts';
 import type { Host } from '../lab/host.ts';
 import { waitFor } from '../lab/wait.ts';
 import { addressOf, createNetwork, pings, startContainer } from './cluster.ts';
@@ -243,18 +244,13 @@ describe('a packet that is too large is answered so, and never lost', () => {
 
 test('an uplink that gets another address, or none for a while, is followed without a restart', async () => {
   const [host] = near;
-  const move = (from: string, to: string) =>
-    host.exec([
-      ...['sh', '-ec'],
-      `ip address del ${from}/24 dev eth0; sleep 1; ip address add ${to}/24 dev eth0; ip route add default via 10.9.1.254`,
-    ]);
-  await move(host.address, '10.9.1.77');
+  const moveBack = await uplinkMoved(host).strike();
   await waitFor('the others know', async () => {
     const known = await Promise.all(lab.hosts.filter((other) => other !== host).map(routes));
     return known.every((text) => text.includes('via 10.9.1.77 ') && !text.includes(`via ${host.address} `));
   });
   await everythingReachesEverything();
-  await move('10.9.1.77', host.address);
+  await moveBack();
   await nearHostsSend('directly');
   await everythingReachesEverything();
 });

@@ -68,7 +68,7 @@ test('what others have broken is named, and repaired', async () => {
   const { id } = JSON.parse(text);
   const ghost = { v: 1, id: 'ghost', network: 'blue', host: id, mac: '02:00:00:00:00:09', addresses: [] };
   await lab.etcd.ctl(['put', '/weft/v1/endpoints/blue/ghost', JSON.stringify(ghost)]);
-  await h1.exec(['nft', 'delete', 'table', 'inet', 'weft']);
+  await h1.exec(['nft', 'flush', 'chain', 'inet', 'weft', 'senders']);
   await h1.exec(['iptables', '-F', 'FORWARD']);
   const sentences = [
     'this host has endpoint ghost, for nobody',

@@ -2,6 +2,7 @@
 import type { Ipam } from '../../src/ipam/ipam.ts';
 import { type OwnBlock, type OwnBlockShelf, Spares } from '../../src/ipam/spares.ts';
 import type { ForeignRoute } from '../../src/ipam/subnet.ts';
+import { Vacancies } from '../../src/ipam/vacancies.ts';
 import { type Prefix, parsePrefix } from '../../src/model/address.ts';
 import { keyedQueue } from '../../src/model/queue.ts';
 import type { Network } from '../../src/model/records.ts';
@@ -74,6 +75,7 @@ export async function ipamHost(
     mirror: watcher.mirror,
     keys,
     queue: keyedQueue(),
+    vacancies: new Vacancies(),
     hostId,
     hostName: (id) => `${id}.example`,
     network: (key) => networks.get(key),

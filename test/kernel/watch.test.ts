@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { merge } from '../../src/fabric/fabric.ts';
 import type { HostChange } from '../../src/kernel/kernel.ts';
 import { type Host, openHost } from './host.ts';
 import { settle } from './namespace-suite.ts';
@@ -48,9 +49,19 @@ test.each<[string, string, HostChange]>([
   await vi.waitUntil(() => heard.some((each) => JSON.stringify(each) === JSON.stringify(change)), waiting);
 });
 
-test('does not hear what weft does', async () => {
+test.each<[string, string, HostChange['kind']]>([
+  ['a route of weft to another host', 'ip route flush proto 119', 'own route'],
+  ['its packet filter', 'nft flush ruleset', 'own filter'],
+])('hears that %s is gone', async (_what, script, expected) => {
   await settle(host.kernel.host, routed);
-  await settle(host.kernel.host, tunnel);
+  host.run('nft add table inet weft; nft add table inet other');
+  host.run(script);
+  await vi.waitUntil(() => heard.length > 0, waiting);
+  expect(new Set(heard.map(({ kind }) => kind))).toEqual(new Set([expected]));
+});
+
+test('does not hear what else weft does', async () => {
+  await settle(host.kernel.host, merge([routed, tunnel]));
   host.run('ip route add default via 10.9.0.254');
   await vi.waitUntil(() => heard.length > 0, waiting);
   expect(heard).toEqual([{ kind: 'route' }]);

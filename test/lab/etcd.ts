@@ -56,6 +56,26 @@ export class Etcd {
     await Promise.all(this.members.map((member) => member.healthy(timeoutMs)));
   }
 
+  /** Who leads now, and who follows. @throws while nobody leads */
+  async roles(): Promise<{ readonly leader: EtcdMember; readonly followers: readonly EtcdMember[] }> {
+    const ids = await Promise.all(this.members.map((member) => member.ids()));
+    const leads = (index: number) => ids[index]?.own === ids[index]?.leader;
+    const leader = this.members.find((_, index) => leads(index));
+    if (leader === undefined) throw new Error(`no etcd member of lab ${this.#lab} leads`);
+    return { leader, followers: this.members.filter((member) => member !== leader) };
+  }
+
+  /** Returns when another member leads. */
+  async moveLeader(): Promise<void> {
+    const {
+      leader,
+      followers: [next],
+    } = await this.roles();
+    if (next === undefined) throw new Error(`lab ${this.#lab} has no etcd member that could lead instead`);
+    const { own } = await next.ids();
+    await leader.ctl(['move-leader', own]);
+  }
+
   /** Runs `etcdctl` against the first member and answers its output. @throws CommandError */
   ctl(args: readonly string[], options?: { timeoutMs?: number; input?: string }): Promise<string> {
     const [first] = this.members;
@@ -114,6 +134,14 @@ export class EtcdMember {
   async healthy(timeoutMs?: number): Promise<void> {
     const health = () => this.ctl(['endpoint', 'health'], { timeoutMs: 5_000 });
     await waitFor(`health of ${this.port.name}`, async () => (await health()) !== undefined, timeoutMs);
+  }
+
+  /** Hexadecimal, as etcdctl takes them: its own, and that of who leads. */
+  async ids(): Promise<{ readonly own: string; readonly leader: string }> {
+    const status = await this.ctl(['endpoint', 'status', '--write-out=fields']);
+    const idOf = (field: string) =>
+      BigInt(new RegExp(`^"${field}" : (\\d+)$`, 'm').exec(status)?.[1] ?? 0).toString(16);
+    return { own: idOf('MemberID'), leader: idOf('Leader') };
   }
 
   /** Kills it, as a crash does; `start` brings it back over the same data. */

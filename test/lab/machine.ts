@@ -131,10 +131,13 @@ export class Machine {
     return join(`/proc/${this.pid}/root`, inside);
   }
 
-  /** Kills all its processes at once. What is on its disk stays. */
+  /** Kills all its processes at once, and commands that were only just coming in. What is on its disk stays. */
   async powerCut(): Promise<void> {
-    await killCgroup(this.spec.cgroup);
-    await removeCgroup(this.spec.cgroup);
+    await waitFor(`end of ${this.spec.name}`, async () => {
+      await killCgroup(this.spec.cgroup);
+      await removeCgroup(this.spec.cgroup);
+      return true;
+    });
   }
 }
 

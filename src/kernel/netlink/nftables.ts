@@ -11,6 +11,7 @@ import {
   encodeAttributes,
   mac,
   networkU16,
+  readText,
   text,
 } from './attribute.ts';
 import { wireAddress } from './ip.ts';
@@ -19,9 +20,11 @@ import { type Message, NLM_F, type Request } from './message.ts';
 const NFNL_MSG_BATCH_BEGIN = 16;
 const NFNL_MSG_BATCH_END = 17;
 export const NFNL_SUBSYS_NFTABLES = 10;
+const NFT_MSG_DELTABLE = 2;
 const NFT_MSG_NEWSETELEM = 12;
 const NFT_MSG_DELSETELEM = 14;
 const NFT_MSG_GETGEN = 16;
+const NFTA_TABLE_NAME = 1;
 const NFTA_SET_ELEM_LIST = { TABLE: 1, SET: 2, ELEMENTS: 3 } as const;
 export const NFTA_LIST_ELEM = 1;
 const NFTA_SET_ELEM = { KEY: 1, DATA: 2 } as const;
@@ -77,6 +80,13 @@ export function getGeneration(): Request {
 
 export function decodeGeneration(body: Message['body']): number | undefined {
   return decodeAttributes(body.subarray(headerBytes)).get(NFTA_GEN_ID)?.readUInt32BE();
+}
+
+/** Type of the message that tells of it. */
+export const deletionOfTable = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_DELTABLE;
+
+export function decodeTableName(body: Message['body']): string {
+  return readText(decodeAttributes(body.subarray(headerBytes)).get(NFTA_TABLE_NAME) ?? Buffer.alloc(0));
 }
 
 function encodeElement({ name, type, data }: NftElements['set'], element: string, verb: string): Attribute {

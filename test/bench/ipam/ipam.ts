@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   });
   if (values.help) return console.log(usage);
   const plan = values.quick
-    ? { rounds: 3, perPhase: 100, random: Math.random }
+    ? { rounds: 3, perPhase: 400, random: Math.random }
     : { rounds: Number(values.rounds), perPhase: 2_000, random: Math.random };
   const chosen = conditions.filter(({ hosts }) => !values.quick || hosts < 20);
 

@@ -5,6 +5,7 @@ import { assignAddress, releaseAddress } from '../../../src/ipam/addresses.ts';
 import type { Ipam } from '../../../src/ipam/ipam.ts';
 import { requestPool } from '../../../src/ipam/pools.ts';
 import { Spares } from '../../../src/ipam/spares.ts';
+import { Vacancies } from '../../../src/ipam/vacancies.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
 import { keyedQueue } from '../../../src/model/queue.ts';
 import { systemClock } from '../../../src/store/clock.ts';
@@ -57,7 +58,7 @@ async function join(root: string, subnet: string): Promise<Member> {
   }
   const ipam: Ipam = {
     store: spares.guard(mirroring(store, () => [mirror])),
-    ...{ mirror, keys, hostId, spares, queue: keyedQueue() },
+    ...{ mirror, keys, hostId, spares, vacancies: new Vacancies(), queue: keyedQueue() },
     hostName: (id) => id,
     network: () => undefined,
     inUse: () => false,

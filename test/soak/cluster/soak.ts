@@ -8,12 +8,14 @@ import { explain } from '../../../src/errors.ts';
 import { median, shuffled } from '../../bench/statistics.ts';
 import { bothFabrics, clusterUp, createNetwork, termsOf } from '../../cluster/cluster.ts';
 import { pidOfWeft } from '../../cluster/weft-process.ts';
+import type { Fault } from '../../fault/faults.ts';
 import type { Host } from '../../lab/host.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { waitFor } from '../../lab/wait.ts';
 import { randomFrom } from '../random.ts';
 import { attachedOn, comeAndGo, removeDead } from './containers.ts';
-import { type Fault, faultsAround, faultsOf, faultsOfStore } from './faults.ts';
+import { faultsAround, faultsOf, faultsOfStore } from './faults.ts';
+import { checkFlat, describeTrend, fewestSamples, type Sample, trendsOf } from './growth.ts';
 import { checkUnique, checkWhole } from './invariants.ts';
 
 const usage = `npm run soak -- [--minutes N] [--seed N]
@@ -32,11 +34,6 @@ const { values } = parseArgs({
 const stormMs = 20_000;
 const lookMs = 3_000;
 const patienceMs = 180_000;
-
-interface Sample {
-  readonly rssMb: number;
-  readonly files: number;
-}
 
 const tally = { storms: 0, faults: 0, started: 0, looks: 0 };
 const healMs: number[] = [];
@@ -62,6 +59,7 @@ async function main(): Promise<void> {
     }
     const endMs = performance.now() + minutes * 60_000;
     while (performance.now() < endMs) await stormAndCalm(lab, random);
+    checkFlat(trendsOf(samples) ?? []);
     console.log(`soak: ${minutes} min, seed ${seed}, ${report()}: no violation`);
   } catch (error) {
     console.log(`soak: seed ${seed}, ${report()}: VIOLATED: ${explain(error)}`);
@@ -147,14 +145,14 @@ async function sampleOf(host: Host): Promise<Sample> {
 
 function report(): string {
   const { storms, faults, started, looks } = tally;
-  const quarter = Math.ceil(samples.length / 4);
-  const trend = (of: (sample: Sample) => number) =>
-    `${median(samples.slice(0, quarter).map(of))} -> ${median(samples.slice(-quarter).map(of))}`;
+  const trends = trendsOf(samples)?.map(describeTrend);
   return [
     `${storms} storms, ${faults} faults, ${started} containers started`,
     `addresses looked at ${looks} times`,
     `whole again after ${seconds(median(healMs) ?? 0)} (median), ${seconds(Math.max(0, ...healMs))} (worst)`,
-    `weft's memory ${trend(({ rssMb }) => rssMb)} MB, open files ${trend(({ files }) => files)} (medians of the first and last quarter)`,
+    trends === undefined
+      ? `too short to tell whether weft grows (${fewestSamples} calms are needed)`
+      : `weft: ${trends.join(', ')} (medians of the first and last third after warm-up)`,
   ].join(', ');
 }
 

@@ -53,7 +53,7 @@ describe('the reconciler', () => {
     subject.close();
   });
 
-  test('counts as drift what a periodic pass changes, not what it was told of', async () => {
+  test('counts as drift what it changes for no reason of its own, not what it was told of', async () => {
     let broken = 0;
     const subject = reconciler(async () => broken);
     subject.open();
@@ -63,6 +63,9 @@ describe('the reconciler', () => {
     expect(subject.driftRepaired).toBe(0);
     await vi.advanceTimersByTimeAsync(30_000);
     expect(subject.driftRepaired).toBe(4);
+    subject.suspect('host');
+    await vi.advanceTimersByTimeAsync(0);
+    expect(subject.driftRepaired).toBe(6);
     subject.close();
   });
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { findUplink } from '../../../src/agent/underlay.ts';
-import { afterUpheavals } from '../../../src/agent/upheaval.ts';
+import { afterUpheavals, watchGround } from '../../../src/agent/upheaval.ts';
 import type { HostChange } from '../../../src/kernel/kernel.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
 
@@ -134,7 +134,7 @@ describe('an upheaval of the host’s network', () => {
   test('is acted upon once it is over, and once', async () => {
     const kernel = new FakeKernel();
     const task = vi.fn();
-    afterUpheavals(kernel, onEth0, task);
+    afterUpheavals(kernel, [{ bearsOn: onEth0, run: task }]);
     kernel.announce({ kind: 'address' });
     kernel.announce({ kind: 'route' });
     kernel.announce({ kind: 'link', name: 'eth0' });
@@ -149,7 +149,7 @@ describe('an upheaval of the host’s network', () => {
   test('is none where it bears on nothing, or when nobody asks any more', async () => {
     const kernel = new FakeKernel();
     const task = vi.fn();
-    const end = afterUpheavals(kernel, onEth0, task);
+    const end = afterUpheavals(kernel, [{ bearsOn: onEth0, run: task }]);
     kernel.announce({ kind: 'link', name: 'veth1' });
     await vi.runAllTimersAsync();
     kernel.announce({ kind: 'route' });
@@ -157,5 +157,28 @@ describe('an upheaval of the host’s network', () => {
     kernel.announce({ kind: 'route' });
     await vi.runAllTimersAsync();
     expect(task).not.toHaveBeenCalled();
+  });
+
+  test.each<[HostChange, string[]]>([
+    [{ kind: 'own route' }, ['robbed: host']],
+    [{ kind: 'own filter' }, ['robbed: filter']],
+    [{ kind: 'route' }, ['unsettled']],
+    [{ kind: 'link', name: 'eth0' }, ['unsettled']],
+    [{ kind: 'link', name: 'eth1' }, []],
+    [{ kind: 'unknown' }, ['unsettled', 'robbed: host', 'robbed: filter']],
+  ])('by %j: %j', async (change, expected) => {
+    const kernel = new FakeKernel();
+    const told: string[] = [];
+    const end = watchGround(kernel, (link) => link === 'eth0', {
+      unsettled: () => told.push('unsettled'),
+      robbed: (scope) => told.push(`robbed: ${scope}`),
+    });
+    kernel.announce(change);
+    await vi.runAllTimersAsync();
+    expect(told).toEqual(expected);
+    end();
+    kernel.announce(change);
+    await vi.runAllTimersAsync();
+    expect(told).toEqual(expected);
   });
 });

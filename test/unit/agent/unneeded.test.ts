@@ -1,8 +1,12 @@
 import { pino } from 'pino';
 import { beforeEach, expect, test } from 'vitest';
 import { Cluster } from '../../../src/agent/cluster.ts';
+import type { Leftover } from '../../../src/agent/settlement.ts';
 import { unneededIn } from '../../../src/agent/unneeded.ts';
 import { assignAddress } from '../../../src/ipam/addresses.ts';
+import { newBlock, touch } from '../../../src/ipam/block.ts';
+import { records } from '../../../src/model/records.ts';
+import type { Write } from '../../../src/store/store.ts';
 import { type SkippingClock, skippingClock } from '../../fakes/clock.ts';
 import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
@@ -29,17 +33,31 @@ beforeEach(async () => {
   }
 });
 
-/** How much that host finds. */
-function lookOf(id: string): () => number {
+function hostBy(id: string): IpamHost {
   const host = hosts.find(({ hostId }) => hostId === id);
   if (host === undefined) throw new Error(`no host ${id}`);
-  const found = unneededIn(host, new Cluster(host.mirror, host.keys, pino({ level: 'silent' })));
+  return host;
+}
+
+function unneededOf(id: string): () => Leftover[] {
+  const host = hostBy(id);
+  return unneededIn(host, new Cluster(host.mirror, host.keys, pino({ level: 'silent' })));
+}
+
+/** How much that host finds. */
+function lookOf(id: string): () => number {
+  const found = unneededOf(id);
   return () => found().length;
 }
 
-async function setAlive(id: string, alive: boolean): Promise<void> {
+function setAlive(id: string, alive: boolean): Promise<void> {
   const key = `/weft/v1/alive/${id}`;
-  store.writeElsewhere([alive ? { put: key, value: id } : { delete: key }]);
+  return write(alive ? { put: key, value: id } : { delete: key });
+}
+
+/** Everybody has heard of it then. */
+async function write(...writes: Write[]): Promise<void> {
+  store.writeElsewhere(writes);
   for (const { watcher } of hosts) {
     await watcher.until(({ mirror }) => mirror.revision === store.revision);
   }
@@ -84,4 +102,44 @@ test('only the first of those that are heard of sees to it', async () => {
   expect(await looks(11)).toEqual(Array(11).fill(0));
   await setAlive('h1', false);
   expect((await looks(1))[0]).toBe(1);
+});
+
+/** An own block of which nobody has anything. */
+async function emptyBlock(): Promise<void> {
+  const [pool, cidr] = ['10.77.0.0/24', '10.77.0.192/26'];
+  const value = records.block.render(newBlock({ pool, cidr, owner: 'h1' }));
+  await write({ put: hostBy('h1').keys.block(pool, cidr), value });
+}
+
+/** A host is gone that has borrowed. */
+const abandonedAddress = () => setAlive('h3', false);
+
+/** A pool is full, but for what is spare. */
+async function crampedBlock(): Promise<void> {
+  const h1 = hostBy('h1');
+  const poolId = await poolOn(h1, '10.78.0.0/25');
+  for (let count = 0; count < 126 - 16; count += 1) await assignAddress(h1, poolId);
+}
+
+test.each([
+  ['an empty block', emptyBlock],
+  ['an address of a host that is gone', abandonedAddress],
+  ['a spare address', crampedBlock],
+])('%s is another thing once somebody has written to its block: two more looks', async (_, prepare) => {
+  const found = unneededOf('h1');
+  look = () => found().length;
+  await prepare();
+  look();
+  await looks(10);
+  const names = () => found().map(({ name }) => name);
+  const before = names();
+  expect(before).toHaveLength(1);
+  const { entries } = await store.list('/weft/v1/blocks/');
+  await write(
+    ...entries.map(({ key, value }) => {
+      return { put: key, value: records.block.render(touch(records.block.parse(value))) };
+    }),
+  );
+  expect(names()).toHaveLength(1);
+  expect(names()).not.toEqual(before);
 });

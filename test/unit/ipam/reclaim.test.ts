@@ -4,6 +4,8 @@ import { assignAddress, confirmation, releaseAddress, releaseHeld } from '../../
 import { Reading } from '../../../src/ipam/reading.ts';
 import {
   abandonedBlocks,
+  blocksWith,
+  disinherit,
   emptyBlocks,
   giveBackBlock,
   hostsWithHoldings,
@@ -51,6 +53,12 @@ async function write(key: string, value: string): Promise<void> {
   }
 }
 const comeAlive = (host: IpamHost) => write(host.keys.alive(host.hostId), host.hostId);
+
+/** h1, of which h2 does not hear. */
+function comeAliveUnheard(): void {
+  hearsNothing(h2);
+  store.writeElsewhere([{ put: h1.keys.alive('h1'), value: 'h1' }]);
+}
 
 /** From now on, save of its own doing, though it does not know. */
 function hearsNothing(host: IpamHost): void {
@@ -119,6 +127,17 @@ describe('an empty block', () => {
     expect(await blocks()).toHaveLength(1);
   });
 
+  it('of another host stays when that one is heard of again, and this one does not know', async () => {
+    const poolId = await poolOn(h1, '10.78.0.0/26');
+    await releaseAddress(h1, poolId, await assignAddress(h1, poolId));
+    nowMs += 5 * minute;
+    await settled();
+    const seen = first(emptyBlocks(h2, (owner) => owner === 'h1'));
+    comeAliveUnheard();
+    await giveBackBlock(h2, seen);
+    expect(await blocks()).toMatchObject([{ owner: 'h1' }]);
+  });
+
   it('that was taken from a host that did not hear of it is claimed anew', async () => {
     await release(h1, await assign(h1));
     await settled();
@@ -185,6 +204,19 @@ describe('of a host that is gone', () => {
     await comeAlive(h1);
     await reclaimAddresses(h2, seen, 'h1');
     expect(await held()).toEqual(['1', '9']);
+  });
+
+  it('nothing goes back, nor is inherited, when it is heard of again and this host does not know', async () => {
+    await borrowed();
+    await assign(h1);
+    await settled();
+    const before = await blocks();
+    const [seen, inherited] = [first(abandonedBlocks(h2, 'h1')), blocksWith(h2, 'h1')];
+    comeAliveUnheard();
+    await reclaimAddresses(h2, seen, 'h1');
+    expect(await blocks()).toEqual(before);
+    for (const block of inherited) await disinherit(h2, block, 'h1');
+    expect(await blocks()).toEqual(before);
   });
 
   it('nothing goes back while there is an endpoint that cannot be read', async () => {

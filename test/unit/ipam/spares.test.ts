@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { assignAddress, assignmentsOf, releaseAddress } from '../../../src/ipam/addresses.ts';
 import { assignSpare, givenAddresses, keepOwn, releaseSpare } from '../../../src/ipam/outage.ts';
-import { requestPool } from '../../../src/ipam/pools.ts';
+import { releasePool, requestPool } from '../../../src/ipam/pools.ts';
 import { crampedBlocks, emptyBlocks, giveBackBlock, giveUpSpares } from '../../../src/ipam/reclaim.ts';
 import { reserveAddress } from '../../../src/ipam/reservations.ts';
 import { reserveForTask } from '../../../src/ipam/tasks.ts';
@@ -80,6 +80,14 @@ describe('a host that serves from a block', () => {
   });
 
   it('keeps no more than these, however many blocks it has', async () => {
+    for (let count = 0; count < 60; count += 1) await assign(h1);
+    expect((await blockAt('10.77.0.0/26')).spare).toHaveLength(16);
+    expect((await blockAt('10.77.0.64/26')).spare).toBeUndefined();
+  });
+
+  it('keeps no more than these when it has started anew, either', async () => {
+    await assign(h1);
+    await restart();
     for (let count = 0; count < 60; count += 1) await assign(h1);
     expect((await blockAt('10.77.0.0/26')).spare).toHaveLength(16);
     expect((await blockAt('10.77.0.64/26')).spare).toBeUndefined();
@@ -305,6 +313,19 @@ describe('what this host gives up', () => {
     });
     await giveBackBlock(h1, block);
     expect(onDisk).toEqual([]);
+  });
+
+  it('is off the disk before the store is asked, too, when all of the subnet goes', async () => {
+    const { poolId } = await requestPool(h1, { pool: '10.78.0.0/16', options: {}, family: 4 });
+    await assignAddress(h1, poolId);
+    expect(disk.all()).toHaveLength(2);
+    let onDisk: readonly string[] | undefined;
+    vi.spyOn(store, 'transact').mockImplementationOnce(async () => {
+      onDisk = disk.all().map(({ pool }) => pool);
+      return { outcome: 'conflict' };
+    });
+    await releasePool(h1, poolId);
+    expect(onDisk).toEqual([subnet]);
   });
 
   it('is given no container by name while its release is in doubt', async () => {
