@@ -23,6 +23,7 @@ import { Cluster } from './cluster.ts';
 import { dealingsWith } from './dealings.ts';
 import { isLinked } from './endpoint-link.ts';
 import { endpointUseCases } from './endpoints.ts';
+import { epochOf } from './epoch.ts';
 import { hostIdIn } from './host-id.ts';
 import { lastKnownOf } from './last-known.ts';
 import { type Ledger, openLedger } from './ledger.ts';
@@ -116,7 +117,8 @@ export function startAgent(options: AgentOptions): Agent {
   const scopesOf = newsRouter(keys, ledger, cluster);
   const connected = () => presence.isConnected;
   const readiness = new Readiness(connected);
-  const recipes = recipesOf({ store, keys, cluster, hostId, connected });
+  const epoch = epochOf({ store, keys, cluster, last: seen.before.epoch, newId: () => ipam.randomId() });
+  const recipes = recipesOf({ store, keys, cluster, hostId, epoch, connected });
 
   const shared = { store, mirror, keys, hostId, spares };
   const ipam = addressManagement({ ...shared, cluster, ledger, kernel, rules: options });
@@ -144,7 +146,8 @@ export function startAgent(options: AgentOptions): Agent {
     ...dealings,
   };
   const memory = memoryOf({
-    ...{ hostId, ipam, cluster, ledger, membership, announcements, log },
+    ...{ hostId, ipam, cluster, epoch, ledger, membership, announcements, log },
+    told: () => recipes.hear([]),
     over: () => reconciler.markAll(),
   });
   const publications = publicationUseCases(host, (isAskedFor) => giveUpLost(isAskedFor));
@@ -190,7 +193,7 @@ export function startAgent(options: AgentOptions): Agent {
 
   const presence = presenceOf({
     ...{ ipam, storePrefix: options.storePrefix, hostName, boot, resyncMs, kernel, cluster, ledger },
-    ...{ lastKnown, seen, memory, neighbourhood, uplink, reconciler, readiness, settling, log },
+    ...{ lastKnown, seen, epoch, memory, neighbourhood, uplink, reconciler, readiness, settling, log },
     established: () => recipes.hear([]),
   });
 

@@ -83,6 +83,11 @@ export class Cluster {
     return this.#one(this.#keys.config, this.#kinds.config);
   }
 
+  /** As it is written there: it may be one that is over (`epoch.ts`). */
+  epoch(): string | undefined {
+    return this.#mirror.get(this.#keys.epoch)?.value;
+  }
+
   /** Hosts that are heard of. */
   alive(): string[] {
     return Array.from(this.#mirror.entries(this.#keys.allAlive)).flatMap(({ key }) => {
@@ -167,6 +172,11 @@ export class Cluster {
 
   recipes(): Recipe[] {
     return this.#all(this.#keys.recipes, this.#kinds.recipe);
+  }
+
+  /** Whether it is on record that the network of the recipe of this id was removed. */
+  hasRemoval(recipe: string): boolean {
+    return this.#mirror.get(this.#keys.removal(recipe)) !== undefined;
   }
 
   /** As `hasNetwork`. */

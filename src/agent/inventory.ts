@@ -48,7 +48,10 @@ export function inventoryOf(entries: readonly Entry[], keys: Keys): Inventory {
       case 'config':
         records.config.parse(value);
         return;
+      // Of these the key says all, or the value is but an id.
       case 'alive':
+      case 'epoch':
+      case 'removal':
         return;
       case 'host': {
         const host = records.host.parse(value);

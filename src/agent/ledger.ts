@@ -90,6 +90,10 @@ const LedgerReplica = Type.Object({
   network: text,
   /** Docker's NetworkID here; absent: about to be made. */
   docker: Type.Optional(text),
+  /** Of the store that had the recipe: in another one, that it is missing does not mean that it was taken away. */
+  epoch: Type.Optional(text),
+  /** Hosts that were left without it. Absent: none. */
+  without: Type.Optional(Type.Array(text)),
 });
 export type LedgerReplica = Static<typeof LedgerReplica>;
 

@@ -16,6 +16,7 @@ import { poolNamesOf } from '../model/pool-name.ts';
 import type { Announcements } from './announcements.ts';
 import type { Cluster } from './cluster.ts';
 import { coalesce } from './coalesce.ts';
+import type { Epoch } from './epoch.ts';
 import type { Ledger, LedgerEndpoint, LedgerNetwork, LedgerPool } from './ledger.ts';
 import type { Membership } from './membership.ts';
 import { networkOf } from './views.ts';
@@ -24,9 +25,12 @@ export interface MemoryParts {
   readonly hostId: string;
   readonly ipam: Ipam;
   readonly cluster: Cluster;
+  readonly epoch: Pick<Epoch, 'hasTurned'>;
   readonly ledger: Ledger;
   readonly membership: Membership;
   readonly announcements: Announcements;
+  /** What is in the store again may be offered again. */
+  readonly told: () => void;
   /** From now on, what nobody has told again goes. */
   readonly over: () => void;
   readonly log: Log;
@@ -52,21 +56,20 @@ export interface Memory {
 const keepMs = 60_000;
 
 export function memoryOf(parts: MemoryParts): Memory {
-  const { hostId, ipam, cluster, ledger, membership, announcements, log } = parts;
+  const { hostId, ipam, cluster, epoch, ledger, membership, announcements, log } = parts;
   let isLacking = false;
   let keeping: NodeJS.Timeout | undefined;
 
   function compare(wentBack: boolean): boolean {
     // What a host says of itself only a store that has lost its data does not have.
     const isForgotten = cluster.host(hostId) === undefined && ledger.networks.all().length > 0;
-    if (!wentBack && !isForgotten) return false;
+    const hasTurned = epoch.hasTurned(wentBack);
+    if (!wentBack && !hasTurned && !isForgotten) return false;
     const isNews = !isLacking;
     if (isNews) {
       log.error('the store has lost data (it was wiped, or restored from a backup), and is told again');
     }
     isLacking = true;
-    // Their recipes are gone because the store lost them, not because somebody removed the networks.
-    for (const { id } of ledger.replicas.all()) void tell(`replica ${id}`, () => ledger.replicas.delete(id));
     keeping ??= setTimeout(() => {
       keeping = undefined;
       parts.over();
@@ -74,7 +77,19 @@ export function memoryOf(parts: MemoryParts): Memory {
     return isNews;
   }
 
-  /** Lost while weft did not look: what is in a container has been announced, and nobody else takes it back. */
+  /**
+   * Lost while weft did not look, or not told to the end before it was killed: what the ledger has was in the store first,
+   * or was announced with its Join, and nobody else takes it back.
+   */
+  function lacksAny(): boolean {
+    const lacksNetworks = ledger.networks.all().some((network) => !takesPart(network));
+    return lacksNetworks || lacksEndpoints();
+  }
+
+  function takesPart({ id, key }: LedgerNetwork): boolean {
+    return cluster.participant(key, hostId)?.dockerNetworks.includes(id) === true;
+  }
+
   function lacksEndpoints(): boolean {
     return ledger.endpoints.all().some(({ id, network, sandbox }) => {
       const key = ledger.networks.get(network)?.key;
@@ -99,7 +114,7 @@ export function memoryOf(parts: MemoryParts): Memory {
         await tell(`endpoint ${endpoint.id}`, () => tellEndpoint(endpoint));
       }
     }
-    if (!isLacking && !lacksEndpoints()) return;
+    if (!isLacking && !lacksAny()) return;
     isLacking = false;
     for (const pool of ledger.pools.all()) await tell(`pool ${pool.cidr}`, () => tellPool(pool));
     for (const network of ledger.networks.all()) {
@@ -108,6 +123,7 @@ export function memoryOf(parts: MemoryParts): Memory {
     for (const endpoint of ledger.endpoints.all()) {
       await tell(`endpoint ${endpoint.id}`, () => tellEndpoint(endpoint));
     }
+    parts.told();
   });
 
   async function tell(what: string, task: () => Promise<unknown>): Promise<void> {
@@ -133,8 +149,7 @@ export function memoryOf(parts: MemoryParts): Memory {
   }
 
   async function tellNetwork(network: LedgerNetwork): Promise<void> {
-    const known = cluster.participant(network.key, hostId)?.dockerNetworks ?? [];
-    if (!known.includes(network.id)) {
+    if (!takesPart(network)) {
       const { v: _, key, internal, pools, own = [], ...options } = networkOf(network);
       const joined = { key, dockerNetwork: network.id, internal, pools, own };
       await membership.join({ ...joined, options: { ...options, network: key } });

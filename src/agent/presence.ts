@@ -9,6 +9,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import type { Cluster } from './cluster.ts';
 import { coalesce } from './coalesce.ts';
+import type { Epoch } from './epoch.ts';
 import { worthTelling } from './foreign-routes.ts';
 import { isOfCopy, keepAlive, publishHost } from './host-record.ts';
 import type { LastKnown } from './last-known.ts';
@@ -35,6 +36,7 @@ export interface PresenceParts {
   readonly ledger: Ledger;
   readonly lastKnown: LastKnown;
   readonly seen: SeenRevision;
+  readonly epoch: Epoch;
   readonly memory: Memory;
   readonly neighbourhood: Neighbourhood;
   readonly uplink: OwnUplink;
@@ -61,7 +63,7 @@ export interface Presence {
 const establishRetryMs = 1_000;
 
 export function presenceOf(parts: PresenceParts): Presence {
-  const { ipam, kernel, cluster, ledger, lastKnown, seen, memory, neighbourhood } = parts;
+  const { ipam, kernel, cluster, ledger, lastKnown, seen, epoch, memory, neighbourhood } = parts;
   const { uplink, reconciler, readiness, log } = parts;
   const { store, mirror, keys, hostId } = ipam;
   const stopping = new AbortController();
@@ -94,7 +96,7 @@ export function presenceOf(parts: PresenceParts): Presence {
       }
       const wasAway = !mirror.connected;
       const wasRecalled = lastKnown.isInUse;
-      const last = mirror.complete && !wasRecalled ? mirror.revision : seen.before;
+      const last = mirror.complete && !wasRecalled ? mirror.revision : seen.before.revision;
       const wentBack = notice.type === 'snapshot' && notice.revision < last;
       mirror.apply(notice);
       const isLost = mirror.connected && memory.compare(wentBack);
@@ -154,6 +156,7 @@ export function presenceOf(parts: PresenceParts): Presence {
     if (!mirror.connected) return;
     const own = uplink.current();
     if (own === undefined) return;
+    await epoch.begin();
     const foreign = worthTelling(await ipam.routes(), ipam.automatic, cluster.config()?.range6);
     await publishHost(
       { store, keys, cluster },
@@ -168,11 +171,12 @@ export function presenceOf(parts: PresenceParts): Presence {
     try {
       await refresh();
       if (!mirror.connected) return;
+      const told = { revision: mirror.revision, epoch: epoch.current() };
       await memory.tellAgain();
       if (!memory.keepsAll()) await parts.settling.look();
       await refillSpares(ipam);
       lastKnown.keep();
-      seen.note(mirror.revision);
+      seen.note(told);
     } catch (error) {
       readiness.report(explain(error));
       log.warn({ reason: explain(error) }, 'a resync failed and will be repeated');

@@ -7,13 +7,20 @@ import type { Keys } from '../store/keys.ts';
 import { type Plan, transactUntilSettled } from '../store/settle.ts';
 import type { Entry, Store, Transaction } from '../store/store.ts';
 import type { Cluster } from './cluster.ts';
+import type { Epoch } from './epoch.ts';
 
 export interface Recipes {
-  /** Undefined while the store is away: what it holds by then is not known. */
-  all(): readonly Recipe[] | undefined;
+  /**
+   * With the epoch of the store that they are of. Undefined while the store is away, or has none: what it holds by then
+   * is not known.
+   */
+  all(): { readonly epoch: string; readonly recipes: readonly Recipe[] } | undefined;
   /** Calls back whenever the answer of `all` may be another. */
   onChange(listener: () => void): void;
-  /** Puts it there if its network exists and the name is not taken. @throws WeftError when the store is away */
+  /**
+   * Puts it there if its network exists, was not removed, and the name is not taken.
+   * @throws WeftError when the store is away
+   */
   publish(recipe: Recipe): Promise<void>;
   /**
    * This host's user removed the network. Takes the recipe away, and with it the network from all hosts, if no
@@ -22,6 +29,8 @@ export interface Recipes {
   renounce(recipe: Recipe): Promise<void>;
   /** This host has it again. @throws as `publish` */
   resume(recipe: Recipe): Promise<void>;
+  /** Whether the network of this recipe was removed, on record because a host may still have it from an earlier epoch. */
+  wasRemoved(id: string): boolean;
   /** Whether the store has a recipe of this name, be it one that cannot be read and that `all` leaves out. */
   isTaken(name: string): boolean;
   /** Whether the store has the weft network of this key, be its record one that cannot be read. */
@@ -37,11 +46,12 @@ export interface RecipeParts {
   readonly keys: Keys;
   readonly cluster: Cluster;
   readonly hostId: string;
+  readonly epoch: Pick<Epoch, 'current'>;
   /** The store's state is here. */
   readonly connected: () => boolean;
 }
 
-export function recipesOf({ store, keys, cluster, hostId, connected }: RecipeParts): Recipes & {
+export function recipesOf({ store, keys, cluster, hostId, epoch, connected }: RecipeParts): Recipes & {
   /** Takes the keys that changed; none: the store has come or gone. */
   hear(changed: readonly string[]): void;
 } {
@@ -63,11 +73,25 @@ export function recipesOf({ store, keys, cluster, hostId, connected }: RecipePar
     });
   }
 
-  function removal({ key, revision }: Entry, condition: Transaction['conditions'][number]): Plan<void> {
+  /**
+   * Of a recipe from an earlier epoch it leaves a record: to a host that has noted it then, and has not looked since, it
+   * would say nothing that it is missing.
+   */
+  async function removal(
+    { id, name, epoch: born }: Recipe,
+    { key, revision }: Entry,
+    condition: Transaction['conditions'][number],
+  ): Promise<Plan<void>> {
+    // What is known of it here may be behind.
+    const now = await store.get(keys.epoch);
+    const record = { put: keys.removal(id), value: name };
     return {
       result: undefined,
       proof: { key, holds: (found) => found === undefined },
-      transaction: { conditions: [{ key, revision }, condition], writes: [{ delete: key }] },
+      transaction: {
+        conditions: [{ key, revision }, { key: keys.epoch, revision: now?.revision ?? 0n }, condition],
+        writes: [{ delete: key }, ...(born === now?.value ? [] : [record])],
+      },
     };
   }
 
@@ -81,23 +105,32 @@ export function recipesOf({ store, keys, cluster, hostId, connected }: RecipePar
   }
 
   return {
-    all: () => (connected() ? cluster.recipes() : undefined),
+    all() {
+      const now = epoch.current();
+      return connected() && now !== undefined ? { epoch: now, recipes: cluster.recipes() } : undefined;
+    },
 
     onChange: (listener) => listeners.add(listener),
 
     hear(changed) {
-      if (changed.length > 0 && !changed.some((key) => key.startsWith(keys.recipes))) return;
+      const bears = (key: string) =>
+        key === keys.epoch || key.startsWith(keys.recipes) || key.startsWith(keys.removals);
+      if (changed.length > 0 && !changed.some(bears)) return;
       for (const listener of listeners) listener();
     },
 
     publish(recipe) {
       const key = keys.recipe(recipe.name);
       const network = keys.network(recipe.network);
+      const record = keys.removal(recipe.id);
       return transactUntilSettled<void>(store, {
         subject: `publish network ${recipe.name}`,
         attempt: async () => {
-          const [taken, exists] = await Promise.all([store.get(key), store.get(network)]);
-          if (taken !== undefined || exists === undefined) return { done: undefined };
+          const [taken, exists, removed] = await Promise.all(
+            [key, network, record].map((wanted) => store.get(wanted)),
+          );
+          if (taken !== undefined || exists === undefined || removed !== undefined)
+            return { done: undefined };
           const value = records.recipe.render(recipe);
           return {
             result: undefined,
@@ -106,6 +139,7 @@ export function recipesOf({ store, keys, cluster, hostId, connected }: RecipePar
               conditions: [
                 { key, revision: 0n },
                 { key: network, exists: true },
+                { key: record, revision: 0n },
               ],
               writes: [{ put: key, value }],
             },
@@ -118,7 +152,7 @@ export function recipesOf({ store, keys, cluster, hostId, connected }: RecipePar
       change('remove', recipe, async (now, entry) => {
         const prefix = keys.endpoints(now.network);
         const { entries } = await store.list(prefix);
-        if (entries.length === 0) return removal(entry, { prefix });
+        if (entries.length === 0) return removal(now, entry, { prefix });
         if (now.without.includes(hostId)) return { done: undefined };
         const { host, ...rest } = now;
         const others = host === undefined || host === hostId ? rest : now;
@@ -131,6 +165,8 @@ export function recipesOf({ store, keys, cluster, hostId, connected }: RecipePar
         return replacement(entry, { ...now, without: now.without.filter((host) => host !== hostId) });
       }),
 
+    wasRemoved: (id) => cluster.hasRemoval(id),
+
     isTaken: (name) => cluster.hasRecipe(name),
 
     hasNetwork: (key) => cluster.hasNetwork(key),
@@ -140,7 +176,7 @@ export function recipesOf({ store, keys, cluster, hostId, connected }: RecipePar
 
     discard: (recipe) =>
       change('discard', recipe, async (now, entry) =>
-        removal(entry, { key: keys.network(now.network), revision: 0n }),
+        removal(now, entry, { key: keys.network(now.network), revision: 0n }),
       ),
   };
 }

@@ -106,13 +106,6 @@ export function blocksOf(reading: Reading, keys: Keys, pool: string): KnownBlock
     .filter((block) => block !== undefined);
 }
 
-/** The block with that key; undefined: nobody has claimed it, or its record cannot be read. */
-export function blockBy(reading: Reading, keys: Keys, key: string): HeldBlock | undefined {
-  const entry = reading.get(key);
-  const block = entry && knownBlock(keys, entry);
-  return block?.record === undefined ? undefined : block;
-}
-
 /** Parsing costs more than all the arithmetic; an entry never changes, so it is done once. */
 const parsed = new WeakMap<Entry, KnownBlock>();
 
@@ -121,9 +114,15 @@ export function knownBlock(keys: Keys, entry: Entry): KnownBlock | undefined {
   const known = parsed.get(entry);
   if (known !== undefined) return known;
   const place = keys.parse(entry.key);
-  if (place?.kind !== 'block') return undefined;
-  const { key, revision } = entry;
-  const block = { key, prefix: parsePrefix(place.block), revision, record: records.block.read(entry.value) };
+  return place?.kind === 'block' ? blockIn(entry, parsePrefix(place.block)) : undefined;
+}
+
+/** The same of an entry whose key is that of the block with this prefix. */
+export function blockIn(entry: Entry, prefix: Prefix): KnownBlock {
+  const known = parsed.get(entry);
+  if (known !== undefined) return known;
+  const { key, revision, value } = entry;
+  const block = { key, prefix, revision, record: records.block.read(value) };
   parsed.set(entry, block);
   return block;
 }

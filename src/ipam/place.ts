@@ -15,7 +15,7 @@ import {
   reservationOf,
   type Window,
 } from './block.ts';
-import { blocksOf, type HeldBlock, type HeldPool, type KnownBlock, knownBlock } from './holdings.ts';
+import { blockIn, blocksOf, type HeldBlock, type HeldPool, type KnownBlock } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import {
   blockOf,
@@ -213,7 +213,7 @@ export function blockAt(
   const blockSize = records.pool.read(reading.get(keys.pool(pool.name))?.value)?.blockSize;
   const block = blockOf(cut(pool.prefix, blockSize), address);
   const entry = reading.get(keys.block(pool.name, printPrefix(block)));
-  return entry && knownBlock(keys, entry);
+  return entry && blockIn(entry, block);
 }
 
 /** A block that nobody has claimed, as this host claims it. */

@@ -13,7 +13,7 @@ import { type Block, holdersOf, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition } from '../store/store.ts';
 import { free, freedMs, longAgo, withoutSpare } from './block.ts';
-import { blockBy, blocksOf, type HeldBlock, knownBlock, poolOf } from './holdings.ts';
+import { blocksOf, type HeldBlock, knownBlock, poolOf } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { countBlocks } from './pool.ts';
 import { change, Reading } from './reading.ts';
@@ -47,7 +47,7 @@ export async function giveBackBlock(ipam: Ipam, { pool, cidr, owner }: SeenBlock
   const { keys, hostId } = ipam;
   const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(reading, keys, key);
+    const block = blockBy(ipam, reading, key);
     if (block?.record.owner !== owner || !isEmpty(ipam, block)) return { done: undefined };
     if (owner !== hostId && reading.get(keys.alive(owner)) !== undefined) return { done: undefined };
     const conditions: Condition[] = [{ key, revision: block.revision }];
@@ -71,10 +71,9 @@ export function crampedBlocks(ipam: Ipam): SeenBlock[] {
 
 /** Makes the spare ones of such a block anybody's. @throws WeftError as `change` */
 export async function giveUpSpares(ipam: Ipam, { pool, cidr }: SeenBlock): Promise<void> {
-  const { keys } = ipam;
-  const key = keys.block(pool, cidr);
+  const key = ipam.keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(reading, keys, key);
+    const block = blockBy(ipam, reading, key);
     if (block === undefined || !isCramped(ipam, reading, block)) return { done: undefined };
     const value = records.block.render(withoutSpare(block.record));
     return {
@@ -122,7 +121,7 @@ export async function reclaimAddresses(ipam: Ipam, { pool, cidr }: SeenBlock, ho
   const { keys } = ipam;
   const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(reading, keys, key);
+    const block = blockBy(ipam, reading, key);
     const alive = keys.alive(host);
     if (block === undefined || reading.get(alive) !== undefined) return { done: undefined };
     const left = withoutAbandoned(ipam, reading, block, host);
@@ -157,7 +156,7 @@ export async function disinherit(ipam: Ipam, { pool, cidr }: SeenBlock, host: st
   const { keys, hostId, now } = ipam;
   const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(reading, keys, key);
+    const block = blockBy(ipam, reading, key);
     const alive = keys.alive(host);
     if (block === undefined || reading.get(alive) !== undefined) return { done: undefined };
     const { owner, assigned } = block.record;
@@ -233,6 +232,12 @@ function readableBlocks({ mirror, keys }: Ipam): HeldBlock[] {
   return Array.from(mirror.entries(keys.allBlocks), (entry) => knownBlock(keys, entry)).filter(
     (block) => block?.record !== undefined,
   );
+}
+
+function blockBy({ keys }: Ipam, reading: Reading, key: string): HeldBlock | undefined {
+  const entry = reading.get(key);
+  const block = entry && knownBlock(keys, entry);
+  return block?.record === undefined ? undefined : block;
 }
 
 function seen({ record: { pool, cidr, owner, sequence } }: HeldBlock): SeenBlock {

@@ -5,7 +5,7 @@
  * it, and one that is missing is found when all blocks are looked at, which is before another one is claimed.
  */
 import { nextFree } from './block.ts';
-import { blockBy, type HeldBlock, type HeldPool } from './holdings.ts';
+import { blockIn, type HeldBlock, type HeldPool } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { usable, windowOf } from './pool.ts';
 import type { Reading } from './reading.ts';
@@ -41,13 +41,14 @@ export class Vacancies {
 
 /** Own blocks with room, from the lowest up, as far as it is known which these are. */
 export function* vacantBlocks(
-  { vacancies, keys, hostId }: Ipam,
+  { vacancies, hostId }: Ipam,
   reading: Reading,
   pool: HeldPool,
 ): Generator<HeldBlock> {
   for (const vacancy of vacancies.of(pool.name)) {
-    const block = blockBy(reading, keys, vacancy.key);
-    if (block?.record.owner === hostId && hasRoom(block, pool)) yield block;
+    const entry = reading.get(vacancy.key);
+    const block = entry && blockIn(entry, vacancy.prefix);
+    if (block?.record !== undefined && block.record.owner === hostId && hasRoom(block, pool)) yield block;
     else vacancies.delete(pool.name, vacancy);
   }
 }

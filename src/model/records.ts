@@ -217,6 +217,8 @@ const Recipe = Type.Object({
   }),
   /** Hosts that removed it while others used it: they are left without. */
   without: Type.Array(text),
+  /** Of the store, when the network was first offered; in a later one others may still come to offer it again. */
+  epoch: Type.Optional(text),
 });
 export type Recipe = Static<typeof Recipe>;
 

@@ -4,7 +4,7 @@ import Type, { type Static } from 'typebox';
 import type { Recipe } from '../model/records.ts';
 
 /** What of it is the same on every host. */
-export type DockerNetwork = Omit<Recipe, 'v' | 'host' | 'network' | 'without'>;
+export type DockerNetwork = Omit<Recipe, 'v' | 'host' | 'network' | 'without' | 'epoch'>;
 
 const orNull = <S extends Type.TSchema>(schema: S) => Type.Optional(Type.Union([schema, Type.Null()]));
 const text = Type.String();

@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Agent } from '../agent/agent.ts';
 import { coalesce } from '../agent/coalesce.ts';
+import type { LedgerReplica } from '../agent/ledger.ts';
 import { explain } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Recipe } from '../model/records.ts';
@@ -52,11 +53,11 @@ export function startReplication(parts: ReplicationParts): Replication {
 
   /** @returns whether all went well */
   async function look(): Promise<boolean> {
-    const all = recipes.all();
-    if (all === undefined || !connected || signal.aborted) return true;
+    const held = recipes.all();
+    if (held === undefined || !connected || signal.aborted) return true;
     const networks = await docker.networks();
     const names = new Set([
-      ...all.map(({ name }) => name),
+      ...held.recipes.map(({ name }) => name),
       ...ledger.replicas.all().map(({ id }) => id),
       ...networks.filter(({ id }) => ledger.networks.get(id) !== undefined).map(({ name }) => name),
     ]);
@@ -80,18 +81,20 @@ export function startReplication(parts: ReplicationParts): Replication {
     let networks = listed.filter((network) => network.name === name);
     let last: Step | undefined;
     for (;;) {
-      const all = recipes.all();
+      const held = recipes.all();
       // The store has gone; a pass starts when it is back.
-      if (all === undefined) return;
-      const recipe = all.find((recipe) => recipe.name === name);
+      if (held === undefined) return;
+      const recipe = held.recipes.find((recipe) => recipe.name === name);
       // To go on as if there were none would be to remove the network.
       if (recipe === undefined && recipes.isTaken(name)) return report(name, unreadable);
       const step = nextStep({
         host: hostId,
+        epoch: held.epoch,
         networks: networks.map(localOf),
         recipe,
         replica: ledger.replicas.get(name),
         exists: recipes.hasNetwork,
+        wasRemoved: recipes.wasRemoved,
       });
       if (step.do === 'nothing') return report(name, step.because);
       // Another host was faster, and its news are on their way here; they start a pass.
@@ -123,14 +126,17 @@ export function startReplication(parts: ReplicationParts): Replication {
         await recipes.resume(step.recipe);
         return networks;
       case 'forget':
-        if (step.renounced !== undefined) await renounce(step.renounced);
         await forget(step.replica);
         return networks;
+      case 'clear':
+        await clear(step.replica);
+        report(step.replica.id, undefined);
+        return undefined;
       case 'discard':
         await recipes.discard(step.recipe);
         return networks;
       case 'create':
-        return [...networks, await create(step.recipe)];
+        return [...networks, await create(step.recipe, step.replica)];
       case 'remove': {
         const { network } = step;
         // A name that stands for two says nothing of this one.
@@ -149,9 +155,8 @@ export function startReplication(parts: ReplicationParts): Replication {
     }
   }
 
-  async function create(recipe: Recipe): Promise<DockerNetwork> {
-    const { v: _, host: __, network, without: ___, ...wanted } = recipe;
-    const replica = { id: recipe.name, recipe: recipe.id, network };
+  async function create(recipe: Recipe, replica: LedgerReplica): Promise<DockerNetwork> {
+    const { v: _, host: __, network: ___, without: ____, epoch: _____, ...wanted } = recipe;
     await ledger.replicas.put(replica);
     const id = await docker.createNetwork(wanted);
     await ledger.replicas.put({ ...replica, docker: id });
@@ -164,14 +169,17 @@ export function startReplication(parts: ReplicationParts): Replication {
     log.info({ network: recipe.name }, 'network was removed here');
   }
 
+  async function forget(replica: LedgerReplica): Promise<void> {
+    await clear(replica);
+    await ledger.replicas.delete(replica.id);
+  }
+
   /** Docker repeats no removal that weft was not there for. */
-  async function forget({ id, docker: gone }: { id: string; docker?: string }): Promise<void> {
-    if (gone !== undefined && ledger.networks.get(gone) !== undefined) {
-      const pools = ledger.pools.all().filter(({ network }) => network === gone);
-      await Promise.all(pools.map((pool) => agent.addresses.releasePool(pool.id)));
-      await agent.network.deleteNetwork(gone);
-    }
-    await ledger.replicas.delete(id);
+  async function clear({ docker: gone }: LedgerReplica): Promise<void> {
+    if (gone === undefined || ledger.networks.get(gone) === undefined) return;
+    const pools = ledger.pools.all().filter(({ network }) => network === gone);
+    await Promise.all(pools.map((pool) => agent.addresses.releasePool(pool.id)));
+    await agent.network.deleteNetwork(gone);
   }
 
   function localOf(network: DockerNetwork): LocalNetwork {

@@ -2,11 +2,13 @@
  * Where each record lives in the store. Below one prefix:
  *
  *   config
+ *   epoch
  *   hosts/<host>                      pools/<pool>
  *   alive/<host>                      pools/<pool>/references/<id>
  *   networks/<network>                blocks/<pool>/<cidr>
  *   networks/<network>/hosts/<host>   endpoints/<network>/<endpoint>
  *   recipes/<Docker's name of a network>   names/<network>/<endpoint>
+ *   removed/<recipe>
  *
  * A pool is a CIDR, or `<cidr>@<network>` (`model/pool-name.ts`). A CIDR is written with `-` for `/`
  * (`10.77.0.0-16`); any other name is percent-encoded, so that a segment never holds a slash. Prefixes to list or
@@ -20,6 +22,7 @@ import { ownPoolName, parsePoolName } from '../model/pool-name.ts';
 /** What a key names. */
 export type Place =
   | { readonly kind: 'config' }
+  | { readonly kind: 'epoch' }
   | { readonly kind: 'host'; readonly host: string }
   | { readonly kind: 'alive'; readonly host: string }
   | { readonly kind: 'network'; readonly network: string }
@@ -29,6 +32,7 @@ export type Place =
   | { readonly kind: 'block'; readonly pool: string; readonly block: string }
   | { readonly kind: 'endpoint'; readonly network: string; readonly endpoint: string }
   | { readonly kind: 'recipe'; readonly name: string }
+  | { readonly kind: 'removal'; readonly recipe: string }
   | { readonly kind: 'names'; readonly network: string; readonly endpoint: string };
 
 export type Keys = ReturnType<typeof keysBelow>;
@@ -41,6 +45,7 @@ export function keysBelow(root: string) {
     root,
 
     config: key('config'),
+    epoch: key('epoch'),
     host: (host: string) => key('hosts', name(host)),
     alive: (host: string) => key('alive', name(host)),
     network: (network: string) => key('networks', name(network)),
@@ -50,6 +55,7 @@ export function keysBelow(root: string) {
     block: (pool: string, block: string) => key('blocks', cidr(pool), cidr(block)),
     endpoint: (network: string, endpoint: string) => key('endpoints', name(network), name(endpoint)),
     recipe: (network: string) => key('recipes', name(network)),
+    removal: (recipe: string) => key('removed', name(recipe)),
     names: (network: string, endpoint: string) => key('names', name(network), name(endpoint)),
 
     hosts: prefix('hosts'),
@@ -65,6 +71,7 @@ export function keysBelow(root: string) {
     allEndpoints: prefix('endpoints'),
     endpoints: (network: string) => prefix('endpoints', name(network)),
     recipes: prefix('recipes'),
+    removals: prefix('removed'),
     namesOn: (network: string) => prefix('names', name(network)),
 
     /** What the key names; undefined for a key that this version of weft does not know. */
@@ -79,6 +86,8 @@ function parse(segments: readonly string[]): Place | undefined {
     switch (`${folder}, ${segments.length} segments`) {
       case 'config, 1 segments':
         return { kind: 'config' };
+      case 'epoch, 1 segments':
+        return { kind: 'epoch' };
       case 'hosts, 2 segments':
         return { kind: 'host', host: decodeURIComponent(first) };
       case 'alive, 2 segments':
@@ -105,6 +114,8 @@ function parse(segments: readonly string[]): Place | undefined {
         return { kind: 'names', network: decodeURIComponent(first), endpoint: decodeURIComponent(second) };
       case 'recipes, 2 segments':
         return { kind: 'recipe', name: decodeURIComponent(first) };
+      case 'removed, 2 segments':
+        return { kind: 'removal', recipe: decodeURIComponent(first) };
       default:
         return undefined;
     }

@@ -206,5 +206,7 @@ export async function storeKeys(lab: Lab): Promise<string[]> {
   const output = await lab.etcd.ctl(['get', '--prefix', '--keys-only', '/weft/v1/']);
   return output
     .split('\n')
-    .filter((key) => key !== '' && !/^\/((hosts|alive)\/[^/]+|config)$/.test(key.replace('/weft/v1', '')));
+    .filter(
+      (key) => key !== '' && !/^\/((hosts|alive)\/[^/]+|config|epoch)$/.test(key.replace('/weft/v1', '')),
+    );
 }

@@ -59,7 +59,7 @@ export async function openTarget(): Promise<Target> {
   /** All that would be there after a restart, by name. */
   async function held(): Promise<Map<string, string>> {
     const { entries } = await store.list(keys.root);
-    const shared = entries.filter(({ key }) => !['host', 'alive', 'config'].includes(kindOf(key)));
+    const shared = entries.filter(({ key }) => !['host', 'alive', 'config', 'epoch'].includes(kindOf(key)));
     const ledger = readdirSync(join(folder, 'ledger'), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.json'))
       // Of what the store has, and a moment after it.

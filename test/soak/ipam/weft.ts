@@ -114,6 +114,8 @@ export function startWeft(options: WeftOptions): Weft {
   };
   const memory = memoryOf({
     ...{ hostId, ipam, cluster, ledger, membership, announcements, log },
+    epoch: { hasTurned: () => false },
+    told: () => {},
     over: () => {},
   });
   const networks = networkUseCases(host);

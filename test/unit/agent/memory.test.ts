@@ -101,6 +101,33 @@ describe.each(['routed', 'vxlan'])('with a %s network', (fabric) => {
     await expect(itsAddress()).rejects.toThrow('is in use on host h2');
   });
 
+  test('restored from a backup, and further by now than a host saw that was off: nobody gets what it may hold', async () => {
+    const [h1, h2] = hosts;
+    if (h1 === undefined || h2 === undefined) throw new Error('there are two hosts');
+    const { revision } = store;
+    await h2.close();
+    store.stop();
+    store.restore(backup.entries, backup.revision);
+    store.start();
+    await letPass(2 * resyncMs);
+    while (store.revision <= revision) store.writeElsewhere([{ put: keys.recipe('other'), value: '' }]);
+    hosts = [h1, await h2.restart()];
+    await letPass(1_000);
+    const another = outlast(createNetwork(hosts[1] ?? h2, { id: 'd2', subnet: '10.99.0.0/16' }));
+    await expect(another).rejects.toThrow('the store has lost data');
+  });
+
+  test('that a host takes part is told again, too, where weft was killed before it had told', async () => {
+    const [h1, h2] = hosts;
+    if (h1 === undefined || h2 === undefined) throw new Error('there are two hosts');
+    const [, first, , second] = containers;
+    for (const container of [first, second]) if (container) await stopContainer(h2, container);
+    await h2.close();
+    store.writeElsewhere([{ delete: keys.participant('blue', h2.id) }]);
+    hosts = [h1, await h2.restart()];
+    await until(async () => (await known()).includes(keys.participant('blue', h2.id)));
+  });
+
   test('restored from a backup while no weft ran: all is told again too', async () => {
     const [before, deleted] = [await known(), deletions()];
     store.stop();

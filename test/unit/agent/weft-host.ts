@@ -205,9 +205,9 @@ export function withoutLength(address: string): string {
   return address.replace(/\/.*/, '');
 }
 
-/** Keys of weft, without what hosts say of themselves. */
+/** Keys of weft, without what hosts say of themselves, and the store's epoch. */
 export async function keysIn(store: Store): Promise<string[]> {
   const { entries } = await store.list(keys.root);
-  const isOfHost = (key: string) => ['host', 'alive'].includes(keys.parse(key)?.kind ?? '');
+  const isOfHost = (key: string) => ['host', 'alive', 'epoch'].includes(keys.parse(key)?.kind ?? '');
   return entries.map(({ key }) => key).filter((key) => !isOfHost(key));
 }

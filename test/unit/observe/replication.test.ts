@@ -26,10 +26,10 @@ function local(change: Partial<LocalNetwork> = {}): LocalNetwork {
 
 function recipe(change: Partial<Recipe> = {}): Recipe {
   const { automatic: _, isTold: __, key: ___, ...network } = local();
-  return { v: 1, ...network, id: 'r1', network: subnet, without: [], ...change };
+  return { v: 1, ...network, id: 'r1', network: subnet, without: [], epoch: 'e1', ...change };
 }
 
-const replica: LedgerReplica = { id: 'blue', recipe: 'r1', network: subnet, docker: 'd1' };
+const replica: LedgerReplica = { id: 'blue', recipe: 'r1', network: subnet, docker: 'd1', epoch: 'e1' };
 const { docker: _, ...intent } = replica;
 const { key: __, ...foreign } = local({ driver: 'bridge' });
 const other = recipe({
@@ -41,7 +41,8 @@ const without = recipe({ without: ['h1'] });
 
 function stepAt(sight: Partial<Sight>) {
   return nextStep({
-    ...{ host: 'h1', networks: [], recipe: undefined, replica: undefined, exists: () => true },
+    ...{ host: 'h1', epoch: 'e1', networks: [], recipe: undefined, replica: undefined },
+    ...{ exists: () => true, wasRemoved: () => false },
     ...sight,
   });
 }
@@ -101,8 +102,9 @@ describe('a network that the user has made here', () => {
 
 describe('a network that others have', () => {
   test('is made here, and the note of it is made first', () => {
-    expect(stepAt({ recipe: recipe() })).toEqual({ do: 'create', recipe: recipe() });
-    expect(stepAt({ recipe: recipe(), replica: intent })).toEqual({ do: 'create', recipe: recipe() });
+    const create = { do: 'create', recipe: recipe(), replica: intent };
+    expect(stepAt({ recipe: recipe() })).toEqual(create);
+    expect(stepAt({ recipe: recipe(), replica: intent })).toEqual(create);
     expect(stepAt({ recipe: recipe(), replica: intent, networks: [local()] })).toEqual({
       do: 'note',
       replica,
@@ -127,7 +129,7 @@ describe('a network that others have', () => {
 
 describe('a removal', () => {
   test('by the user is told to the others, then forgotten', () => {
-    expect(stepAt({ recipe: recipe(), replica })).toEqual({ do: 'forget', replica, renounced: recipe() });
+    expect(stepAt({ recipe: recipe(), replica })).toEqual({ do: 'renounce', recipe: recipe() });
     expect(stepAt({ recipe: without, replica })).toEqual({ do: 'forget', replica });
     expect(stepAt({ replica })).toEqual({ do: 'forget', replica });
     expect(stepAt({ recipe: other, replica })).toEqual({ do: 'forget', replica });
@@ -135,7 +137,7 @@ describe('a removal', () => {
 
   test('is told before its successor of the same name is looked at', () => {
     expect(stepAt({ recipe: recipe(), replica, networks: [local({ id: 'd2' })] })).toEqual({
-      ...{ do: 'forget', replica, renounced: recipe() },
+      ...{ do: 'renounce', recipe: recipe() },
     });
   });
 
@@ -146,7 +148,7 @@ describe('a removal', () => {
       do: 'renounce',
       recipe: own,
     });
-    expect(stepAt({ recipe: own, host: 'h2' })).toEqual({ do: 'create', recipe: own });
+    expect(stepAt({ recipe: own, host: 'h2' })).toMatchObject({ do: 'create', recipe: own });
   });
 
   test('by another host takes it away here', () => {
@@ -159,17 +161,68 @@ describe('a removal', () => {
     expect(stepAt({ replica: intent, networks: [local()] })).toEqual({ do: 'note', replica });
   });
 
-  test('is not what a store is taken for that has lost everything', () => {
-    const step = stepAt({ replica, networks: [local({ isTold: false })] });
-    expect(step).toMatchObject({ do: 'nothing', because: expect.any(String) });
-  });
-
   test('followed by the same network again is none', () => {
     const again = recipe({ id: 'r2' });
     expect(stepAt({ recipe: again, replica, networks: [local()] })).toEqual({
       do: 'note',
       replica: { ...replica, recipe: 'r2' },
     });
+  });
+});
+
+describe('a store that has lost its data, and so is in another epoch', () => {
+  const lost = { replica, epoch: 'e2' };
+  const again = { ...recipe(), epoch: 'e1' };
+  const noted = { ...replica, epoch: 'e2' };
+
+  test('is told again of the network, as the same, once it is told that it is here', () => {
+    const untold = stepAt({ ...lost, networks: [local({ isTold: false })] });
+    expect(untold).toMatchObject({ do: 'nothing', because: expect.any(String) });
+    expect(stepAt({ ...lost, networks: [local()] })).toEqual({ do: 'publish', recipe: again });
+    const first = { ...replica, recipe: 'd1' };
+    expect(stepAt({ ...lost, replica: first, networks: [local()] })).toEqual({
+      do: 'publish',
+      recipe: { ...again, id: 'd1', host: 'h1' },
+    });
+    expect(stepAt({ ...lost, recipe: again, networks: [local()] })).toEqual({ do: 'note', replica: noted });
+    expect(stepAt({ ...lost, recipe: again, replica: noted, networks: [local()] })).toEqual({
+      do: 'nothing',
+    });
+  });
+
+  test('is told again which hosts are left without', () => {
+    const left = { ...replica, without: ['h2'] };
+    const { without } = left;
+    expect(stepAt({ networks: [local()], recipe: { ...recipe(), without }, replica })).toEqual({
+      do: 'note',
+      replica: left,
+    });
+    expect(stepAt({ ...lost, replica: left, networks: [local()] })).toEqual({
+      do: 'publish',
+      recipe: { ...again, without },
+    });
+  });
+
+  test('is told of a removal once it is told of the network', () => {
+    expect(stepAt(lost)).toEqual({ do: 'clear', replica });
+    expect(stepAt({ ...lost, recipe: again })).toEqual({ do: 'renounce', recipe: again });
+    expect(stepAt({ ...lost, recipe: other })).toEqual({ do: 'forget', replica });
+    expect(stepAt({ ...lost, networks: [local({ id: 'd2' })] })).toEqual({ do: 'forget', replica });
+  });
+
+  test('makes known a removal also to who was not there when it was told', () => {
+    const removed = { ...lost, wasRemoved: (id: string) => id === 'r1' };
+    expect(stepAt({ ...removed, networks: [local()] })).toMatchObject({ do: 'remove', network: local() });
+    expect(stepAt(removed)).toEqual({ do: 'forget', replica });
+  });
+
+  test('takes nothing from the user for the sake of another network that has got the name', () => {
+    const own = local({ automatic: false });
+    expect(stepAt({ ...lost, recipe: other, networks: [own] })).toMatchObject({
+      do: 'nothing',
+      because: expect.stringContaining(elsewhere),
+    });
+    expect(stepAt({ ...lost, recipe: other, networks: [local()] })).toMatchObject({ do: 'remove' });
   });
 });
 

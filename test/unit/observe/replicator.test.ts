@@ -1,163 +1,24 @@
-/** Hosts with weft, each beside a Docker of its own, on one store. */
-import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type Docker, type DockerEvent, dockerAt } from '../../../src/observe/docker.ts';
-import { followDocker } from '../../../src/observe/follow.ts';
-import { type Replication, startReplication } from '../../../src/observe/replicator.ts';
-import { systemClock } from '../../../src/store/clock.ts';
-import { FakeDocker } from '../../fakes/docker.ts';
-import { FakeStore } from '../../fakes/store.ts';
-import { keysIn, startHost, type WeftHost } from '../agent/weft-host.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { keysIn } from '../agent/weft-host.ts';
+import {
+  blue,
+  boot,
+  everywhere,
+  type Machine,
+  machines,
+  namesEverywhere,
+  patience,
+  settlesOn,
+  store,
+  subnetsOf,
+  useMachines,
+} from './machines.ts';
 
-const blue = { Name: 'blue', Driver: 'weft', IPAM: { Driver: 'weft-ipam' } };
-const patience = { timeout: 15_000, interval: 20 };
-
-/** Dies around its `at`th change of something shared: before it takes effect, or after, and before weft knows. */
-interface Death {
-  readonly at: number;
-  readonly when: 'before' | 'after';
-}
-
-class Machine {
-  readonly docker = new FakeDocker();
-  weft: WeftHost;
-  replication: Replication | undefined;
-  /** weft is dead because of `Death`. */
-  isDead = false;
-  deaths = 0;
-  resyncMs = 250;
-  /** Docker has answered whether a network is used, and weft has not heard it yet. */
-  onUsed: () => Promise<void> = async () => undefined;
-  /** weft has heard an event. */
-  onHeard: (event: DockerEvent) => void = () => undefined;
-  #stop = new AbortController();
-
-  constructor(weft: WeftHost) {
-    this.weft = weft;
-  }
-
-  start(death?: Death): void {
-    this.#stop = new AbortController();
-    this.isDead = false;
-    const signal = this.#stop.signal;
-    let changes = 0;
-    const mortal =
-      <A extends unknown[], R>(change: (...args: A) => Promise<R>) =>
-      async (...args: A): Promise<R> => {
-        changes += 1;
-        const isLast = changes === death?.at;
-        if (isLast && death?.when === 'before') this.#die();
-        if (this.isDead) throw new Error('weft is dead');
-        const result = await change(...args);
-        if (isLast) this.#die();
-        if (this.isDead) throw new Error('weft is dead');
-        return result;
-      };
-    const { docker, weft } = this;
-    const real = dockerAt(docker.socketPath);
-    const api: Docker = {
-      ...real,
-      createNetwork: mortal(real.createNetwork),
-      removeNetwork: mortal(real.removeNetwork),
-      isUsed: async (...references) => {
-        const answer = await real.isUsed(...references);
-        await this.onUsed();
-        return answer;
-      },
-      events: async (signal) => this.#told(await real.events(signal)),
-    };
-    const { publish, renounce, resume, discard, ...reads } = weft.recipes;
-    const recipes = {
-      ...reads,
-      publish: mortal(publish),
-      renounce: mortal(renounce),
-      resume: mortal(resume),
-      discard: mortal(discard),
-    };
-    docker.plugin = weft;
-    const observing = {
-      docker: api,
-      resyncMs: this.resyncMs,
-      clock: systemClock,
-      random: () => 0,
-      log: pino({ level: 'silent' }),
-      signal,
-    };
-    this.replication = startReplication({ ...observing, agent: { ...weft, recipes } });
-    void followDocker({ ...observing, listeners: [this.replication] });
-  }
-
-  /** weft is down; Docker calls it in vain. */
-  stop(): void {
-    this.#stop.abort();
-    this.docker.plugin = undefined;
-  }
-
-  async restart(): Promise<void> {
-    this.stop();
-    this.weft = await this.weft.restart();
-    this.start();
-  }
-
-  async remove(): Promise<void> {
-    this.stop();
-    await this.weft.remove();
-    await this.docker.remove();
-  }
-
-  async *#told(events: AsyncIterable<DockerEvent>): AsyncGenerator<DockerEvent> {
-    for await (const event of events) {
-      yield event;
-      this.onHeard(event);
-    }
-  }
-
-  #die(): void {
-    this.isDead = true;
-    this.deaths += 1;
-    this.#stop.abort();
-  }
-}
-
-let store: FakeStore;
-let machines: Machine[];
-
-async function boot(number: number, death?: Death): Promise<Machine> {
-  const machine = new Machine(startHost(store, number));
-  await machine.docker.start();
-  machine.start(death);
-  machines.push(machine);
-  return machine;
-}
-
-beforeEach(() => {
-  store = new FakeStore();
-  machines = [];
-});
-
-afterEach(async () => {
-  for (const machine of machines) await machine.remove();
-});
-
-const namesEverywhere = () => machines.map(({ docker }) => docker.names());
-const everywhere = (...names: string[]) => machines.map(() => names);
-
-/** All hosts come to have these networks, and only these. */
-async function settlesOn(...names: string[]): Promise<void> {
-  await expect.poll(namesEverywhere, patience).toEqual(everywhere(...names));
-}
+useMachines();
 
 async function troubleOf(machine: Machine, name: string): Promise<void> {
   await expect.poll(() => machine.replication?.troubles().get(name), patience).toBeDefined();
 }
-
-const subnetsOf = (name: string) =>
-  machines.map(({ docker }) =>
-    docker
-      .network(name)
-      ?.subnets.map(({ Subnet }) => Subnet)
-      .join(),
-  );
 
 describe('three hosts', () => {
   let h1: Machine;
@@ -337,6 +198,31 @@ describe('three hosts', () => {
     await expect.poll(() => keysIn(store), patience).toEqual([]);
   });
 
+  test('have the new network of a name where the host was off when the old one went', async () => {
+    await h1.docker.createNetwork(blue);
+    await settlesOn('blue');
+    await h2.turnOff();
+    await h1.docker.removeNetwork('blue');
+    await expect.poll(namesEverywhere, patience).toEqual([[], ['blue'], []]);
+    await h1.docker.createNetwork({ ...blue, IPAM: { ...blue.IPAM, Config: [{ Subnet: '10.77.0.0/16' }] } });
+    await h2.restart();
+    await expect.poll(() => subnetsOf('blue'), patience).toEqual(machines.map(() => '10.77.0.0/16'));
+  });
+
+  test('get nothing back that was removed while a host was off, and struck off, that comes back', async () => {
+    await h1.docker.createNetwork(blue);
+    await settlesOn('blue');
+    await h2.turnOff();
+    await h1.docker.removeNetwork('blue');
+    await expect.poll(namesEverywhere, patience).toEqual([[], ['blue'], []]);
+    store.writeElsewhere([{ delete: `/weft/v1/alive/${h2.weft.id}` }]);
+    await h1.weft.tending.removeHost(h2.weft.id);
+    await expect.poll(() => keysIn(store), patience).toEqual([]);
+    await h2.restart();
+    await settlesOn();
+    await expect.poll(() => keysIn(store), patience).toEqual([]);
+  });
+
   test.each(['recipes/blue', 'networks/10.160.0.0%2F20'])(
     'remove nothing because %s cannot be read',
     async (key) => {
@@ -362,18 +248,6 @@ describe('three hosts', () => {
     },
   );
 
-  test('remove nothing because the store has lost everything', async () => {
-    await h1.docker.createNetwork(blue);
-    await settlesOn('blue');
-    const { entries } = await store.list('/weft/v1/');
-    const writes = entries
-      .filter(({ key }) => !key.startsWith('/weft/v1/hosts/'))
-      .map(({ key }) => ({ delete: key }));
-    await store.transact({ conditions: [], writes });
-    for (const machine of machines) await troubleOf(machine, 'blue');
-    expect(namesEverywhere()).toEqual(everywhere('blue'));
-  });
-
   test('offer their networks anew to a store that was wiped, one host after the other', async () => {
     await h1.docker.createNetwork(blue);
     await settlesOn('blue');
@@ -384,6 +258,10 @@ describe('three hosts', () => {
       await expect.poll(() => store.get('/weft/v1/recipes/blue'), patience).toBeDefined();
       expect(namesEverywhere()).toEqual(everywhere('blue'));
     }
+    const isNoted = ({ weft }: Machine) => weft.ledger.replicas.get('blue')?.docker !== undefined;
+    await expect.poll(() => machines.every(isNoted), patience).toBe(true);
+    await h3.docker.removeNetwork('blue');
+    await settlesOn();
   });
 });
 

@@ -41,6 +41,8 @@ const rows: [string, string, Place][] = [
     '/weft/v1/names/blue/ab12',
     { kind: 'names', network: 'blue', endpoint: 'ab12' },
   ],
+  [keys.epoch, '/weft/v1/epoch', { kind: 'epoch' }],
+  [keys.removal('ab12'), '/weft/v1/removed/ab12', { kind: 'removal', recipe: 'ab12' }],
   [keys.recipe('my net'), '/weft/v1/recipes/my%20net', { kind: 'recipe', name: 'my net' }],
 ];
 
