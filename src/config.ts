@@ -53,6 +53,8 @@ export interface Config {
   readonly addressByMac: boolean;
   /** Whether containers of this host are told the names of those on others. */
   readonly names: boolean;
+  /** Whether packets may pass by the packet filter of this host. */
+  readonly shortcut: boolean;
   readonly vxlanPort: number;
   readonly probePort: number;
   /** Whether this host makes networks of the others, and they its. */
@@ -141,6 +143,7 @@ export function readConfig(env: Environment = process.env): Config {
     addressRestMs: read('WEFT_ADDRESS_REST_SECONDS') * 1000,
     addressByMac: read('WEFT_ADDRESS_BY_MAC'),
     names: read('WEFT_DNS'),
+    shortcut: read('WEFT_SHORTCUT'),
     vxlanPort: read('WEFT_VXLAN_PORT'),
     probePort: read('WEFT_PROBE_PORT'),
     replicate: read('WEFT_REPLICATE'),

@@ -49,6 +49,7 @@ export interface SettingValues {
   WEFT_ADDRESS_REST_SECONDS: number;
   WEFT_ADDRESS_BY_MAC: boolean;
   WEFT_DNS: boolean;
+  WEFT_SHORTCUT: boolean;
   WEFT_VXLAN_PORT: number;
   WEFT_PROBE_PORT: number;
   WEFT_REPLICATE: boolean;
@@ -160,6 +161,12 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
   },
   WEFT_DNS: {
     help: 'Whether containers of this host find those of other hosts by name: `on` or `off`.',
+    expected: 'on or off',
+    default: 'on',
+    parse: parseSwitch,
+  },
+  WEFT_SHORTCUT: {
+    help: 'Whether packets between containers of one network pass by the packet filter of this host, where the kernel can: `on` or `off`.',
     expected: 'on or off',
     default: 'on',
     parse: parseSwitch,

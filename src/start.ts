@@ -44,6 +44,7 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     blockSize: config.blockSize,
     excludedRanges: config.excludedRanges,
     addressRestMs: config.addressRestMs,
+    shortcut: config.shortcut,
     vxlanPort: config.vxlanPort,
     probePort: config.probePort,
     resyncMs: config.resyncMs,

@@ -59,6 +59,8 @@ export interface AgentOptions extends AddressRules {
   /** As `bootId` tells it. */
   readonly boot: string;
   readonly stateDir: string;
+  /** Whether packets may take one, where the kernel can. */
+  readonly shortcut: boolean;
   readonly vxlanPort: number;
   readonly probePort: number;
   readonly resyncMs: number;
@@ -102,7 +104,9 @@ export function startAgent(options: AgentOptions): Agent {
     ...(options.address !== undefined && { wished: options.address }),
   });
   const { underlay } = uplink;
-  const views = new Views(cluster, ledger, underlay);
+  const noShortcut = options.shortcut ? kernel.shortcutObstacle() : 'it is switched off (WEFT_SHORTCUT)';
+  if (noShortcut !== undefined) log.info({ reason: noShortcut }, 'packets take no shortcut');
+  const views = new Views(cluster, ledger, underlay, () => noShortcut === undefined);
   const neighbourhood = neighbourhoodOf({
     ...{ hostId, cluster, ledger, kernel, underlay, log },
     probePort: options.probePort,
@@ -219,6 +223,7 @@ export function startAgent(options: AgentOptions): Agent {
     tending: tendingOf({
       ...{ ipam, cluster, ledger, announcements, memory, neighbourhood, passes, reconciler, hostName },
       ...{ settlement: settling, uplink: uplink.current, ready: dealings.ready, resync: presence.resync },
+      ...(noShortcut !== undefined && { noShortcut }),
       trouble: () => readiness.trouble,
     }),
     async close() {

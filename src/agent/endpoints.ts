@@ -3,8 +3,9 @@ import { explain, WeftError } from '../errors.ts';
 import { containerMtu, type Fabric, type LocalEndpoint } from '../fabric/fabric.ts';
 import { fabrics } from '../fabric/registry.ts';
 import { sendersOf } from '../fabric/senders.ts';
+import { diff } from '../kernel/diff.ts';
 import type { Namespace } from '../kernel/namespace.ts';
-import type { Change, NamespaceState } from '../kernel/state.ts';
+import { emptyState } from '../kernel/state.ts';
 import { contains, parseInterface, parsePrefix, printAddress } from '../model/address.ts';
 import { containerEnd, hostEnd, macOf, shortId } from '../model/names.ts';
 import { poolNamesOf } from '../model/pool-name.ts';
@@ -91,7 +92,7 @@ export function endpointUseCases(
     try {
       const namespace = await namespaceOf(network);
       await Promise.all([
-        namespace.apply(puts(fabric.endpoint(view, local))),
+        namespace.apply(diff(emptyState, fabric.endpoint(view, local))),
         admit(network, fabric, namespace, local),
       ]);
     } catch (error) {
@@ -156,10 +157,9 @@ export function endpointUseCases(
   /** Its routes and addresses go with the link. */
   async function detach(network: LedgerNetwork, fabric: Fabric, endpoint: LocalEndpoint): Promise<void> {
     const view = views.network(networkOf(network), new Map(), () => false);
-    const { links } = fabric.endpoint(view, endpoint);
     const namespace = await namespaceOf(network);
     await Promise.all([
-      namespace.apply(links.map((object) => ({ do: 'delete', kind: 'link', object }))),
+      namespace.apply(diff(fabric.endpoint(view, endpoint), emptyState)),
       namespace.filters[fabric.filter].delete(sendersOf(endpoint)),
     ]);
     // Last, or its last packets would be remembered.
@@ -242,14 +242,4 @@ function addressIn({ key, pools }: LedgerNetwork, text: string): string {
 
 function unknownEndpoint(id: string): WeftError {
   return new WeftError('not-found', `weft on this host does not know endpoint ${shortId(id)}`);
-}
-
-function puts(state: NamespaceState): Change[] {
-  return [
-    ...state.links.map((object): Change => ({ do: 'put', kind: 'link', object })),
-    ...state.addresses.map((object): Change => ({ do: 'put', kind: 'address', object })),
-    ...state.routes.map((object): Change => ({ do: 'put', kind: 'route', object })),
-    ...state.neighbours.map((object): Change => ({ do: 'put', kind: 'neighbour', object })),
-    ...state.fdb.map((object): Change => ({ do: 'put', kind: 'fdb', object })),
-  ];
 }

@@ -37,6 +37,8 @@ export interface AgentStatus {
   readonly storeConnected: boolean;
   /** Why calls of Docker's that need the store are refused just now; absent: they are not. */
   readonly trouble?: string;
+  /** Why packets take no shortcut; absent: those that may do. */
+  readonly noShortcut?: string;
   /** On this host. */
   readonly networks: readonly { readonly key: string; readonly fabric: string; readonly endpoints: number }[];
   readonly peers: readonly PeerStatus[];
@@ -71,6 +73,7 @@ export interface TendingParts {
   readonly reconciler: Pick<Reconciler, 'settle' | 'driftRepaired'>;
   readonly hostName: string;
   readonly uplink: () => Uplink | undefined;
+  readonly noShortcut?: string;
   /** @throws WeftError `unavailable` when this host cannot work */
   readonly ready: () => Promise<void>;
   /** What stands in its way; undefined: nothing. */
@@ -110,6 +113,7 @@ export function tendingOf(parts: TendingParts): Tending {
         ...{ id: hostId, name: parts.hostName, storeConnected: mirror.connected },
         ...(uplink !== undefined && { uplink }),
         ...(trouble !== undefined && { trouble }),
+        ...(parts.noShortcut !== undefined && { noShortcut: parts.noShortcut }),
         networks: ledger.networks
           .all()
           .map(({ id, key, fabric }) => ({ key, fabric, endpoints: endpointsOn(id) })),

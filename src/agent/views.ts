@@ -14,11 +14,14 @@ export class Views {
   readonly #cluster: Cluster;
   readonly #ledger: Ledger;
   readonly #underlay: () => Underlay;
+  readonly #shortcut: () => boolean;
 
-  constructor(cluster: Cluster, ledger: Ledger, underlay: () => Underlay) {
+  /** @param shortcut whether this host's user and kernel let packets take one */
+  constructor(cluster: Cluster, ledger: Ledger, underlay: () => Underlay, shortcut: () => boolean) {
     this.#cluster = cluster;
     this.#ledger = ledger;
     this.#underlay = underlay;
+    this.#shortcut = shortcut;
   }
 
   underlay(): Underlay {
@@ -39,6 +42,7 @@ export class Views {
       peers,
       blocks: network.pools.flatMap((pool) => this.#cluster.blocks(pool)),
       beyond: [],
+      shortcut: this.#shortcut(),
       ...this.#legOf(network.key),
       remote: this.isInhabited(network.key)
         ? this.#cluster.endpoints(network.key).filter(({ host }) => host !== underlay.hostId)

@@ -4,7 +4,8 @@ import type { PeerStatus } from '../agent/tending.ts';
 import type { CheckReport, RepairReport, Status } from './upkeep.ts';
 
 export function statusText(status: Status, nowMs: number): string {
-  const { id, name, uplink, storeConnected, trouble, networks, peers, leftovers, replication } = status;
+  const { id, name, uplink, storeConnected, trouble, noShortcut, networks, peers } = status;
+  const { leftovers, replication } = status;
   const leaks = Object.entries(leftovers).map(
     ([kind, { found, freed }]) => `${kind} ${found} (${freed} given back)`,
   );
@@ -15,6 +16,7 @@ export function statusText(status: Status, nowMs: number): string {
       : `uplink: ${uplink.address} on ${uplink.link}, MTU ${uplink.mtu}`,
     `store: ${storeConnected ? 'connected' : 'away'}`,
     ...(trouble === undefined ? [] : [`not ready: ${trouble}`]),
+    noShortcut === undefined ? 'shortcut: on' : `shortcut: off, because ${noShortcut}`,
     ...networks.map(
       ({ key, fabric, endpoints }) => `network ${key}: ${fabric}, containers here: ${endpoints}`,
     ),

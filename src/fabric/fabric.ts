@@ -16,6 +16,8 @@ export interface Underlay {
   readonly linkLocal?: string;
   /** The link that has this address: the uplink. */
   readonly link: string;
+  /** Six bytes where it is an Ethernet; absent or shorter: it is none. */
+  readonly mac?: string;
   /** Bytes that fit through the uplink. */
   readonly mtu: number;
   /** UDP port of VXLAN, the same on all hosts. */
@@ -72,6 +74,8 @@ export interface NetworkView {
   readonly beyond: readonly string[];
   /** What joins its namespace to the host; only where it is its own, and weft the way out. */
   readonly leg?: Leg;
+  /** Whether packets may take a shortcut through this host. */
+  readonly shortcut: boolean;
   /** Endpoints on this host whose link exists, or is about to. */
   readonly local: readonly LocalEndpoint[];
 }
@@ -117,5 +121,8 @@ export function merge(states: readonly NamespaceState[]): NamespaceState {
     rules: states.flatMap((state) => state.rules),
     neighbours: states.flatMap((state) => state.neighbours),
     fdb: states.flatMap((state) => state.fdb),
+    shortcuts: states.flatMap((state) => state.shortcuts),
+    ports: states.flatMap((state) => state.ports),
+    prefixes: states.flatMap((state) => state.prefixes),
   };
 }

@@ -40,9 +40,10 @@ export function waysInAndOut(view: PublicationView): { sets: NftSet[]; chains: N
     chains: [
       ...chains,
       natChain('wayOut', 'postrouting', 100, [
-        // A container that reaches one by the host's port must be answered by the host, not by itself.
-        'ct status dnat iifname "weft*" oifname "weft*" masquerade',
         ...perFamily((family, { expression, loopback }) => [
+          // A container that reaches one by a port of a host, whoever leads it there, must be answered by that host: on
+          // the way from one to the other, or by the shortcut, nobody would know of the translation.
+          `ct status dnat ${expression} saddr @pools${family} ${expression} daddr @pools${family} masquerade`,
           `ct status dnat ${expression} saddr ${loopback} oifname "weft*" masquerade`,
           `${expression} saddr @egress${family} ${expression} daddr != @pools${family} oifname != "weft*" masquerade`,
         ]),

@@ -10,9 +10,10 @@
  * where the network between drops such packets, through the tunnel (`tunnel.ts`). IPv6 is the same, with fe80::1
  * for the container's next hop; and neither family needs the hosts to have addresses of it.
  */
-import type { NamespaceState, Route } from '../kernel/state.ts';
+import type { NamespaceState, Route, ShortcutEntry } from '../kernel/state.ts';
 import { emptyState } from '../kernel/state.ts';
 import {
+  contains,
   type Family,
   familiesOf,
   familyOf,
@@ -24,7 +25,7 @@ import {
   singleLength,
   singlePrefix,
 } from '../model/address.ts';
-import { containerEnd, hostEnd, nextHopMac } from '../model/names.ts';
+import { containerEnd, hostEnd, nextHopMac, shortcutNetwork } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import {
   containerMtu,
@@ -37,6 +38,7 @@ import {
   type Underlay,
 } from './fabric.ts';
 import { isTunnelInUse, probeSource, reachOf } from './reach.ts';
+import { isEthernet, shortcutPort } from './shortcut.ts';
 import { answersByTunnel, tunnelRoute, tunnelState, vxlanOverhead } from './tunnel.ts';
 
 /** The same on every host, never routed; the last part is the endpoint's slot. */
@@ -49,11 +51,9 @@ export const routed: Fabric = {
   overhead: (underlay, encap) => (encap === 'always' ? vxlanOverhead(underlay) : 0),
   addressLength: (family) => singleLength(family),
   desired: (view) =>
-    merge([
-      { ...emptyState, routes: [...routesToOthers(view), ...probeRoutes(view)] },
-      ...view.local.map((endpoint) => endpointState(view, endpoint)),
-    ]),
-  shared: (views) => tunnel(views.filter(({ network }) => network.encap !== 'never')),
+    merge([otherHosts(view), ...view.local.map((endpoint) => endpointState(view, endpoint))]),
+  shared: (views) =>
+    merge([tunnel(views.filter(({ network }) => network.encap !== 'never')), shortcutFromOthers(views)]),
   endpoint: endpointState,
   sandbox: (view, endpoint) => ({
     gateways: view.network.gateway
@@ -96,7 +96,41 @@ function endpointState(view: NetworkView, endpoint: LocalEndpoint): NamespaceSta
       type: 'unicast',
       link,
     })),
+    ...shortcutPort(view, endpoint, mtu),
   };
+}
+
+function otherHosts(view: NetworkView): NamespaceState {
+  const routes = routesToOthers(view);
+  const prefixes = shortcutPrefixes(view, routes);
+  return { ...emptyState, routes: [...routes, ...probeRoutes(view)], prefixes };
+}
+
+/**
+ * What is sent as it is by the uplink; but no block of which another host has an address that is reached otherwise, for
+ * that would take the way of the block.
+ */
+function shortcutPrefixes(view: NetworkView, routes: readonly Route[]): ShortcutEntry[] {
+  const { network, underlay, shortcut } = view;
+  if (!shortcut || !isEthernet(underlay)) return [];
+  const isDirect = ({ type, link }: Route) => type === 'unicast' && link === underlay.link;
+  const others = borrowedRoutes(view).filter((route) => !isDirect(route));
+  const number = shortcutNetwork(network.key);
+  return routes.filter(isDirect).flatMap(({ destination, mtu = underlay.mtu }) => {
+    const isMixed = others.some((other) =>
+      contains(parsePrefix(destination), parsePrefix(other.destination)),
+    );
+    return isMixed ? [] : [{ destination, link: underlay.link, network: number, mtu }];
+  });
+}
+
+/** By the uplink, if it is an Ethernet: the programs find what they look for behind its header. */
+function shortcutFromOthers(views: readonly NetworkView[]): NamespaceState {
+  const view = views.find(
+    ({ shortcut, underlay, network }) => shortcut && isEthernet(underlay) && network.encap !== 'always',
+  );
+  if (view === undefined) return emptyState;
+  return { ...emptyState, shortcuts: [{ link: view.underlay.link, side: 'in' }] };
 }
 
 /**

@@ -1,7 +1,8 @@
 /** Making the kernel do a list of changes, in as few sends as their dependencies allow. */
 import { explain, WeftError } from '../errors.ts';
+import type { ShortcutAccess } from './bpf/shortcut.ts';
 import { describe, linksNeeded } from './change.ts';
-import { EADDRNOTAVAIL, EEXIST, ENODEV, ENOENT, ESRCH } from './errno.ts';
+import { EADDRNOTAVAIL, EEXIST, EINVAL, ENODEV, ENOENT, ESRCH } from './errno.ts';
 import { doomedGroup } from './mark.ts';
 import { deleteAddress, putAddress } from './netlink/address.ts';
 import {
@@ -24,6 +25,7 @@ import type { Change, Link } from './state.ts';
 /** Where changes are applied. */
 export interface Target {
   readonly sockets: SocketPool;
+  readonly shortcut: ShortcutAccess;
   /** For a namespace of a network's own: itself, and the host's, where some things are born. */
   readonly beside?: {
     readonly namespaceFd: number;
@@ -41,6 +43,9 @@ type OtherChange = Exclude<Change, LinkChange>;
 
 /** The kernel waits for all links of one deletion at once, and nobody else changes links meanwhile. */
 const linksPerDeletion = 64;
+
+/** Whose creation may find it there; of a shortcut, what it hangs on. */
+const mayExist: readonly Change['kind'][] = ['rule', 'shortcut'];
 
 /** A deletion that finds nothing has nothing to do. */
 const alreadyGone = [ENOENT, ENODEV, ESRCH, EADDRNOTAVAIL];
@@ -102,7 +107,10 @@ class Application {
         return this.#deleteLinks(run.changes);
       case 'others':
         await this.#learn(run.changes.flatMap(linksNeeded));
+        if (run.changes.some(isOfShortcut)) await this.#target.shortcut.look(this.#target.sockets);
         for (const change of run.changes) {
+          // An entry is made at once, and not before what it leads to.
+          if (change.kind === 'port' || change.kind === 'prefix') await this.flush();
           this.#enqueue(change);
           // A long list is put into bytes as it is sent, not all at once: others wait for this thread too.
           if (this.#queue.length >= requestsPerSend) await this.flush();
@@ -120,7 +128,9 @@ class Application {
     const errno = verdict?.errno ?? 0;
     if (verdict === undefined || errno === 0) return;
     if (change.do === 'delete' && alreadyGone.includes(errno)) return;
-    if (change.do === 'put' && change.kind === 'rule' && errno === EEXIST) return;
+    // Its link has nothing that it could hang on.
+    if (change.do === 'delete' && change.kind === 'shortcut' && errno === EINVAL) return;
+    if (change.do === 'put' && mayExist.includes(change.kind) && errno === EEXIST) return;
     this.#fail(change, explainVerdict(verdict));
   }
 
@@ -150,7 +160,8 @@ class Application {
       return;
     }
     try {
-      this.#queue.push({ change, request: requestFor(change, indexes[0] ?? 0, this.#target) });
+      const requests = requestsFor(change, indexes[0] ?? 0, this.#target);
+      this.#queue.push(...requests.map((request) => ({ change, request })));
     } catch (error) {
       // An address that is none must not keep all others from being set.
       this.#fail(change, explain(error));
@@ -231,18 +242,31 @@ function whyMissing(birth: Verdict | undefined): string {
   return [taken, explainVerdict(birth)].filter((part) => part !== '').join(': ');
 }
 
-function requestFor(change: OtherChange, linkIndex: number, { mark, deletable }: Target): Request {
+/** What remains to be asked for; entries of the shortcut are made here. */
+function requestsFor(change: OtherChange, linkIndex: number, target: Target): Request[] {
+  const { mark, deletable, shortcut } = target;
   const put = change.do === 'put';
   switch (change.kind) {
     case 'address':
-      return (put ? putAddress : deleteAddress)(change.object, linkIndex);
+      return [(put ? putAddress : deleteAddress)(change.object, linkIndex)];
     case 'route':
-      return put ? putRoute(change.object, linkIndex, mark) : deleteRoute(change.object, deletable);
+      return [put ? putRoute(change.object, linkIndex, mark) : deleteRoute(change.object, deletable)];
     case 'rule':
-      return put ? putRule(change.object, mark.protocol) : deleteRule(change.object, deletable.protocol);
+      return [put ? putRule(change.object, mark.protocol) : deleteRule(change.object, deletable.protocol)];
     case 'neighbour':
-      return (put ? putNeighbour : deleteNeighbour)(change.object, linkIndex);
+      return [(put ? putNeighbour : deleteNeighbour)(change.object, linkIndex)];
     case 'fdb':
-      return (put ? putFdbEntry : deleteFdbEntry)(change.object, linkIndex);
+      return [(put ? putFdbEntry : deleteFdbEntry)(change.object, linkIndex)];
+    case 'shortcut':
+      return put ? shortcut.attach(linkIndex, change.object.side) : [shortcut.detach(linkIndex)];
+    case 'port':
+    case 'prefix':
+      if (put) shortcut.put(change.kind, change.object, linkIndex);
+      else shortcut.delete(change.kind, change.object);
+      return [];
   }
+}
+
+function isOfShortcut({ kind }: Change): boolean {
+  return kind === 'shortcut' || kind === 'port' || kind === 'prefix';
 }

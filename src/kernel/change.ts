@@ -15,6 +15,11 @@ export function keyOf(change: Change): string {
       const { family, priority, table, from, to, inputLink, mark } = change.object;
       return `rule ${family} ${priority} ${table} ${from} ${to} ${inputLink} ${mark}`;
     }
+    case 'shortcut':
+      return `shortcut ${change.object.link}`;
+    case 'port':
+    case 'prefix':
+      return `${change.kind} ${change.object.destination}`;
     case 'fdb': {
       const entry = change.object;
       const oneOfMany = entry.table === 'self' && entry.mac === allOtherMacs;
@@ -49,6 +54,11 @@ export function describe(change: Change): string {
     }
     case 'neighbour':
       return `neighbour ${change.object.address} at ${change.object.mac} on ${change.object.link}`;
+    case 'shortcut':
+      return `shortcut ${change.object.side} at ${change.object.link}`;
+    case 'port':
+    case 'prefix':
+      return `shortcut to ${change.kind} ${change.object.destination} by ${change.object.link}`;
     case 'fdb': {
       const entry = change.object;
       const where = entry.table === 'self' ? `to VTEP ${entry.vtep} on` : 'behind';
@@ -69,6 +79,10 @@ export function linksNeeded(change: Change): readonly string[] {
     case 'address':
     case 'neighbour':
     case 'fdb':
+    case 'shortcut':
       return [change.object.link];
+    case 'port':
+    case 'prefix':
+      return change.do === 'put' ? [change.object.link] : [];
   }
 }

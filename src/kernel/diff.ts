@@ -1,11 +1,13 @@
 /** The steps from what is to what should be; pure. */
+import { isDeepStrictEqual } from 'node:util';
 import { WeftError } from '../errors.ts';
 import { describe, keyOf } from './change.ts';
 import { type Change, emptyState, type Link, type NamespaceState } from './state.ts';
 
 /**
- * Nothing where nothing differs. Ordered so that traffic flows on: what stands in the way goes first; then
- * comes what is missing, what a route leads to before the route; then, in reverse, goes what should not be.
+ * Nothing where nothing differs. Ordered so that traffic flows on: what takes a shortcut that it should not is back on
+ * the ordinary way first; then goes what stands in the way; then comes what is missing, what a route leads to before the
+ * route, shortcuts last; then, in reverse, goes what should not be.
  * @throws WeftError `internal` when two desired objects have one key
  */
 export function diff(actual: NamespaceState, desired: NamespaceState): Change[] {
@@ -26,10 +28,13 @@ export function diff(actual: NamespaceState, desired: NamespaceState): Change[] 
   const present = new Map(kept.map((change) => [keyOf(change), change]));
   const unwanted = [...present].flatMap(([key, change]) => (wanted.has(key) ? [] : [change]));
 
+  const [closed, others] = [unwanted.filter(isEntry), unwanted.filter((change) => !isEntry(change))];
+
   return [
+    ...closed,
     ...changesTo('delete', { ...emptyState, links: obstacles }),
     ...[...wanted].flatMap(([key, change]) => stepsTo(change, present.get(key))),
-    ...unwanted.reverse(),
+    ...others.reverse(),
     ...changesTo('delete', { ...emptyState, links: superfluous.filter((link) => !obstacles.includes(link)) }),
   ];
 }
@@ -59,6 +64,10 @@ function survivors(
     fdb: actual.fdb.filter(
       (entry) => stays(entry) && (entry.table === 'self' || keepsIts('master', entry.link)),
     ),
+    shortcuts: actual.shortcuts.filter(stays),
+    // They are no part of a link; one that is made anew is another link to them.
+    ports: actual.ports.filter((entry) => stays(entry) || !wantedLinks.has(entry.link)),
+    prefixes: actual.prefixes.filter((entry) => stays(entry) || !wantedLinks.has(entry.link)),
   };
 }
 
@@ -78,6 +87,9 @@ function changesTo(verb: 'put' | 'delete', state: NamespaceState): Change[] {
     ...state.neighbours.map((object) => ({ do: verb, kind: 'neighbour', object }) as const),
     ...state.routes.map((object) => ({ do: verb, kind: 'route', object }) as const),
     ...state.rules.map((object) => ({ do: verb, kind: 'rule', object }) as const),
+    ...state.shortcuts.map((object) => ({ do: verb, kind: 'shortcut', object }) as const),
+    ...state.ports.map((object) => ({ do: verb, kind: 'port', object }) as const),
+    ...state.prefixes.map((object) => ({ do: verb, kind: 'prefix', object }) as const),
   ];
 }
 
@@ -111,7 +123,16 @@ function agree(actual: Change, desired: Change): boolean {
       return actual.kind === 'fdb' && vtepOf(actual) === vtepOf(desired);
     case 'rule':
       return true;
+    case 'shortcut':
+      return isDeepStrictEqual(actual.object, desired.object);
+    case 'port':
+    case 'prefix':
+      return isDeepStrictEqual(actual.object, desired.object);
   }
+}
+
+function isEntry({ kind }: Change): boolean {
+  return kind === 'port' || kind === 'prefix';
 }
 
 function vtepOf({ object }: Change & { readonly kind: 'fdb' }): string | undefined {

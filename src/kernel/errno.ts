@@ -5,10 +5,12 @@ const names = new Map(Object.entries(constants.errno).map(([name, errno]) => [er
 export const {
   EADDRINUSE,
   EADDRNOTAVAIL,
+  EAGAIN,
   EEXIST,
   EINVAL,
   ENODEV,
   ENOENT,
+  ENOSYS,
   EOPNOTSUPP,
   EPROTONOSUPPORT,
   ESRCH,

@@ -2,6 +2,7 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { endianness } from 'node:os';
 import { WeftError } from '../errors.ts';
 import type { Family } from '../model/address.ts';
+import { ShortcutAccess, shortcutObstacle } from './bpf/shortcut.ts';
 import {
   ensureForwardAccept,
   type FilterPlace,
@@ -98,6 +99,9 @@ export interface Kernel {
   /** Whether it is on; in the same places. */
   forwards(families: readonly Family[], namespace?: string): boolean;
 
+  /** Why this kernel lets no packet take a shortcut; undefined: it does. */
+  shortcutObstacle(): string | undefined;
+
   /** Lets go of sockets and namespaces; changes nothing in the kernel. */
   close(): void;
 }
@@ -131,6 +135,7 @@ class LinuxKernel implements Kernel {
   readonly #hostFd: number;
   readonly #hostSockets: SocketPool;
   readonly #hostFilterSockets: SocketPool;
+  readonly #hostShortcut = new ShortcutAccess('routed');
   readonly #families: readonly Family[] = existsSync('/proc/net/if_inet6') ? [4, 6] : [4];
   readonly #own = new Map<string, OwnNamespace>();
 
@@ -140,7 +145,7 @@ class LinuxKernel implements Kernel {
     this.#hostFd = openSync(hostNamespace ?? currentNamespace, 'r');
     this.#hostSockets = socketsIn(this.#hostFd, 'rtnetlink', hostSocketCount);
     this.#hostFilterSockets = socketsIn(this.#hostFd, 'netfilter', filterSocketCount);
-    const target = { sockets: this.#hostSockets, mark, deletable: mark };
+    const target = { sockets: this.#hostSockets, shortcut: this.#hostShortcut, mark, deletable: mark };
     const filter = { sockets: this.#hostFilterSockets, file: hostNamespace };
     this.host = createNamespace('host', target, inHostNamespace, this.#families, filter);
   }
@@ -152,15 +157,17 @@ class LinuxKernel implements Kernel {
     const fd = openPinned(file);
     const sockets = socketsIn(fd, 'rtnetlink', ownSocketCount);
     const filterSockets = socketsIn(fd, 'netfilter', filterSocketCount);
+    const shortcut = new ShortcutAccess('segment');
     const target = {
       sockets,
+      shortcut,
       beside: { namespaceFd: fd, hostSockets: this.#hostSockets, hostFd: this.#hostFd },
       mark,
       deletable: anyones,
     };
     const filter = { sockets: filterSockets, file };
     const namespace = createNamespace(name, target, inOwnNamespace, this.#families, filter);
-    this.#own.set(name, { namespace, pools: [sockets, filterSockets], fd });
+    this.#own.set(name, { namespace, held: [sockets, filterSockets, shortcut], fd });
     await sockets.ask([raiseLoopback()]);
     return namespace;
   }
@@ -244,10 +251,15 @@ class LinuxKernel implements Kernel {
     return inNamespace(this.#fdOf(namespace), () => forwards(families));
   }
 
+  shortcutObstacle(): string | undefined {
+    return shortcutObstacle();
+  }
+
   close(): void {
     for (const name of this.#own.keys()) this.#letGo(name);
     this.#hostSockets.close();
     this.#hostFilterSockets.close();
+    this.#hostShortcut.close();
     closeSync(this.#hostFd);
   }
 
@@ -261,7 +273,7 @@ class LinuxKernel implements Kernel {
     const own = this.#own.get(name);
     if (own === undefined) return;
     this.#own.delete(name);
-    for (const pool of own.pools) pool.close();
+    for (const held of own.held) held.close();
     closeSync(own.fd);
   }
 
@@ -272,7 +284,7 @@ class LinuxKernel implements Kernel {
 
 interface OwnNamespace {
   readonly namespace: Namespace;
-  readonly pools: readonly SocketPool[];
+  readonly held: readonly { close(): void }[];
   readonly fd: number;
 }
 

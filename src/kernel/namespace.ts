@@ -50,7 +50,7 @@ export function createNamespace(
 ): Namespace {
   return {
     name,
-    read: () => readNamespace(target.sockets, families, ownership),
+    read: () => readNamespace(target.sockets, families, ownership, target.shortcut),
     hasLink: (name) => hasLink(target.sockets, name),
     apply: (changes) => applyChanges(changes, target),
     forget: async (addresses) => {

@@ -1,6 +1,7 @@
 /** Reading what weft has in a namespace. */
 import { WeftError } from '../errors.ts';
 import type { Family } from '../model/address.ts';
+import type { ShortcutAccess } from './bpf/shortcut.ts';
 import { ENODEV } from './errno.ts';
 import { containerEndGroup, linkPrefix, protocol } from './mark.ts';
 import { decodeAddress, dumpAddresses } from './netlink/address.ts';
@@ -40,6 +41,7 @@ export async function readNamespace(
   sockets: SocketPool,
   families: readonly Family[],
   ownership: Ownership,
+  shortcut: ShortcutAccess,
 ): Promise<NamespaceState> {
   const all = await sockets.dump(dumpLinks(), decodeLink);
   const names = new Map(all.map(({ index, name }) => [index, name]));
@@ -50,7 +52,7 @@ export async function readNamespace(
 
   const perFamily = async <T>(dump: (family: Family) => Promise<T[]>) =>
     (await Promise.all(families.map(dump))).flat();
-  const [addresses, routes, rules, neighbours, fdb] = await Promise.all([
+  const [addresses, routes, rules, neighbours, fdb, shortcuts] = await Promise.all([
     perFamily((family) =>
       sockets.dump(dumpAddresses(family), (body) => {
         const address = decodeAddress(body, ownedNameOf);
@@ -71,8 +73,10 @@ export async function readNamespace(
     ),
     perFamily((family) => sockets.dump(dumpNeighbours(family), (body) => decodeNeighbour(body, ownedNameOf))),
     sockets.dump(dumpFdb(), (body) => decodeFdbEntry(body, ownedNameOf)),
+    shortcut.read(sockets, all),
   ]);
-  return { links: owned.flatMap((link) => asLink(link, nameOf)), addresses, routes, rules, neighbours, fdb };
+  const links = owned.flatMap((link) => asLink(link, nameOf));
+  return { links, addresses, routes, rules, neighbours, fdb, ...shortcuts };
 }
 
 export async function hasLink(sockets: SocketPool, name: string): Promise<boolean> {

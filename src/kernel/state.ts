@@ -118,6 +118,30 @@ export interface Rule {
   readonly mark?: number;
 }
 
+/**
+ * A program at the entrance of a link that leads packets past routing, bridge and packet filter where all of it is known
+ * to be allowed. `out`: of a container's link; `in`: of one that packets of other hosts come by. Key: link.
+ */
+export interface Shortcut {
+  readonly link: string;
+  readonly side: 'out' | 'in';
+  /** As another weft has left it: not the program that this one has, or not with the same maps. */
+  readonly isOutdated?: true;
+}
+
+/** Where the programs lead what is for a destination, and who sends with its addresses. Key: destination. */
+export interface ShortcutEntry {
+  /** With prefix length. */
+  readonly destination: string;
+  readonly link: string;
+  /** Nothing takes a shortcut from one network to another: 16 hexadecimal digits. */
+  readonly network: string;
+  /** Bytes of the longest packet. */
+  readonly mtu: number;
+  /** Of who has the destination; absent: the kernel finds out who is next on the way. */
+  readonly mac?: string;
+}
+
 export interface NamespaceState {
   readonly links: readonly Link[];
   readonly addresses: readonly LinkAddress[];
@@ -125,6 +149,11 @@ export interface NamespaceState {
   readonly rules: readonly Rule[];
   readonly neighbours: readonly Neighbour[];
   readonly fdb: readonly FdbEntry[];
+  readonly shortcuts: readonly Shortcut[];
+  /** Addresses of containers of this host. */
+  readonly ports: readonly ShortcutEntry[];
+  /** What other hosts have. */
+  readonly prefixes: readonly ShortcutEntry[];
 }
 
 export const emptyState: NamespaceState = {
@@ -134,6 +163,9 @@ export const emptyState: NamespaceState = {
   rules: [],
   neighbours: [],
   fdb: [],
+  shortcuts: [],
+  ports: [],
+  prefixes: [],
 };
 
 /** One step from what is to what should be. `put` creates or replaces; doing either twice is harmless. */
@@ -143,4 +175,6 @@ export type Change =
   | { readonly do: 'put' | 'delete'; readonly kind: 'route'; readonly object: Route }
   | { readonly do: 'put' | 'delete'; readonly kind: 'rule'; readonly object: Rule }
   | { readonly do: 'put' | 'delete'; readonly kind: 'neighbour'; readonly object: Neighbour }
-  | { readonly do: 'put' | 'delete'; readonly kind: 'fdb'; readonly object: FdbEntry };
+  | { readonly do: 'put' | 'delete'; readonly kind: 'fdb'; readonly object: FdbEntry }
+  | { readonly do: 'put' | 'delete'; readonly kind: 'shortcut'; readonly object: Shortcut }
+  | { readonly do: 'put' | 'delete'; readonly kind: 'port' | 'prefix'; readonly object: ShortcutEntry };

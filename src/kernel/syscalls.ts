@@ -5,7 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { WeftError } from '../errors.ts';
-import { EADDRINUSE, EADDRNOTAVAIL, EPROTONOSUPPORT, errnoName } from './errno.ts';
+import { EADDRINUSE, EADDRNOTAVAIL, ENOSYS, EPROTONOSUPPORT, errnoName } from './errno.ts';
 
 const libc = koffi.load(null);
 const signatures = {
@@ -19,6 +19,7 @@ const signatures = {
   mount:
     'int mount(const char *source, const char *target, const char *type, unsigned long flags, void *data)',
   umount2: 'int umount2(const char *target, int flags)',
+  syscall: 'long syscall(long number, long command, uint8_t *attributes, long length)',
 } as const;
 
 type Syscall = keyof typeof signatures;
@@ -258,4 +259,30 @@ export function unmount(path: string): void {
 
 export function remountWritable(path: string): void {
   call('mount', `make ${path} writable`, null, path, null, MS_REMOUNT | MS_BIND, null);
+}
+
+/** libc has no function for it. */
+const SYS_bpf = { x64: 321, arm64: 280 } as const;
+
+/** Memory that what is handed to the kernel points to, and where it does. */
+export interface PointedAt {
+  readonly at: number;
+  readonly bytes: Buffer;
+  readonly pointers?: readonly PointedAt[];
+}
+
+/** bpf(2), with a `union bpf_attr`. Answers what the kernel does: a negative errno for a failure. */
+export function bpf(command: number, attributes: Buffer, pointers: readonly PointedAt[]): number {
+  const number = Object.entries(SYS_bpf).find(([architecture]) => architecture === process.arch)?.[1];
+  if (number === undefined) return -ENOSYS;
+  point(attributes, pointers);
+  return attempt('syscall', number, command, attributes, attributes.length);
+}
+
+/** Who calls holds what is pointed to, so it stays where it is. */
+function point(bytes: Buffer, pointers: readonly PointedAt[]): void {
+  for (const { at, bytes: target, pointers: further = [] } of pointers) {
+    point(target, further);
+    bytes.writeBigUInt64LE(koffi.address(target), at);
+  }
 }

@@ -61,6 +61,11 @@ export const nextHopMac = 'ee:ee:ee:ee:ee:ee';
 /** Every network's bridge. Fixed, or the kernel takes it from a port and flushes the neighbours with it. */
 export const bridgeMac = '02:5b:00:00:00:01';
 
+/** By which the shortcut tells networks apart. */
+export function shortcutNetwork(key: string): string {
+  return digest(key, 8);
+}
+
 /** Of a network, an endpoint or a container, as Docker shows it. */
 export function shortId(id: string): string {
   return id.slice(0, 12);

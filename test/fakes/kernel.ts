@@ -247,6 +247,13 @@ export class FakeKernel implements Kernel {
     return families.every((family) => this.#forwarding.has(`${namespace} ${family}`));
   }
 
+  /** Told by tests. */
+  obstacle: string | undefined;
+
+  shortcutObstacle(): string | undefined {
+    return this.obstacle;
+  }
+
   close(): void {}
 }
 

@@ -103,6 +103,7 @@ export function mortalKernel(kernel: FakeKernel, life: Life): Kernel {
     ensureForwardAccept: () => life.step(() => kernel.ensureForwardAccept()),
     removeForwardAccept: () => life.step(() => kernel.removeForwardAccept()),
     hasForwardAccept: () => life.look(() => kernel.hasForwardAccept()),
+    shortcutObstacle: () => kernel.shortcutObstacle(),
     holdPort: (wish) => {
       if (life.isOver) return { port: wish.port, release: () => {} };
       const held = kernel.holdPort(wish);

@@ -63,6 +63,9 @@ export class FakeNamespace implements Namespace {
       rules: changes.flatMap((change) => (change.kind === 'rule' ? [change.object] : [])),
       neighbours: changes.flatMap((change) => (change.kind === 'neighbour' ? [change.object] : [])),
       fdb: changes.flatMap((change) => (change.kind === 'fdb' ? [change.object] : [])),
+      shortcuts: changes.flatMap((change) => (change.kind === 'shortcut' ? [change.object] : [])),
+      ports: changes.flatMap((change) => (change.kind === 'port' ? [change.object] : [])),
+      prefixes: changes.flatMap((change) => (change.kind === 'prefix' ? [change.object] : [])),
     };
   }
 

@@ -47,6 +47,7 @@ export async function openTarget(): Promise<Target> {
     blockSize: 64,
     excludedRanges: [],
     addressRestMs: 60_000,
+    shortcut: true,
     vxlanPort: 4789,
     probePort: 9338,
   });

@@ -65,7 +65,7 @@ describe.each(cases)('fabric $name over an $underlay underlay', ({ fabric, under
       await wiring.bringInLine(member, { ...view, local: [] });
       const namespace = await wiring.namespaceOf(member);
       await namespace.apply(diff(emptyState, fabric.endpoint(view, member.endpoint)));
-      expect(diff(await namespace.read(), fabric.desired(view))).toEqual([]);
+      expect(diff(await namespace.read(), wiring.desired(view))).toEqual([]);
       containers.push(wiring.contain(member, view));
     }
     await allReachAll(containers, members);

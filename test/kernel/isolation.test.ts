@@ -57,6 +57,7 @@ function viewOf(net: Network, local: readonly LocalEndpoint[]): NetworkView {
     peers: new Map(),
     blocks: [],
     beyond: [],
+    shortcut: true,
     remote: [],
     local,
   };

@@ -46,7 +46,12 @@ beforeEach(async () => {
   containers = new Map();
   const ledger = openLedger(folder, () => {});
   const cluster = new Cluster(new Mirror(keys.root), keys, pino({ level: 'silent' }));
-  const views = new Views(cluster, ledger, () => underlay);
+  const views = new Views(
+    cluster,
+    ledger,
+    () => underlay,
+    () => true,
+  );
   passes = passesOver(
     host.kernel,
     ledger,

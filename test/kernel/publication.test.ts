@@ -53,6 +53,7 @@ async function publish(addresses: readonly string[], publications: readonly Publ
     peers: new Map(),
     blocks: [],
     beyond: [],
+    shortcut: true,
     remote: [],
     local: endpoints,
   };

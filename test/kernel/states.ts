@@ -11,6 +11,8 @@ export const veth: Veth = {
   peer: { name: 'weft0123456789c', mac: '02:57:0a:4d:00:05', mtu: 1500 },
 };
 
+const network = '0123456789abcdef';
+
 /** A container behind its own link, another host's blocks behind that host, and a pool that ends here. */
 export const routed: NamespaceState = {
   ...emptyState,
@@ -32,6 +34,18 @@ export const routed: NamespaceState = {
     { family: 4, priority: 1190, table: 1190, from: '10.77.0.0/16', inputLink: veth.name },
     { family: 6, priority: 1190, table: 1190, to: 'fd77::/64' },
     { family: 4, priority: 1191, table: 1190, mark: 0x57_00_00 },
+  ],
+  shortcuts: [
+    { link: veth.name, side: 'out' },
+    { link: 'eth0', side: 'in' },
+  ],
+  ports: [
+    { destination: '10.77.0.5/32', link: veth.name, network, mtu: 1500, mac: '02:57:0a:4d:00:05' },
+    { destination: 'fd77::5/128', link: veth.name, network, mtu: 1500, mac: '02:57:0a:4d:00:05' },
+  ],
+  prefixes: [
+    { destination: '10.77.0.128/26', link: 'eth0', network, mtu: 1500 },
+    { destination: 'fd77::40/122', link: 'eth0', network, mtu: 1400, mac: '02:57:0a:4d:00:41' },
   ],
 };
 

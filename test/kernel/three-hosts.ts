@@ -1,10 +1,17 @@
 /** Three hosts on one switch, with a container of one network on each: where tests of fabrics begin. */
 import { expect, vi } from 'vitest';
-import type { Fabric, LocalEndpoint, NetworkView, Peer } from '../../src/fabric/fabric.ts';
+import {
+  type Fabric,
+  type LocalEndpoint,
+  merge,
+  type NetworkView,
+  type Peer,
+} from '../../src/fabric/fabric.ts';
 import { hostTable } from '../../src/fabric/host-table.ts';
 import { segmentTable } from '../../src/fabric/senders.ts';
 import { diff } from '../../src/kernel/diff.ts';
 import type { Namespace } from '../../src/kernel/kernel.ts';
+import type { NamespaceState } from '../../src/kernel/state.ts';
 import { familyOf, parsePrefix } from '../../src/model/address.ts';
 import { containerEnd, namespaceName, tunnelVni } from '../../src/model/names.ts';
 import type { Block, Network } from '../../src/model/records.ts';
@@ -120,19 +127,29 @@ export class Wiring {
     });
     return {
       network: this.network,
-      underlay: { hostId: member.id, address: member.address, link: 'eth0', mtu: 1500, vxlanPort: 4789 },
+      underlay: {
+        ...{ hostId: member.id, address: member.address, link: 'eth0', mtu: 1500, vxlanPort: 4789 },
+        mac: '02:00:00:00:00:01',
+      },
       peers: new Map(peers.map((peer) => [peer.id, peer])),
       blocks: this.#members.flatMap(({ blocks }) => blocks),
       beyond: [],
+      shortcut: true,
       remote: others.map((each) => each.endpoint),
       local: [member.endpoint],
     };
   }
 
+  /** In the namespace of the network, with what its networks share there. */
+  desired(view: NetworkView): NamespaceState {
+    const own = this.fabric.desired(view);
+    return this.fabric.isolated ? own : merge([own, this.fabric.shared([view])]);
+  }
+
   /** Answers how many changes it took. */
   async bringInLine(member: Member, view: NetworkView): Promise<number> {
     const namespace = await this.namespaceOf(member);
-    const changes = diff(await namespace.read(), this.fabric.desired(view));
+    const changes = diff(await namespace.read(), this.desired(view));
     await namespace.apply(changes);
     return changes.length;
   }

@@ -149,6 +149,9 @@ describe('vxlan', () => {
     addresses: [],
     routes: [],
     rules: [],
+    shortcuts: [],
+    ports: [],
+    prefixes: [],
     fdb: peers
       ? [
           { link: 'vx0', table: 'self', mac: `02:57:0a:4e:00:0${remote}`, vtep: `10.9.0.${remote}` },

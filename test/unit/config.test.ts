@@ -29,6 +29,7 @@ describe('without any setting', () => {
       addressRestMs: 60_000,
       addressByMac: false,
       names: true,
+      shortcut: true,
       vxlanPort: 4789,
       probePort: 9338,
       replicate: true,

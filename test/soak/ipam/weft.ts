@@ -98,7 +98,7 @@ export function startWeft(options: WeftOptions): Weft {
   const announcements = announcementsTo(ipam);
   const host: ThisHost = {
     ...{ id: hostId, underlay, cluster, ledger, kernel, membership, announcements, log },
-    views: new Views(cluster, ledger, underlay),
+    views: new Views(cluster, ledger, underlay, () => false),
     // Never opened: it does nothing.
     reconciler: new Reconciler({ pass: async () => 0, scopes: async () => [], fullPassMs: 30_000, log }),
     leadsToOthers: () => true,

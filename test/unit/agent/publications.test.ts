@@ -29,7 +29,12 @@ beforeEach(async () => {
   ledger = testLedger();
   const cluster = new Cluster(new Mirror('/weft/', () => {}), keysBelow('/weft/'), log);
   const underlay = { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 };
-  views = new Views(cluster, ledger, () => underlay);
+  views = new Views(
+    cluster,
+    ledger,
+    () => underlay,
+    () => true,
+  );
   await ledger.networks.put({
     id: 'd1',
     key: 'blue',

@@ -53,7 +53,12 @@ beforeEach(() => {
     1n,
   );
   cluster = new Cluster(mirror, keys, pino({ level: 'silent' }));
-  views = new Views(cluster, ledger, () => underlay);
+  views = new Views(
+    cluster,
+    ledger,
+    () => underlay,
+    () => true,
+  );
 });
 
 test('a network is seen with all blocks, and with the containers of others as the store has them', async () => {

@@ -67,6 +67,7 @@ export function startWeft(on: {
     blockSize: 64,
     excludedRanges: [],
     addressRestMs: 60_000,
+    shortcut: true,
     vxlanPort: 4789,
     probePort: 9338,
     resyncMs,

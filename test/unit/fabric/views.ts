@@ -89,10 +89,18 @@ export function viewOf(families: readonly (4 | 6)[], underlay: keyof typeof unde
   const [here, ...remote] = endpoints;
   return {
     network: { ...network, pools: subnets.map(({ pool }) => pool) },
-    underlay: { hostId: 'h1', address: own, link: 'eth0', mtu: 1500, vxlanPort: 4789 },
+    underlay: {
+      hostId: 'h1',
+      address: own,
+      link: 'eth0',
+      mac: '02:00:00:00:00:01',
+      mtu: 1500,
+      vxlanPort: 4789,
+    },
     peers: new Map(others.map((address, index) => [`h${index + 2}`, peer(`h${index + 2}`, address)])),
     blocks: subnets.flatMap(({ blocks }) => blocks.map((cidr, index) => block(`h${index + 1}`, cidr))),
     beyond: [],
+    shortcut: true,
     remote,
     local: here === undefined ? [] : [{ ...here, slot: 1 }],
   };

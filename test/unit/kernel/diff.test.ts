@@ -246,6 +246,43 @@ describe('what can be changed is put', () => {
   });
 });
 
+describe('shortcuts', () => {
+  const entry = { link: 'wefta', network: '0123456789abcdef', mtu: 1500 };
+  const port = { ...entry, destination: '10.77.0.5/32' };
+  const prefix = { ...entry, destination: '10.77.0.64/26', link: 'eth0' };
+  const shortcut = { link: 'wefta', side: 'out' } as const;
+  const route = { destination: '10.77.0.64/26', type: 'unicast', link: 'eth0', via: '10.9.0.2' } as const;
+
+  test('are open last, and lead nowhere any more before anything else goes', () => {
+    const all = { links: [veth], routes: [route], shortcuts: [shortcut], ports: [port], prefixes: [prefix] };
+    expect(steps({}, all)).toEqual([
+      'put veth wefta',
+      'put route 10.77.0.64/26 via 10.9.0.2 on eth0',
+      'put shortcut out at wefta',
+      'put shortcut to port 10.77.0.5/32 by wefta',
+      'put shortcut to prefix 10.77.0.64/26 by eth0',
+    ]);
+    expect(steps(all, { routes: [{ ...route, via: '10.9.0.3' }] })).toEqual([
+      'delete shortcut to port 10.77.0.5/32 by wefta',
+      'delete shortcut to prefix 10.77.0.64/26 by eth0',
+      'put route 10.77.0.64/26 via 10.9.0.3 on eth0',
+      'delete veth wefta',
+    ]);
+  });
+
+  test('lead to a link that is made anew', () => {
+    const before = { links: [{ ...vxlan, master: 'br0' }, bridge], prefixes: [{ ...prefix, link: 'vx0' }] };
+    const after = { ...before, links: [{ ...vxlan, vni: 6 }, bridge] };
+    expect(steps(before, after)).toContain('put shortcut to prefix 10.77.0.64/26 by vx0');
+  });
+
+  test('of another weft are replaced, and taken away where there are to be none', () => {
+    const left = { links: [veth], shortcuts: [{ ...shortcut, isOutdated: true } as const] };
+    expect(steps(left, { links: [veth], shortcuts: [shortcut] })).toEqual(['put shortcut out at wefta']);
+    expect(steps(left, { links: [veth] })).toEqual(['delete shortcut out at wefta']);
+  });
+});
+
 test('two owners of one object are a defect, and named', () => {
   const route = { destination: '10.0.0.0/8', type: 'unreachable' } as const;
   expect(() => diff(emptyState, { ...emptyState, routes: [route, { ...route }] })).toThrow(
