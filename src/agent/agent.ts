@@ -27,7 +27,7 @@ import { epochOf } from './epoch.ts';
 import { hostIdIn } from './host-id.ts';
 import { lastKnownOf } from './last-known.ts';
 import { type Ledger, openLedger } from './ledger.ts';
-import { lostEndpoints } from './lost-endpoints.ts';
+import { type GiveUpLost, lostEndpoints } from './lost-endpoints.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
 import { type NameBook, nameBookOf } from './name-book.ts';
@@ -154,10 +154,10 @@ export function startAgent(options: AgentOptions): Agent {
     told: () => recipes.hear([]),
     over: () => reconciler.markAll(),
   });
-  const publications = publicationUseCases(host);
+  const publications = publicationUseCases(host, (isAskedFor) => giveUpLost(isAskedFor));
   const networks = networkUseCases(host);
   const { isJoining, ...endpoints } = endpointUseCases(host, publications);
-  const giveUpLost = lostEndpoints({
+  const giveUpLost: GiveUpLost = lostEndpoints({
     ...{ ledger, isJoining, deleteEndpoint: endpoints.deleteEndpoint, clock: ipam.clock, log },
     isLinked: async ({ id, network: dockerNetwork }) => {
       const network = ledger.networks.get(dockerNetwork);

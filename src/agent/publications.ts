@@ -4,7 +4,7 @@
  */
 import { explain, WeftError } from '../errors.ts';
 import { inSegment } from '../fabric/leg.ts';
-import { publicationElements } from '../fabric/publication.ts';
+import { type Publication, publicationElements } from '../fabric/publication.ts';
 import type { HeldPort, Namespace } from '../kernel/kernel.ts';
 import type { NftElements } from '../kernel/nft.ts';
 import { shortId } from '../model/names.ts';
@@ -12,6 +12,7 @@ import type { NetworkCalls, PortMapping } from './calls.ts';
 import { isLinked } from './endpoint-link.ts';
 import { portsOf } from './host-ports.ts';
 import type { LedgerEndpoint } from './ledger.ts';
+import type { GiveUpLost } from './lost-endpoints.ts';
 import { scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 import type { ThisHost } from './this-host.ts';
@@ -27,13 +28,10 @@ interface Place {
   readonly elements: readonly NftElements[];
 }
 
-export function publicationUseCases({
-  ledger,
-  kernel,
-  views,
-  reconciler,
-  log,
-}: PublicationParts): Pick<NetworkCalls, 'publish' | 'unpublish'> {
+export function publicationUseCases(
+  { ledger, kernel, views, reconciler, log }: PublicationParts,
+  giveUpLost: GiveUpLost,
+): Pick<NetworkCalls, 'publish' | 'unpublish'> {
   /** By endpoint. */
   const held = new Map<string, readonly HeldPort[]>();
   const ports = portsOf(kernel, ledger);
@@ -50,6 +48,8 @@ export function publicationUseCases({
       throw new WeftError('not-found', `weft on this host does not know endpoint ${shortId(id)}`);
     }
     if (network.gateway !== true || endpoint.published !== undefined) return;
+    // What Docker has lost is most likely this container, as it was before.
+    await giveUpLost(({ published = [] }) => published.some((one) => mappings.some(isOneOf(one))));
     const taken: HeldPort[] = [];
     held.set(id, taken);
     try {
@@ -121,4 +121,9 @@ export function publicationUseCases({
   }
 
   return { publish, unpublish };
+}
+
+/** Whether its port of the host is among those that will do. */
+function isOneOf({ protocol, hostPort }: Publication): (mapping: PortMapping) => boolean {
+  return (wish) => wish.protocol === protocol && wish.hostPort <= hostPort && hostPort <= wish.hostPortEnd;
 }

@@ -52,7 +52,7 @@ export async function perform(
       clock: { now: () => clock.now() + passedMs, sleep: clock.sleep },
       randomId: () => {
         ids += 1;
-        return `${hostId}x${ids}`.padEnd(12, '0');
+        return `${hostId}x${String(ids).padStart(9, '0')}`;
       },
     });
   }

@@ -133,6 +133,19 @@ describe('an endpoint', () => {
     expect(await endpointKeys()).toEqual([]);
   });
 
+  test.each(['routed', 'vxlan'])('gives up its ports, too (%s)', async (fabric) => {
+    const options = { 'weft.network': 'green', 'weft.fabric': fabric, 'weft.gateway': 'on' };
+    const green = await createNetwork(host, { id: 'd3', subnet: '10.79.0.0/16', options });
+    const port = { protocol: 6, port: 80, hostPort: 8080, hostPortEnd: 8080 };
+    const [lost, next] = [await startContainer(host, green, 'c1'), await startContainer(host, green, 'c2')];
+    await host.network.publish(lost, [port]);
+    await expect(host.network.publish(next, [port])).rejects.toThrow('port 8080 of this host');
+    end(lost, 'c1');
+    await host.network.publish(next, [port]);
+    expect([...host.kernel.heldPorts]).toEqual(['0.0.0.0 6 8080']);
+    expect(await endpointKeys()).toEqual([keys.endpoint('green', next.endpoint)]);
+  });
+
   test('that has a link is a container’s, even where weft does not see what Docker keeps', async () => {
     const { address } = await startContainer(host, network, 'c1');
     host.kernel.endedSandboxes.add(sandboxOf('c1'));

@@ -16,7 +16,7 @@ let ledger: Ledger;
 let views: Views;
 const log = createLog('error');
 const ports = () =>
-  publicationUseCases({ kernel, ledger, views, log, reconciler: { settle: async () => {} } });
+  publicationUseCases({ kernel, ledger, views, log, reconciler: { settle: async () => {} } }, async () => {});
 const tcp = (port: number, hostPort: number, hostPortEnd = hostPort) => ({
   protocol: 6,
   port,
