@@ -218,7 +218,7 @@ interface Comparison {
 /** Whether other hosts, or their containers, may be reached no more after it. */
 function cutsOff(change: Change): boolean {
   if (change.do === 'put') return change.kind === 'route' && change.object.type === 'unreachable';
-  return change.kind === 'route' || change.kind === 'neighbour' || change.kind === 'fdb';
+  return ['route', 'neighbour', 'fdb', 'prefix'].includes(change.kind);
 }
 
 function hasLink({ links }: NamespaceState, { id }: LedgerEndpoint): boolean {
