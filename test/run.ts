@@ -120,6 +120,7 @@ for (const [index, step] of steps.entries()) {
   console.log(`\n[${index + 1}/${steps.length}] ${step.title}`);
   total = add(total, await step.count());
 }
-if (process.getuid?.() === 0) await removeOrphans();
+// Workers of vitest end a moment after it.
+if (process.getuid?.() === 0) await removeOrphans(interrupt.signal.aborted ? 10_000 : 0);
 console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = interrupt.signal.aborted || total.failed > 0 || total.passed === 0 ? 1 : 0;

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { killCgroup, labsCgroup, removeCgroup } from './cgroup.ts';
 import { cacheFolder, labsFolder } from './folders.ts';
 import { withLock } from './lock.ts';
@@ -16,9 +17,14 @@ export function removeLab(name: string): Promise<void> {
   return withLock(lock, () => clear(name));
 }
 
-/** Removes the labs whose owner has ended without taking them down. */
-export function removeOrphans(): Promise<void> {
-  return withLock(lock, async () => {
+/**
+ * Removes the labs whose owner has ended without taking them down.
+ * @param patienceMs for owners that have been told to end, and are about to
+ */
+export async function removeOrphans(patienceMs = 0): Promise<void> {
+  const deadlineMs = performance.now() + patienceMs;
+  while (performance.now() < deadlineMs && (await hasOwnedLab())) await sleep(100);
+  await withLock(lock, async () => {
     for (const name of await labNames()) {
       const record = await readRecord(name);
       if (record?.owner === undefined || isAlive(record.owner)) continue;
@@ -26,6 +32,11 @@ export function removeOrphans(): Promise<void> {
       await clear(name);
     }
   });
+}
+
+async function hasOwnedLab(): Promise<boolean> {
+  const records = await Promise.all((await labNames()).map(readRecord));
+  return records.some((record) => record?.owner !== undefined && isAlive(record.owner));
 }
 
 /** Puts a new lab's record in place of whatever an earlier lab of its name has left, unless that is in use. */
