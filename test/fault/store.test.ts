@@ -50,7 +50,7 @@ async function pingThroughout(): Promise<{ noneIsLost(): Promise<void> }> {
     async noneIsLost() {
       for (const { sent, lost } of await Promise.all(pinging.map((ping) => ping.end()))) {
         console.log(`${lost.length} of ${sent} pings lost`);
-        expect(sent).toBeGreaterThan(50);
+        expect(sent).toBeGreaterThan(20);
         expect(lost).toEqual([]);
       }
     },
