@@ -176,7 +176,7 @@ async function fillCluster(): Promise<void> {
     };
     const endpoints = offsets.map(
       (offset): Endpoint => ({
-        ...{ v: 1, id: `${id}${offset}`.padEnd(64, '0'), network: subnet, host: id },
+        ...{ v: 1, id: `${id}${String(offset).padStart(4, '0')}`.padEnd(64, '0'), network: subnet, host: id },
         ...{ mac: macOf(at(offset)), addresses: [at(offset)] },
       }),
     );
