@@ -124,7 +124,6 @@ function agree(actual: Change, desired: Change): boolean {
     case 'rule':
       return true;
     case 'shortcut':
-      return isDeepStrictEqual(actual.object, desired.object);
     case 'port':
     case 'prefix':
       return isDeepStrictEqual(actual.object, desired.object);

@@ -54,6 +54,8 @@ export function shortcutObstacle(): string | undefined {
 
 export class ShortcutAccess {
   readonly #medium: Medium;
+  /** Of the filters that have today's programs. */
+  readonly #names: Readonly<Record<Shortcut['side'], string>>;
   /** As descriptors. */
   #maps: Maps | undefined;
   readonly #programs = new Map<Shortcut['side'], number>();
@@ -62,6 +64,7 @@ export class ShortcutAccess {
 
   constructor(medium: Medium) {
     this.#medium = medium;
+    this.#names = { out: nameOf(medium, 'out'), in: nameOf(medium, 'in') };
   }
 
   /** To be awaited before anything is changed: new maps beside those in use would break the invariant. */
@@ -90,7 +93,7 @@ export class ShortcutAccess {
         const side = name.startsWith(namePrefix('in')) ? 'in' : 'out';
         const ids = mapIds.get(programId) ?? [];
         const hasMaps = ids.length > 0 && ids.every((id) => own.includes(id));
-        const isCurrent = hasMaps && name === nameOf(this.#medium, side);
+        const isCurrent = hasMaps && name === this.#names[side];
         return { link, side, ...(isCurrent ? {} : { isOutdated: true }) };
       }),
       ports: maps === undefined ? [] : entriesOf('port', maps, names),
@@ -100,7 +103,7 @@ export class ShortcutAccess {
 
   /** @throws WeftError `kernel` */
   attach(linkIndex: number, side: Shortcut['side']): Request[] {
-    return [createClsact(linkIndex), putFilter(linkIndex, this.program(side), nameOf(this.#medium, side))];
+    return [createClsact(linkIndex), putFilter(linkIndex, this.program(side), this.#names[side])];
   }
 
   /** What its filter hung on stays: it may be another's, and costs nothing. */
