@@ -27,8 +27,9 @@ import {
   unknownPool,
 } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
+import { nextPlace } from './next-place.ts';
 import { releaseSpare } from './outage.ts';
-import { blockAt, nextPlace, type Place, wantedPlace } from './place.ts';
+import { blockAt, type Place, wantedPlace } from './place.ts';
 import { withSpares } from './provision.ts';
 import { change, Reading } from './reading.ts';
 

@@ -80,7 +80,8 @@ export function heldFor(
     .filter((offset) => isWithin(window, offset));
 }
 
-function isWithin({ first, last, except }: Window, offset: number): boolean {
+/** Whether addresses are looked for there. */
+export function isWithin({ first, last, except }: Window, offset: number): boolean {
   return offset >= first && offset <= last && !except.has(offset);
 }
 

@@ -5,7 +5,7 @@ import type { Plan } from '../store/settle.ts';
 import { countFree, longAgo, setAside, touch } from './block.ts';
 import { blocksOf, type HeldBlock, type HeldPool, poolOf } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
-import { ownBlocks, spanIn } from './place.ts';
+import { ownBlocks, spanIn } from './next-place.ts';
 import { countBlocks, windowOf } from './pool.ts';
 import { change, Reading } from './reading.ts';
 import { spareCount } from './spares.ts';

@@ -12,7 +12,8 @@ import type { Entry } from '../store/store.ts';
 import { holderOf, reservationOf, reserve, unreserve } from './block.ts';
 import { knownBlock, type PoolId, parsePoolId, poolOf, referenceOf, unknownPool } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
-import { nextPlace, taskPlace } from './place.ts';
+import { nextPlace } from './next-place.ts';
+import { taskPlace } from './place.ts';
 import { type GrantedPool, type PoolRequest, requestPool } from './pools.ts';
 import { change, type Reading } from './reading.ts';
 
