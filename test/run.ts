@@ -2,27 +2,11 @@
  * `npm test`: lint, types, then the suites one after the other. `npm test -- SUITE...` runs those alone.
  * The last line counts all of it; a failed check counts as one.
  */
-import { existsSync, globSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { projectFolder } from './lab/folders.ts';
+import { globSync } from 'node:fs';
+import { projectFolder, projectProgram } from './lab/folders.ts';
 import { removeOrphans } from './lab/removal.ts';
 import { runAttached } from './lab/run.ts';
-
-interface Count {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-}
-
-/** The part of vitest's JSON report that is counted here. */
-interface Report {
-  readonly testResults: readonly {
-    readonly status: string;
-    readonly assertionResults: readonly { readonly status: string }[];
-  }[];
-}
+import { type Failure, type Outcome, runSuite } from './suite.ts';
 
 /** Each with the files of it that `npm test` runs; none named: all. */
 const suites: Readonly<Record<string, readonly string[]>> = {
@@ -35,56 +19,15 @@ const suites: Readonly<Record<string, readonly string[]>> = {
   fault: [],
 };
 
-const memory = '/dev/shm';
-const program = (name: string) => join(projectFolder, 'node_modules/.bin', name);
-
-const add = (a: Count, b: Count): Count => ({
-  passed: a.passed + b.passed,
-  failed: a.failed + b.failed,
-  skipped: a.skipped + b.skipped,
-});
-
-async function check(argv: readonly string[], signal: AbortSignal): Promise<Count> {
-  const isRight = (await runAttached(argv, signal)) === 0;
-  return { passed: isRight ? 1 : 0, failed: isRight ? 0 : 1, skipped: 0 };
+async function check(title: string, argv: readonly string[], signal: AbortSignal): Promise<Outcome> {
+  const exitCode = await runAttached(argv, signal);
+  const failures = exitCode === 0 ? [] : [{ test: title, reason: `exit code ${exitCode}, see above` }];
+  return { passed: exitCode === 0 ? 1 : 0, skipped: 0, failures, unsteady: [] };
 }
 
-async function suite(name: string, files: readonly string[], signal: AbortSignal): Promise<Count> {
-  // In memory for tests that have a clock of their own: with a busy disk, time would run away from weft.
-  const base = name === 'unit' && existsSync(memory) ? memory : tmpdir();
-  const folder = await mkdtemp(join(base, 'weft-test-'));
-  try {
-    const file = join(folder, 'report.json');
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`];
-    const vitest = [
-      // What a test that is interrupted leaves in there goes with it.
-      ...['env', `TMPDIR=${folder}`],
-      program('vitest'),
-      'run',
-      '--config=test/vitest.config.ts',
-      `--project=${name}`,
-      ...files,
-    ];
-    const exitCode = await runAttached([...vitest, ...reporters], signal);
-    const count = countOf(JSON.parse(await readFile(file, 'utf8').catch(() => '{"testResults":[]}')));
-    // An error outside of any test, or the end of vitest itself.
-    return exitCode !== 0 && count.failed === 0 ? { ...count, failed: 1 } : count;
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}
-
-function countOf(report: Report): Count {
-  return report.testResults
-    .map(({ status, assertionResults }) => {
-      const having = (...statuses: string[]) =>
-        assertionResults.filter((result) => statuses.includes(result.status)).length;
-      const [passed, failed] = [having('passed'), having('failed')];
-      // A file can fail as a whole: at its import, or in a hook.
-      const failedFile = status === 'failed' && failed === 0 ? 1 : 0;
-      return { passed, failed: failed + failedFile, skipped: assertionResults.length - passed - failed };
-    })
-    .reduce(add, { passed: 0, failed: 0, skipped: 0 });
+function print(title: string, failures: readonly Failure[]) {
+  if (failures.length > 0) console.log(`\n${title}:`);
+  for (const { test, reason } of failures) console.log(`  ${test}: ${reason}`);
 }
 
 const asked = process.argv.slice(2);
@@ -99,13 +42,15 @@ const interrupt = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => interrupt.abort());
 process.chdir(projectFolder);
 
+const checks: Readonly<Record<string, readonly string[]>> = {
+  lint: [projectProgram('biome'), 'check', '.'],
+  types: [projectProgram('tsc'), '--noEmit'],
+};
 const steps = [
-  ...(asked.length > 0
-    ? []
-    : [
-        { title: 'lint', count: () => check([program('biome'), 'check', '.'], interrupt.signal) },
-        { title: 'types', count: () => check([program('tsc'), '--noEmit'], interrupt.signal) },
-      ]),
+  ...Object.entries(asked.length > 0 ? {} : checks).map(([title, argv]) => ({
+    title,
+    run: () => check(title, argv, interrupt.signal),
+  })),
   ...Object.entries(suites)
     .filter(
       ([name]) =>
@@ -113,17 +58,27 @@ const steps = [
     )
     .map(([name, files]) => ({
       title: `suite ${name}`,
-      count: () => suite(name, asked.length === 0 ? files : [], interrupt.signal),
+      run: () => runSuite(name, asked.length === 0 ? files : [], interrupt.signal),
     })),
 ];
 
-let total: Count = { passed: 0, failed: 0, skipped: 0 };
+const outcomes: Outcome[] = [];
 for (const [index, step] of steps.entries()) {
   if (interrupt.signal.aborted) break;
   console.log(`\n[${index + 1}/${steps.length}] ${step.title}`);
-  total = add(total, await step.count());
+  outcomes.push(await step.run());
 }
 // Workers of vitest end a moment after it.
 if (process.getuid?.() === 0) await removeOrphans(interrupt.signal.aborted ? 10_000 : 0);
-console.log(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
-process.exitCode = interrupt.signal.aborted || total.failed > 0 || total.passed === 0 ? 1 : 0;
+
+const failures = outcomes.flatMap((outcome) => outcome.failures);
+const sum = (count: (outcome: Outcome) => number) =>
+  outcomes.reduce((total, outcome) => total + count(outcome), 0);
+const passed = sum((outcome) => outcome.passed);
+print(
+  'Passed at the second attempt alone',
+  outcomes.flatMap((outcome) => outcome.unsteady),
+);
+print('Failed', failures);
+console.log(`\n${passed} passed, ${failures.length} failed, ${sum((outcome) => outcome.skipped)} skipped`);
+process.exitCode = interrupt.signal.aborted || failures.length > 0 || passed === 0 ? 1 : 0;

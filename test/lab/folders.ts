@@ -11,3 +11,6 @@ export const cacheFolder =
 export const labsFolder = setting('WEFT_LABS') ?? '/var/tmp/weft-lab';
 
 export const projectFolder = join(import.meta.dirname, '../..');
+
+/** The path of a program that comes with a package, such as `vitest`. */
+export const projectProgram = (name: string): string => join(projectFolder, 'node_modules/.bin', name);
