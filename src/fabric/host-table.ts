@@ -27,7 +27,7 @@ export function segmentsOnlyTable(view: Pick<HostTableView, 'underlay' | 'uplink
   return {
     ...table,
     sets: [uplinkSet(view.uplinks), ...guard.sets],
-    chains: [...outerPackets(view.underlay), ...guard.chains],
+    chains: [...guard.chains, outerPackets(view.underlay)],
   };
 }
 
@@ -41,7 +41,7 @@ export function hostTable(view: HostTableView): NftTable {
     ...table,
     sets: [...senders.sets, uplinkSet(view.uplinks), ...guard.sets, ...apart.sets, ...ways.sets],
     chains: [
-      ...[...outerPackets(view.underlay), ...guard.chains, senders.chain],
+      ...[...guard.chains, outerPackets(view.underlay), senders.chain],
       ...[...answers, apart.chain, ...ways.chains],
     ],
   };

@@ -11,12 +11,16 @@ import { nftFamilies } from './nft-family.ts';
 export type Outer = Pick<Underlay, 'address' | 'vxlanPort'>;
 
 /** Those of this host alone: what it passes on for others may be translated, which tracking is for. */
-export function outerPackets({ address, vxlanPort }: Outer): NftChain[] {
+export function isOuter({ address, vxlanPort }: Outer, end: 'saddr' | 'daddr'): string {
   const { expression } = nftFamilies[familyOf(address)];
-  const untracked = (hook: 'prerouting' | 'output', end: 'saddr' | 'daddr'): NftChain => ({
-    name: hook === 'output' ? 'outerOut' : 'outerIn',
-    base: { type: 'filter', hook, priority: -300, policy: 'accept' },
-    rules: [`${expression} ${end} ${address} udp dport ${vxlanPort} notrack`],
-  });
-  return [untracked('prerouting', 'daddr'), untracked('output', 'saddr')];
+  return `${expression} ${end} ${address} udp dport ${vxlanPort}`;
+}
+
+/** Of what comes, `tunnelGuard` sees to it. */
+export function outerPackets(outer: Outer): NftChain {
+  return {
+    name: 'outerOut',
+    base: { type: 'filter', hook: 'output', priority: -300, policy: 'accept' },
+    rules: [`${isOuter(outer, 'saddr')} notrack`],
+  };
 }

@@ -5,8 +5,8 @@
  */
 import type { NftChain, NftSet } from '../kernel/nft.ts';
 import { familyOf } from '../model/address.ts';
-import { perFamily } from './nft-family.ts';
-import type { Outer } from './outer-packets.ts';
+import { nftFamilies, perFamily } from './nft-family.ts';
+import { isOuter, type Outer } from './outer-packets.ts';
 
 export interface TunnelsView {
   /** Underlay addresses of the other hosts. */
@@ -26,11 +26,12 @@ export const hostSets = ['hosts4', 'hosts6'];
 /** Beside `uplinkSet`. */
 export function tunnelGuard(
   { hosts, vnis }: TunnelsView,
-  { vxlanPort }: Outer,
+  outer: Outer,
 ): { sets: NftSet[]; chains: NftChain[] } {
-  /** Behind the UDP header and the first word of VXLAN's (RFC 7348). */
-  const own = `udp dport ${vxlanPort} @th,96,24 { ${vnis.join(', ')} }`;
-  const filter = { type: 'filter', priority: -10, policy: 'accept' } as const;
+  const { address, vxlanPort } = outer;
+  const family = familyOf(address);
+  const comes = isOuter(outer, 'daddr');
+  const filter = { type: 'filter', policy: 'accept' } as const;
   return {
     sets: perFamily((family, { type }) => [
       {
@@ -43,15 +44,27 @@ export function tunnelGuard(
     chains: [
       {
         name: 'tunnels',
-        base: { ...filter, hook: 'input' },
+        // Where tracking is to be kept off them, rather than at the input as well: a chain costs every packet something.
+        base: { ...filter, hook: 'prerouting', priority: -300 },
         rules: [
-          ...perFamily((family, { expression }) => [`${expression} saddr != @hosts${family} ${own} drop`]),
-          `meta iifkind "bridge" iifname != @uplinks ${own} drop`,
+          // Nearly all of them.
+          `${comes} meta iifkind != "bridge" ${nftFamilies[family].expression} saddr @hosts${family} notrack accept`,
+          `udp dport ${vxlanPort} fib daddr type local jump tunnelsHere`,
+          `${comes} notrack`,
+        ],
+      },
+      {
+        name: 'tunnelsHere',
+        rules: [
+          // Behind the UDP header and the first word of VXLAN's (RFC 7348). A first fragment may end before: that goes on.
+          `@th,96,24 != { ${vnis.join(', ')} } return`,
+          ...perFamily((family, { expression }) => [`${expression} saddr != @hosts${family} drop`]),
+          'meta iifkind "bridge" iifname != @uplinks drop',
         ],
       },
       {
         name: 'tunnelsElsewhere',
-        base: { ...filter, hook: 'forward' },
+        base: { ...filter, hook: 'forward', priority: -10 },
         rules: perFamily((family, { expression }) => [
           `udp dport ${vxlanPort} iifname != @uplinks ${expression} daddr @hosts${family} drop`,
         ]),

@@ -232,7 +232,7 @@ test('the kernel takes the packets around others for no connection', async () =>
 END`);
   }
   await vi.waitUntil(() => container.pings(two.container), waiting);
-  for (const { host } of [one, two]) host.run('nft flush chain inet weft outerIn');
+  for (const { host } of [one, two]) host.run('nft flush chain inet weft tunnels');
   expect(container.pings(two.container)).toBe(false);
 });
 

@@ -49,10 +49,10 @@ test('a host of segments alone looks at no packet for them but those around othe
   await create('vxlan');
   const table = await host.kernel.host.filters.inet.read();
   expect(table?.chains.map(({ name }) => name)).toEqual([
-    'outerIn',
-    'outerOut',
     'tunnels',
+    'tunnelsHere',
     'tunnelsElsewhere',
+    'outerOut',
   ]);
 });
 

@@ -19,7 +19,7 @@ test.each([
   expect(elements('hosts6')).toEqual(['fd09::3']);
   expect(elements('uplinks')).toEqual(['eth0']);
   const rules = chains.filter(({ name }) => name.startsWith('tunnels')).flatMap((chain) => chain.rules);
-  expect(rules).toHaveLength(5);
+  expect(rules).toHaveLength(9);
   // Every set that they name is there.
   for (const [, name = ''] of rules.join().matchAll(/@(\w+)\b(?!,)/g)) {
     expect(sets.map((set) => set.name)).toContain(name);
