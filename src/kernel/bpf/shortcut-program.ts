@@ -161,10 +161,13 @@ function fromContainer(medium: Medium): Statement[] {
 
 function fromOtherHost(medium: Medium): Statement[] {
   return [
+    // First what costs the same however many there are: all that is for the host itself ends there.
+    ...lookUp('port', stack.destination, 'ordinary'),
+    set('r9', 'r0'),
     ...lookUp('prefix', stack.source, 'ordinary'),
     ...isAtThisLink,
     load(8, 'r8', 'r0', entryLayout.network),
-    ...lookUp('port', stack.destination, 'ordinary'),
+    set('r0', 'r9'),
     ...mayTake[medium],
     ...deliver[medium],
   ];
