@@ -35,13 +35,17 @@ const macOf = ({ segment, number }: Port) => {
   return `02:09:00:00:${hex(segment)}:${hex(number)}`;
 };
 
-/** Refusals are not to be rationed: each one that fails to come costs a name look-up 5 s. */
+/**
+ * Refusals are not to be rationed: each one that fails to come costs a name look-up 5 s. And a switch has no packet filter
+ * for what it passes on within a segment.
+ */
 const routerSettings = `
   cd /proc/sys/net
   echo 1 >ipv4/ip_forward
   echo 1 >ipv6/conf/all/forwarding
   echo 0 >ipv4/icmp_ratelimit
   echo 0 >ipv6/icmp/ratelimit
+  for call in bridge/bridge-nf-call-*tables; do [ ! -e "$call" ] || echo 0 >"$call"; done
 `;
 
 const linkOf = (port: string) => `to-${port}`;
