@@ -1,5 +1,5 @@
 /**
- * A lab to measure in, under one condition: two hosts with Docker alone, two pairs that also have weft, and two bare
+ * A lab to measure in, under one condition: two hosts with Docker alone, pairs that also have weft, and two bare
  * machines, all on one switch. Each pair has in its kernel only what it is measured with.
  */
 import { buildPlugin } from '../../../plugin/build.ts';
@@ -27,7 +27,7 @@ export interface Bed extends Readonly<Record<Hosts, Pair<Host>>> {
 export async function bedUp(condition: Condition): Promise<Bed> {
   const folder = await buildPlugin();
   const name = `bench-${condition.mtu}`;
-  const names = ['plain1', 'plain2', 'weft1', 'weft2', 'tunnel1', 'tunnel2'];
+  const names = ['plain1', 'plain2', 'weft1', 'weft2', 'tunnel1', 'tunnel2', 'segment1', 'segment2'];
   const hosts = names.map((host) => ({ name: host, docker }) as const);
   const lab = await Lab.up({ name, hosts, etcd: { members: 1 }, mtu: condition.mtu });
   try {
@@ -36,12 +36,13 @@ export async function bedUp(condition: Condition): Promise<Bed> {
       plain: [lab.host('plain1'), lab.host('plain2')],
       weft: [lab.host('weft1'), lab.host('weft2')],
       tunnel: [lab.host('tunnel1'), lab.host('tunnel2')],
+      segment: [lab.host('segment1'), lab.host('segment2')],
       bare: [await bareMachine(lab, condition, 1), await bareMachine(lab, condition, 2)],
       run: await programsIn(name),
     } as const;
     await Promise.all([
       formSwarm(bed.plain),
-      ...[...bed.weft, ...bed.tunnel].map((host) => installWeft(lab, host, folder)),
+      ...[...bed.weft, ...bed.tunnel, ...bed.segment].map((host) => installWeft(lab, host, folder)),
     ]);
     if (!condition.tunnelOffload) await takeTunnelOffload(bed);
     return bed;
@@ -58,7 +59,7 @@ async function bareMachine(lab: Lab, { mtu }: Condition, index: number) {
   return { netns: netnsFile(namespaceOf(lab.name, name)), address: `10.9.1.${number}` };
 }
 
-/** Without its periodic pass, which would take away what is added to its filter sets for a while. */
+/** Without its periodic pass, which is nothing that a network costs. */
 async function installWeft(lab: Lab, host: Host, folder: string): Promise<void> {
   const settings = {
     WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints,

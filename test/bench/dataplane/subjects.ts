@@ -3,8 +3,11 @@
 /** One of the two hosts. */
 export type Side = 0 | 1;
 
-/** Without weft; with it; and with it where packets are encapsulated. None pays for what another has in its kernel. */
-export type Hosts = 'plain' | 'weft' | 'tunnel';
+/**
+ * Without weft; with it; with it where packets are encapsulated; with it and segments alone. None pays for what another
+ * has in its kernel.
+ */
+export type Hosts = 'plain' | 'weft' | 'tunnel' | 'segment';
 
 export type Wiring =
   /** Two machines on the same switch with no Docker, nor any packet filter: what the link gives. */
@@ -25,7 +28,7 @@ export interface Subject {
   readonly wiring: Wiring;
   /** Compared with this subject, and only under the first condition. */
   readonly variantOf?: string;
-  /** So many more elements in each of weft's filter sets, on both hosts, while it is measured. */
+  /** So many more elements in each of weft's filter sets and of the shortcut's maps, on both hosts, while it is measured. */
   readonly elements?: number;
 }
 
@@ -66,7 +69,7 @@ export const subjects: readonly Subject[] = [
     title: 'weft routed, encapsulated',
     wiring: weft('tunnel', '10.78.0.0/16', 'weft.fabric=routed', 'weft.encap=always'),
   },
-  { name: 'vxlan', title: 'weft vxlan', wiring: weft('weft', '10.79.0.0/16', 'weft.fabric=vxlan') },
+  { name: 'vxlan', title: 'weft vxlan', wiring: weft('segment', '10.79.0.0/16', 'weft.fabric=vxlan') },
   ...[10, 1_000, 10_000].map((elements) => ({
     name: `routed-${elements}`,
     title: `… ${elements.toLocaleString('en')} in the sets`,
