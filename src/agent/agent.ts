@@ -96,7 +96,7 @@ export function startAgent(options: AgentOptions): Agent {
     failed: (error) => log.warn({ reason: explain(error) }, 'cannot keep which addresses are spare'),
   });
   const store = spares.guard(mirroring(options.store, () => [mirror]));
-  const lastKnown = lastKnownOf({ ledger, mirror, nowMs: systemClock.now, log });
+  const lastKnown = lastKnownOf({ stateDir: options.stateDir, mirror, nowMs: systemClock.now, log });
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
   const uplink = ownUplink({
