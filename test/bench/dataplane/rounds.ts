@@ -1,10 +1,7 @@
 /** Measures all subjects under one condition: each once a round, in a new order every time. */
 import { loadavg } from 'node:os';
 import { explain } from '../../../src/errors.ts';
-import { pidOfWeft } from '../../cluster/weft-process.ts';
-import type { Host } from '../../lab/host.ts';
 import { CommandError } from '../../lab/run.ts';
-import { waitFor } from '../../lab/wait.ts';
 import { shuffled } from '../statistics.ts';
 import { type Bed, bedUp } from './bed.ts';
 import type { Condition } from './conditions.ts';
@@ -12,7 +9,6 @@ import { cpuSeconds } from './cpu.ts';
 import { fillFilterSets } from './filter-elements.ts';
 import { type Meter, measure, type Path, type Sample, serve } from './measures.ts';
 import type { Round, Stage } from './report.ts';
-import { fillShortcut } from './shortcut-entries.ts';
 import type { Subject } from './subjects.ts';
 import { connect } from './wiring.ts';
 
@@ -90,29 +86,11 @@ async function measureSubject(
   path: Path,
 ): Promise<Sample> {
   if (elements === 0) return measure(meter, path);
-  return whileFrozen(bed.weft, async () => {
-    const filled = bed.weft.flatMap((host) => [fillFilterSets(host, elements), fillShortcut(host, elements)]);
-    const empty = await Promise.all(filled);
-    try {
-      return await measure(meter, path);
-    } finally {
-      for (const run of empty) await run();
-    }
-  });
-}
-
-/** Or weft would take away at once what it has not put there. */
-async function whileFrozen<T>(hosts: readonly Host[], run: () => Promise<T>): Promise<T> {
-  const tell = (signal: string) =>
-    Promise.all(hosts.map(async (host) => host.exec(['kill', `-${signal}`, await pidOfWeft(host)])));
-  const hasFilter = (host: Host) => async () =>
-    (await host.exec(['nft', 'list', 'tables', 'inet'])).includes('inet weft');
-  await tell('STOP');
+  const empty = await Promise.all(bed.weft.map((host) => fillFilterSets(host, elements)));
   try {
-    return await run();
+    return await measure(meter, path);
   } finally {
-    await tell('CONT');
-    for (const host of hosts) await waitFor(`${host.name} has its packet filter again`, hasFilter(host));
+    await Promise.all(empty.map((run) => run()));
   }
 }
 
