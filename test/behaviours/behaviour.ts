@@ -30,6 +30,8 @@ export interface Behaviour {
 export interface Difference {
   readonly sees: unknown;
   readonly why: string;
+  /** The first Docker of the lab that differs; absent: all do. */
+  readonly since?: DockerVersion;
 }
 
 /** Where a row is tried. */

@@ -1,10 +1,9 @@
 /** Services of a swarm on networks of weft's: those that the swarm makes, and those that each host makes for itself. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { formSwarm } from '../lab/swarm.ts';
 import { waitFor } from '../lab/wait.ts';
-import { clusterUp, complaint, leavesNoTrace, pluginName, startContainer, storeKeys } from './cluster.ts';
+import { complaint, leavesNoTrace, pluginName, startContainer, storeKeys } from './cluster.ts';
 import { lookUp } from './look-up.ts';
 import {
   createService,
@@ -15,30 +14,23 @@ import {
   settled,
   type Task,
 } from './service.ts';
+import { testCluster } from './test-lab.ts';
 import { enter, readme, transcript } from './transcript.ts';
 
 const many = 20;
 const few = 9;
 
-let lab: Lab;
-let manager: Host;
-let others: readonly Host[];
-
-beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'swarm',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '26.1' },
-      { name: 'h3', docker: '20.10' },
-    ],
-    settings: { WEFT_REPLICATE: 'on', WEFT_RESYNC_SECONDS: '5' },
-  });
-  manager = lab.host('h1');
-  others = lab.hosts.filter((host) => host !== manager);
+const lab = testCluster({
+  name: 'swarm',
+  hosts: [
+    { name: 'h1', docker: '28.5' },
+    { name: 'h2', docker: '26.1' },
+    { name: 'h3', docker: '20.10' },
+  ],
+  settings: { WEFT_REPLICATE: 'on', WEFT_RESYNC_SECONDS: '5' },
 });
-
-afterAll(() => lab?.down());
+const manager = lab.host('h1');
+const others = [lab.host('h2'), lab.host('h3')];
 
 const ways = [
   { way: 'the swarm has made', scope: 'global', heading: 'Made by the swarm' },
