@@ -5,29 +5,32 @@
  */
 import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { buildPlugin } from '../../plugin/build.ts';
 import { projectFolder } from '../lab/folders.ts';
 import type { Host } from '../lab/host.ts';
-import { rootfsPath } from '../lab/rootfs.ts';
+import { Lab } from '../lab/lab.ts';
+import { rootfsPath, toolbox } from '../lab/rootfs.ts';
 import { toolsImage } from '../lab/tools-image.ts';
 import { waitFor } from '../lab/wait.ts';
 import { complaint, networksOf, pluginName, sweep } from './cluster.ts';
-import { testLab } from './test-lab.ts';
+import { withAskedDocker } from './test-lab.ts';
 import { elsewhere, enter, headings, readme, transcript } from './transcript.ts';
 
 const shared = [projectFolder];
-const lab = testLab({
+const lab = new Lab({
   name: 'first-hour',
   hosts: [
-    { name: 'h1', docker: '26.1', shared },
-    { name: 'h2', docker: '20.10', shared },
+    // The only one that has etcd installed.
+    { name: 'h1', docker: toolbox, shared },
+    ...withAskedDocker([{ name: 'h2', docker: '20.10', shared }]),
   ],
 });
 const [h1, h2] = [lab.host('h1'), lab.host('h2')];
 
 beforeAll(async () => {
   await buildPlugin();
+  await lab.up();
   for (const host of lab.hosts) {
     await nameImages(host);
     await takeCompose(host);
@@ -42,6 +45,8 @@ afterEach(async () => {
   });
 });
 
+afterAll(() => lab.down());
+
 function setUp(host: Host, ...args: readonly string[]): Promise<string> {
   const script = join(projectFolder, 'plugin/setup-host.sh');
   return host.exec(['bash', script, ...args], { timeoutMs: 240_000 });
@@ -50,11 +55,11 @@ function setUp(host: Host, ...args: readonly string[]): Promise<string> {
 /** Debian 12 has Compose 1, a program of its own. */
 const composeOn = (host: Host) => (host.isAtLeast('26.1') ? 'docker compose' : 'docker-compose');
 
-/** A root with Docker 28.5 has no Compose: such a host takes that of 26.1. */
+/** A root with Docker 28.5 has no Compose: such a host takes that of another. */
 async function takeCompose(host: Host): Promise<void> {
   if (!host.isAtLeast('28.5')) return;
   const program = '/usr/libexec/docker/cli-plugins/docker-compose';
-  await copyFile(join(rootfsPath('26.1'), program), host.path(program));
+  await copyFile(join(rootfsPath(toolbox), program), host.path(program));
 }
 
 /** There is no registry: what the documents run is the tools image under other names. */
