@@ -28,8 +28,6 @@ export interface Trial {
   readonly lasts?: (place: Place) => Promise<unknown>;
   /** Packets are to go another way: what was in the kernels need not be there again. */
   readonly otherWay?: true;
-  /** Seen by the next full pass only, so it is struck at a random moment between two. */
-  readonly byPass?: true;
 }
 
 export interface Place {
@@ -57,7 +55,7 @@ export const trials: readonly Trial[] = [
   { id: 'disabled', fault: ({ host }) => weftDisabled(host), lasts: twoSeconds },
   { id: 'routes', fault: ({ host }) => routesDeleted(host) },
   { id: 'filter', fault: ({ host }) => filterDeleted(host) },
-  { id: 'entries', fault: ({ host }) => segmentEntriesDeleted(host), byPass: true },
+  { id: 'entries', fault: ({ host }) => segmentEntriesDeleted(host) },
   { id: 'etcd-killed', fault: ({ lab }) => etcdKilled(lab), lasts: fiveSeconds },
   { id: 'etcd-frozen', fault: ({ lab }) => etcdFrozen(lab), lasts: fiveSeconds },
   { id: 'leader-killed', fault: ({ lab }) => leaderKilled(lab) },

@@ -265,17 +265,3 @@ describe('two hosts', () => {
     expect(routesOf(h1)).toEqual([]);
   });
 });
-
-test('what others break is repaired by the next full pass', async () => {
-  const host = start();
-  const network = await createNetwork(host, { id: 'd1', subnet, options: options('routed') });
-  await startContainer(host, network, 'c1');
-  const before = await host.kernel.host.read();
-  const routes = before.routes.map((object) => ({ do: 'delete', kind: 'route', object }) as const);
-  await host.kernel.host.apply(routes);
-  await host.kernel.host.filters.inet.remove();
-  await letPass(resyncMs);
-  await until(async () => (await host.kernel.host.filters.inet.read()) !== undefined);
-  const after = await host.kernel.host.read();
-  expect(new Set(after.routes)).toEqual(new Set(before.routes));
-});
