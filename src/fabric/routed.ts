@@ -25,7 +25,7 @@ import {
   singleLength,
   singlePrefix,
 } from '../model/address.ts';
-import { containerEnd, hostEnd, nextHopMac, shortcutNetwork } from '../model/names.ts';
+import { containerEnd, hostEnd, nextHopMac, shortcutNetwork, tunnelName } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import {
   containerMtu,
@@ -106,31 +106,29 @@ function otherHosts(view: NetworkView): NamespaceState {
   return { ...emptyState, routes: [...routes, ...probeRoutes(view)], prefixes };
 }
 
-/**
- * What is sent as it is by the uplink; but no block of which another host has an address that is reached otherwise, for
- * that would take the way of the block.
- */
+/** But no block of which another host has an address that is reached otherwise: that would take the way of the block. */
 function shortcutPrefixes(view: NetworkView, routes: readonly Route[]): ShortcutEntry[] {
-  const { network, underlay, shortcut } = view;
-  if (!shortcut || !isEthernet(underlay)) return [];
-  const isDirect = ({ type, link }: Route) => type === 'unicast' && link === underlay.link;
-  const others = borrowedRoutes(view).filter((route) => !isDirect(route));
-  const number = shortcutNetwork(network.key);
-  return routes.filter(isDirect).flatMap(({ destination, mtu = underlay.mtu }) => {
-    const isMixed = others.some((other) =>
-      contains(parsePrefix(destination), parsePrefix(other.destination)),
-    );
-    return isMixed ? [] : [{ destination, link: underlay.link, network: number, mtu }];
+  const links = shortcutLinks(view);
+  const others = borrowedRoutes(view).filter(({ link = '' }) => !links.includes(link));
+  const number = shortcutNetwork(view.network.key);
+  return routes.flatMap(({ destination, link = '', mtu = view.underlay.mtu }) => {
+    if (!links.includes(link)) return [];
+    const prefix = parsePrefix(destination);
+    const isMixed = others.some((other) => contains(prefix, parsePrefix(other.destination)));
+    return isMixed ? [] : [{ destination, link, network: number, mtu }];
   });
 }
 
-/** By the uplink, if it is an Ethernet: the programs find what they look for behind its header. */
+/** Those by which the containers of other hosts are reached, and come. */
+function shortcutLinks({ shortcut, underlay, network: { encap } }: NetworkView): string[] {
+  if (!shortcut) return [];
+  const uplink = isEthernet(underlay) && encap !== 'always' ? [underlay.link] : [];
+  return encap === 'never' ? uplink : [...uplink, tunnelName];
+}
+
 function shortcutFromOthers(views: readonly NetworkView[]): NamespaceState {
-  const view = views.find(
-    ({ shortcut, underlay, network }) => shortcut && isEthernet(underlay) && network.encap !== 'always',
-  );
-  if (view === undefined) return emptyState;
-  return { ...emptyState, shortcuts: [{ link: view.underlay.link, side: 'in' }] };
+  const links = new Set(views.flatMap(shortcutLinks));
+  return { ...emptyState, shortcuts: Array.from(links, (link) => ({ link, side: 'in' })) };
 }
 
 /**

@@ -64,6 +64,8 @@ export async function settled(
     async () => {
       tasks = await tasksOf(service);
       if (tasks.length !== count) throw new Error(`${tasks.length} run`);
+      // One that is starting, or ending, is shown without.
+      if (tasks.some(({ address }) => address === '')) throw new Error('not all have an address');
       return areRight(tasks);
     },
     settledMs,

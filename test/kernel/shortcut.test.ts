@@ -8,6 +8,7 @@ import { diff } from '../../src/kernel/diff.ts';
 import { openKernel } from '../../src/kernel/kernel.ts';
 import { emptyState } from '../../src/kernel/state.ts';
 import { namespaceName } from '../../src/model/names.ts';
+import type { Encap } from '../../src/model/records.ts';
 import { endpoint } from '../unit/fabric/views.ts';
 import type { Space } from './host.ts';
 import { ask, endServers, serve, tcp, udp } from './servers.ts';
@@ -25,10 +26,10 @@ afterEach(async () => {
   await hosts.close();
 });
 
-async function wire(fabric: Fabric): Promise<void> {
+async function wire(fabric: Fabric, encap?: Encap): Promise<void> {
   hosts = await threeHosts('IPv4');
   [one, two] = hosts.members;
-  wiring = new Wiring(fabric, hosts.members);
+  wiring = new Wiring(fabric, hosts.members, encap && { encap });
   await wiring.guard();
   const [first, second] = await wiring.wireAll();
   if (first === undefined || second === undefined) throw new Error('each host has a container');
@@ -84,8 +85,12 @@ function heard(meanwhile: () => void): number {
   return count() - before;
 }
 
-describe.each([routed, vxlan])('on a network of fabric $name', (fabric) => {
-  beforeEach(() => wire(fabric));
+describe.each<[string, Fabric, Encap?]>([
+  ['routed', routed],
+  ['routed, encapsulated', routed, 'always'],
+  ['vxlan', vxlan],
+])('on a network that is %s', (_, fabric, encap) => {
+  beforeEach(() => wire(fabric, encap));
 
   test.each([
     ['TCP', tcp],

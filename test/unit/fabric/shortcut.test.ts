@@ -18,35 +18,48 @@ test.each([routed, vxlan])('a container is heard, and found, at its own link: $n
   expect(ports).toEqual([{ destination: '10.77.0.2/32', link, network: number, mtu: 1400, mac: local.mac }]);
 });
 
-test('other hosts are found by the blocks that lead to them as they are, and by what passes', () => {
+test('other hosts are found by the blocks that lead to them, and by what passes', () => {
   const narrow = { ...peer('h3', '10.9.0.3'), mtu: 1400 };
   const peers = new Map([...view().peers, ['h3', narrow]]);
   expect(routed.desired(view({ peers })).prefixes).toEqual([
     { destination: '10.77.0.64/26', link: 'eth0', network: number, mtu: 1500 },
     { destination: '10.77.0.128/26', link: 'eth0', network: number, mtu: 1400 },
   ]);
-  expect(routed.shared([view()]).shortcuts).toEqual([{ link: 'eth0', side: 'in' }]);
 });
 
-const encapsulated = { ...peer('h3', '10.9.0.3'), direct: { passes: false, assumed: false } };
-const elsewhere = { ...peer('h3', '10.9.0.3'), path: { link: 'eth1' } };
-
-test.each([
-  ['that packets are encapsulated to', encapsulated],
-  ['by another link', elsewhere],
-])('not a host %s, nor a block of which it has an address', (_, h3) => {
+test('those that packets are encapsulated to are found by the tunnel, and by what passes there', () => {
+  const h3 = { ...peer('h3', '10.9.0.3'), direct: { passes: false, assumed: false }, mtu: 1400 };
   const peers = new Map([...view().peers, ['h3', h3]]);
+  const blocks = [block('h2', '10.77.0.64/26', { 3: 'h3' })];
+  expect(routed.desired(view({ peers, blocks })).prefixes).toEqual([
+    { destination: '10.77.0.64/26', link: 'eth0', network: number, mtu: 1500 },
+    { destination: '10.77.0.67/32', link: 'weft-l3', network: number, mtu: 1350 },
+  ]);
+});
+
+test('not a host by another link, nor a block of which it has an address', () => {
+  const peers = new Map([...view().peers, ['h3', { ...peer('h3', '10.9.0.3'), path: { link: 'eth1' } }]]);
   expect(prefixes({ peers })).toEqual(['10.77.0.64/26']);
   expect(prefixes({ peers, blocks: [block('h2', '10.77.0.64/26', { 3: 'h3' })] })).toEqual([]);
 });
 
-test.each<[string, Partial<NetworkView>]>([
-  ['where it is switched off', { shortcut: false }],
-  ['by an uplink that is no Ethernet', { underlay: { ...view().underlay, mac: '' } }],
-  ['of a network that always encapsulates', { network: { ...network, encap: 'always' } }],
-])('nothing comes from other hosts, or goes there, %s', (_, changes) => {
-  expect(prefixes(changes)).toEqual([]);
-  expect(routed.shared([view(changes)]).shortcuts).toEqual([]);
+test.each<[string, Partial<NetworkView>, string[]]>([
+  ['uplink and tunnel', {}, ['eth0', 'weft-l3']],
+  ['nothing, where it is switched off', { shortcut: false }, []],
+  [
+    'the tunnel, by an uplink that is no Ethernet',
+    { underlay: { ...view().underlay, mac: '' } },
+    ['weft-l3'],
+  ],
+  [
+    'the tunnel, of a network that always encapsulates',
+    { network: { ...network, encap: 'always' } },
+    ['weft-l3'],
+  ],
+  ['the uplink, of one that never does', { network: { ...network, encap: 'never' } }, ['eth0']],
+])('what takes it from other hosts comes by %s', (_, changes, links) => {
+  expect(routed.shared([view(changes)]).shortcuts).toEqual(links.map((link) => ({ link, side: 'in' })));
+  for (const { link } of routed.desired(view(changes)).prefixes) expect(links).toContain(link);
 });
 
 test('on a segment, the containers of other hosts are found by the device, by what passes', () => {
