@@ -18,6 +18,7 @@ import {
   until,
   useTestTime,
   type WeftHost,
+  waysAreFound,
 } from './weft-host.ts';
 
 useTestTime();
@@ -176,7 +177,7 @@ describe('two hosts', () => {
     const there = await createNetwork(h2, { id: 'd2', ...blue });
     await createNetwork(h1, { id: 'd1', ...blue });
     await startContainer(h2, there, 'c2');
-    await until(() => routesOf(h1).length > 0);
+    await waysAreFound([h1]);
     await letPass(resyncMs);
     const before = h1.kernel.applied.length;
     for (const name of ['c3', 'c4']) await stopContainer(h2, await startContainer(h2, there, name));

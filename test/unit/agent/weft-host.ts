@@ -22,8 +22,7 @@ const hosts = new Set<Pick<WeftHost, 'remove'>>();
 /** Makes the timers of weft the test's. Hosts end with their test. */
 export function useTestTime(): void {
   beforeEach(() => {
-    const timers = ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval'] as const;
-    vi.useFakeTimers({ toFake: [...timers, 'Date', 'performance'] });
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] });
   });
   afterEach(async () => {
     for (const host of hosts) await host.remove();
@@ -146,6 +145,11 @@ async function diskAtRest(): Promise<void> {
 /** Lets time pass until it is so; the test's own time limit ends a wait in vain. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await letPass(100);
+}
+
+/** Waits until the hosts of a routed network hold the way to each other for found: by probes, at the pace of no test. */
+export async function waysAreFound(hosts: readonly WeftHost[]): Promise<void> {
+  for (const { kernel } of hosts) await until(async () => (await kernel.host.read()).rules.length > 0);
 }
 
 export interface MadeNetwork {
