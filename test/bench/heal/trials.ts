@@ -14,6 +14,7 @@ import {
   segmentEntriesDeleted,
   uplinkMoved,
   weftDisabled,
+  weftFrozen,
   weftKilled,
 } from '../../fault/faults.ts';
 import type { Host } from '../../lab/host.ts';
@@ -52,6 +53,7 @@ async function encapsulates({ host }: Place): Promise<void> {
 export const trials: readonly Trial[] = [
   { id: 'nothing', fault: () => none },
   { id: 'killed', fault: ({ host }) => weftKilled(host) },
+  { id: 'frozen', fault: ({ host }) => weftFrozen(host), lasts: fiveSeconds },
   { id: 'disabled', fault: ({ host }) => weftDisabled(host), lasts: twoSeconds },
   { id: 'routes', fault: ({ host }) => routesDeleted(host) },
   { id: 'filter', fault: ({ host }) => filterDeleted(host) },
