@@ -34,6 +34,21 @@ const koffiMachineCode: Plugin = {
   },
 };
 
+/**
+ * An import of a module of Node reads all that it exports, whatever is used: of `node:http`, that loads a whole client for
+ * the web. A `require` does not.
+ */
+const nodeModules: Plugin = {
+  name: 'modules of Node are required',
+  setup({ onResolve, onLoad }) {
+    const namespace = 'node';
+    onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace }, ({ path }) => ({ contents: `module.exports = require('${path}');` }));
+  },
+};
+
 /** What CommonJS packages expect to find in a file that is an ES module. */
 const commonJs = `import { createRequire as createRequireOfBundle } from 'node:module';
 const require = createRequireOfBundle(import.meta.url);
@@ -59,7 +74,7 @@ export async function bundle(entry: string, folder: string): Promise<void> {
     alias: { koffi: resolve('koffi') },
     loader: { '.node': 'copy' },
     assetNames: '[name]',
-    plugins: [etcdProtocol, koffiMachineCode],
+    plugins: [etcdProtocol, koffiMachineCode, nodeModules],
     logLevel: 'warning',
   });
   await cp(join(dirname(resolve('etcd3')), '../proto'), join(folder, 'proto'), { recursive: true });

@@ -96,7 +96,7 @@ export function startAgent(options: AgentOptions): Agent {
     failed: (error) => log.warn({ reason: explain(error) }, 'cannot keep which addresses are spare'),
   });
   const store = spares.guard(mirroring(options.store, () => [mirror]));
-  const lastKnown = lastKnownOf({ ledger, mirror, nowMs: systemClock.now, log });
+  const lastKnown = lastKnownOf({ stateDir: options.stateDir, mirror, nowMs: systemClock.now, log });
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
   const uplink = ownUplink({
@@ -118,7 +118,7 @@ export function startAgent(options: AgentOptions): Agent {
   });
   const passes = passesOver(kernel, ledger, views, neighbourhood, keepsAll);
   const reconciler: Reconciler = new Reconciler({ ...passes, fullPassMs: resyncMs, log });
-  const scopesOf = newsRouter(keys, ledger, cluster);
+  const scopesOf = newsRouter(ledger, cluster);
   const connected = () => presence.isConnected;
   const readiness = new Readiness(connected);
   const epoch = epochOf({ store, keys, cluster, last: seen.before.epoch, newId: () => ipam.randomId() });
@@ -127,7 +127,7 @@ export function startAgent(options: AgentOptions): Agent {
   const shared = { store, mirror, keys, hostId, spares };
   const ipam = addressManagement({ ...shared, cluster, ledger, kernel, rules: options });
   const announcements = announcementsTo(ipam);
-  const nameBook = nameBookOf({ keys, cluster, ledger, announcements });
+  const nameBook = nameBookOf({ cluster, ledger, announcements });
   const dealings = dealingsWith({
     connected,
     ready,
@@ -208,12 +208,13 @@ export function startAgent(options: AgentOptions): Agent {
 
   function onNews(changed: readonly string[]): void {
     spares.hear(mirror, changed);
-    const scopes = scopesOf(changed);
+    const places = changed.flatMap((key) => keys.parse(key) ?? []);
+    const scopes = scopesOf(places);
     if (scopes === 'all') reconciler.markAll();
     else for (const scope of scopes) reconciler.mark(scope);
     readiness.check();
     recipes.hear(changed);
-    nameBook.hear(changed);
+    nameBook.hear(places);
   }
 
   return {

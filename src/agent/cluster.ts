@@ -162,8 +162,13 @@ export class Cluster {
     return inOrder.flatMap((entry) => this.#read(entry, this.#kinds.endpoint) ?? []);
   }
 
-  allEndpoints(): Endpoint[] {
-    return this.#all(this.#keys.allEndpoints, this.#kinds.endpoint);
+  /** Of one host. Nearly all of a large cluster are others'; those are not read, only looked through for its id. */
+  endpointsOf(host: string): Endpoint[] {
+    return Array.from(this.#mirror.entries(this.#keys.allEndpoints)).flatMap((entry) => {
+      if (!entry.value.includes(host)) return [];
+      const endpoint = this.#read(entry, this.#kinds.endpoint);
+      return endpoint?.host === host ? [endpoint] : [];
+    });
   }
 
   names(network: string, endpoint: string): Names | undefined {

@@ -39,7 +39,7 @@ export async function removeHost(
   const name = ipam.hostName(id);
   await refuseLiving(ipam, id);
 
-  const endpoints = cluster.allEndpoints().filter(({ host }) => host === id);
+  const endpoints = cluster.endpointsOf(id);
   for (const endpoint of endpoints) await announcements.withdraw(endpoint.network, endpoint.id);
   const networks = cluster.participations(id);
   const membership = new Membership(store, keys, id);

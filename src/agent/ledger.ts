@@ -110,24 +110,12 @@ const LedgerBlock = Type.Object({
 });
 export type LedgerBlock = Static<typeof LedgerBlock>;
 
-/** What the store held when it was last heard of (`last-known.ts`). */
-const LedgerSnapshot = Type.Object({
-  id: text,
-  /** As text, like those of the entries: JSON has no numbers that large. */
-  revision: Type.String({ pattern: '^[0-9]+$' }),
-  entries: Type.Array(
-    Type.Object({ key: text, value: Type.String(), revision: Type.String({ pattern: '^[0-9]+$' }) }),
-  ),
-});
-export type LedgerSnapshot = Static<typeof LedgerSnapshot>;
-
 export interface Ledger {
   readonly networks: Items<LedgerNetwork>;
   readonly pools: Items<LedgerPool>;
   readonly endpoints: Items<LedgerEndpoint>;
   readonly replicas: Items<LedgerReplica>;
   readonly blocks: Items<LedgerBlock>;
-  readonly snapshots: Items<LedgerSnapshot>;
 }
 
 /** Whether an endpoint has the address of that pool, by its name. One whose network is not known may be of any. */
@@ -151,6 +139,5 @@ export function openLedger(stateDir: string, damaged: (file: string) => void): L
     endpoints: shelf('endpoints', LedgerEndpoint, { durable: false }),
     replicas: shelf('replicas', LedgerReplica, { durable: true }),
     blocks: shelf('blocks', LedgerBlock, { durable: true }),
-    snapshots: shelf('snapshots', LedgerSnapshot, { durable: true }),
   };
 }

@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Names } from '../model/records.ts';
-import type { Keys } from '../store/keys.ts';
+import type { Place } from '../store/keys.ts';
 import type { Announcements } from './announcements.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
@@ -39,15 +39,14 @@ export interface NameBook {
 }
 
 export interface NameBookParts {
-  readonly keys: Keys;
   readonly cluster: Cluster;
   readonly ledger: Ledger;
   readonly announcements: Announcements;
 }
 
-export function nameBookOf({ keys, cluster, ledger, announcements }: NameBookParts): NameBook & {
-  /** Takes the keys of the store that changed. */
-  hear(changed: readonly string[]): void;
+export function nameBookOf({ cluster, ledger, announcements }: NameBookParts): NameBook & {
+  /** Takes what changed in the store. */
+  hear(changed: readonly Place[]): void;
   /** The sandbox has ended. */
   end(sandbox: string): void;
 } {
@@ -76,10 +75,9 @@ export function nameBookOf({ keys, cluster, ledger, announcements }: NameBookPar
     hear(changed) {
       const networks = new Set<string>();
       let isForgotten = false;
-      for (const key of changed) {
-        const place = keys.parse(key);
-        if (place?.kind === 'names' || place?.kind === 'endpoint') networks.add(place.network);
-        if (place?.kind !== 'names' || !hasEndpoint(place.endpoint)) continue;
+      for (const place of changed) {
+        if (place.kind === 'names' || place.kind === 'endpoint') networks.add(place.network);
+        if (place.kind !== 'names' || !hasEndpoint(place.endpoint)) continue;
         if (cluster.names(place.network, place.endpoint) === undefined) isForgotten = true;
       }
       if (isForgotten) for (const listener of forgotten) listener();

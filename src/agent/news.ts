@@ -1,24 +1,24 @@
 /** Which scopes a change in the store bears on. */
 import type { Block } from '../model/records.ts';
-import type { Keys } from '../store/keys.ts';
+import type { Place } from '../store/keys.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
 import { isShared, scopeOf } from './networks.ts';
 import { filterScope, type Scope } from './reconciler.ts';
 
 /**
- * @returns for the keys that changed, the scopes to bring in line; `all` when the hosts themselves changed.
+ * @returns for what changed, the scopes to bring in line; `all` when the hosts themselves changed.
  * Every container start in the cluster writes to a block, but only who routes what concerns the others: a
  * block counts as changed when that did.
  */
 export function newsRouter(
-  keys: Keys,
   ledger: Ledger,
   cluster: Cluster,
-): (changed: readonly string[]) => ReadonlySet<Scope> | 'all' {
+): (changed: readonly Place[]) => ReadonlySet<Scope> | 'all' {
   const routing = new Map<string, string>();
 
-  function blockScopes(key: string, pool: string, cidr: string): Scope[] {
+  function blockScopes(pool: string, cidr: string): Scope[] {
+    const key = `${cidr} of ${pool}`;
     const block = cluster.block(pool, cidr);
     const now = block === undefined ? '' : routingOf(block);
     if (routing.get(key) === now) return [];
@@ -32,19 +32,17 @@ export function newsRouter(
 
   return (changed) => {
     const scopes = new Set<Scope>();
-    for (const key of changed) {
-      const place = keys.parse(key);
-      if (place?.kind === 'host') return 'all';
+    const networks = ledger.networks.all();
+    for (const place of changed) {
+      if (place.kind === 'host') return 'all';
       // Its own are kept away from it by every host that has some.
-      if (place?.kind === 'network' && ledger.networks.all().length > 0) scopes.add(filterScope);
-      if (place?.kind === 'block') {
-        for (const scope of blockScopes(key, place.pool, place.block)) scopes.add(scope);
+      if (place.kind === 'network' && networks.length > 0) scopes.add(filterScope);
+      if (place.kind === 'block') {
+        for (const scope of blockScopes(place.pool, place.block)) scopes.add(scope);
       }
-      if (place?.kind === 'endpoint') {
+      if (place.kind === 'endpoint') {
         // Only a segment holds entries for single endpoints.
-        const network = ledger.networks
-          .all()
-          .find((known) => known.key === place.network && !isShared(known));
+        const network = networks.find((known) => known.key === place.network && !isShared(known));
         if (network !== undefined) scopes.add(scopeOf(network));
       }
     }

@@ -46,7 +46,7 @@ export function passesOver(
 
   /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
   function desiredIn(scope: Scope, actual: NamespaceState, peers: ReadonlyMap<string, Peer>): NamespaceState {
-    const links = new Set(actual.links.map(({ name }) => name));
+    const links = linkNames(actual);
     const viewOf = (network: Network): NetworkView =>
       views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
     const isHere = (network: Network) => scopeOf(network) === scope;
@@ -61,7 +61,7 @@ export function passesOver(
 
   /** A leg whose link is not there yet cannot be made from here: it comes with its segment. */
   function legsOnHost(actual: NamespaceState): NamespaceState {
-    const links = new Set(actual.links.map(({ name }) => name));
+    const links = linkNames(actual);
     const legs = views.legs().filter(({ leg }) => links.has(legEnd(leg.number)));
     return merge(
       legs.flatMap(({ network, leg }) => {
@@ -84,7 +84,8 @@ export function passesOver(
     const namespace = await open(scope);
     const actual = await namespace.read();
     const endpoints = ledger.endpoints.all().filter((endpoint) => scopeOfEndpoint(endpoint) === scope);
-    const unlinked = endpoints.filter((endpoint) => !hasLink(actual, endpoint));
+    const links = linkNames(actual);
+    const unlinked = endpoints.filter(({ id }) => !links.has(hostEnd(id)));
     const peers = await neighbourhood.peers();
     // No container comes or goes between these three: the ledger does not change while nothing is awaited.
     const desired = desiredIn(scope, actual, peers);
@@ -196,7 +197,7 @@ export function passesOver(
       if (scope === undefined) return;
       const actual = await (await open(scope)).read();
       const isSame = ledger.endpoints.get(endpoint.id) === endpoint;
-      if (isSame && !hasLink(actual, endpoint)) await ledger.endpoints.delete(endpoint.id);
+      if (isSame && !linkNames(actual).has(hostEnd(endpoint.id))) await ledger.endpoints.delete(endpoint.id);
     },
 
     scopes,
@@ -222,8 +223,8 @@ function cutsOff(change: Change): boolean {
   return ['route', 'neighbour', 'fdb', 'prefix'].includes(change.kind);
 }
 
-function hasLink({ links }: NamespaceState, { id }: LedgerEndpoint): boolean {
-  return links.some(({ name }) => name === hostEnd(id));
+function linkNames({ links }: NamespaceState): ReadonlySet<string> {
+  return new Set(links.map(({ name }) => name));
 }
 
 function familiesIn(networks: readonly Network[]): Family[] {

@@ -78,8 +78,8 @@ export function settlement(parts: SettlementParts): Settlement {
 
   function leftovers(): Leftover[] {
     const endpoints = cluster
-      .allEndpoints()
-      .filter(({ host, id }) => host === hostId && ledger.endpoints.get(id) === undefined)
+      .endpointsOf(hostId)
+      .filter(({ id }) => ledger.endpoints.get(id) === undefined)
       .map(
         ({ network, id }): Leftover => ({
           kind: 'endpoint',

@@ -2,11 +2,12 @@
  * Where the ledger keeps objects of one kind: one small JSON file an object, replaced by rename. Only what must outlive
  * a power cut is synced.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { explain, WeftError } from '../errors.ts';
 import { keyedQueue } from '../model/queue.ts';
+import { keepFile, readKept, syncFolder } from './kept-file.ts';
 
 /** Objects of one kind, in memory and below one folder. */
 export class Shelf<T extends { readonly id: string }> {
@@ -15,7 +16,6 @@ export class Shelf<T extends { readonly id: string }> {
   readonly #items = new Map<string, T>();
   readonly #damaged: { readonly id: string; readonly file: string }[] = [];
   readonly #inTurn = keyedQueue();
-  #writes = 0;
 
   /** `damaged` is told of every file that cannot be used; it is left where it is. */
   constructor(
@@ -35,7 +35,7 @@ export class Shelf<T extends { readonly id: string }> {
         rmSync(path);
         continue;
       }
-      const item = readItem(path);
+      const item = readKept(path);
       if (options.isItem(item)) {
         this.#items.set(item.id, item);
         continue;
@@ -64,7 +64,8 @@ export class Shelf<T extends { readonly id: string }> {
    */
   async put(item: T): Promise<void> {
     this.#items.set(item.id, item);
-    await this.#onDisk(item.id, () => this.#write(item));
+    const { id } = item;
+    await this.#onDisk(id, () => keepFile(this.#path(id), JSON.stringify(item), { durable: this.#durable }));
   }
 
   /** @throws WeftError `internal` when the disk does not let go of it */
@@ -78,7 +79,7 @@ export class Shelf<T extends { readonly id: string }> {
     try {
       await this.#inTurn(id, async () => {
         await change();
-        if (this.#durable) await this.#syncFolder();
+        if (this.#durable) await syncFolder(this.#folder);
       });
     } catch (cause) {
       throw new WeftError(
@@ -86,35 +87,6 @@ export class Shelf<T extends { readonly id: string }> {
         `weft cannot keep its records in ${this.#folder} (${explain(cause)}); make sure that its disk has room and may be written to`,
         { cause },
       );
-    }
-  }
-
-  async #write(item: T): Promise<void> {
-    this.#writes += 1;
-    const path = this.#path(item.id);
-    const draft = `${path}.${this.#writes}`;
-    try {
-      const file = await open(draft, 'w', 0o600);
-      try {
-        await file.writeFile(JSON.stringify(item));
-        if (this.#durable) await file.datasync();
-      } finally {
-        await file.close();
-      }
-      await rename(draft, path);
-    } catch (error) {
-      await rm(draft, { force: true }).catch(() => undefined);
-      throw error;
-    }
-  }
-
-  /** A file that was renamed or removed may be as before after a loss of power, as long as its folder is not synced. */
-  async #syncFolder(): Promise<void> {
-    const folder = await open(this.#folder, 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
     }
   }
 
@@ -136,13 +108,5 @@ function idIn(fileName: string): string {
   } catch {
     // Not a name that weft gave.
     return name;
-  }
-}
-
-function readItem(path: string): unknown {
-  try {
-    return JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    return undefined;
   }
 }

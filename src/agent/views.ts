@@ -44,9 +44,10 @@ export class Views {
       beyond: [],
       shortcut: this.#shortcut(),
       ...this.#legOf(network.key),
-      remote: this.isInhabited(network.key)
-        ? this.#cluster.endpoints(network.key).filter(({ host }) => host !== underlay.hostId)
-        : [],
+      remote:
+        isShared(network) || !this.isInhabited(network.key)
+          ? []
+          : this.#cluster.endpoints(network.key).filter(({ host }) => host !== underlay.hostId),
       local: this.#ledger.endpoints
         .all()
         .filter(

@@ -68,7 +68,10 @@ export interface NetworkView {
   readonly peers: ReadonlyMap<string, Peer>;
   /** The blocks of the network's pools, of all hosts. */
   readonly blocks: readonly Block[];
-  /** Endpoints on other hosts, those announced last at the end; none where this host has no endpoint itself. */
+  /**
+   * Endpoints on other hosts, those announced last at the end. None where this host has no endpoint itself, and of a
+   * network that is routed by block: to read all of a large cluster takes longer than everything else.
+   */
   readonly remote: readonly Endpoint[];
   /** Subnets of other networks that its containers may reach, and have no way to yet. */
   readonly beyond: readonly string[];

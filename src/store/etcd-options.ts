@@ -22,8 +22,8 @@ const channelOptions = {
   'grpc.keepalive_timeout_ms': 3_000,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
-  // A page of a listing or a batch of events may be larger than the default of 4 MiB.
-  'grpc.max_receive_message_length': 64 * 1024 * 1024,
+  // A page of a listing or a batch of events may be larger than the default of 4 MiB: a page of full blocks, of 256.
+  'grpc.max_receive_message_length': 128 * 1024 * 1024,
   'grpc.enable_http_proxy': 0,
 };
 

@@ -17,14 +17,14 @@ export interface EtcdOptions extends EtcdAccess {
   readonly endpoints: readonly string[];
   /** Of every call; of each page in a listing. */
   readonly callTimeoutMs?: number;
+  /** Keys in one page of a listing. For each page etcd counts all keys that are left, so few large ones are best. */
+  readonly pageSize?: number;
   /** How long a stream of a watch lives. The check that follows makes etcd sort all keys, so it is rare. */
   readonly watchRenewalMs?: number;
   readonly clock?: Clock;
   readonly random?: () => number;
 }
 
-/** Keys in one page of a listing. */
-const pageSize = 1_000;
 /** How often a listing starts again when etcd compacts its revision away under it. */
 const listAttempts = 3;
 
@@ -36,6 +36,7 @@ const listAttempts = 3;
 export function openEtcdStore(options: EtcdOptions): Store {
   const {
     callTimeoutMs = 3_000,
+    pageSize = 2_500,
     watchRenewalMs = 30 * 60_000,
     clock = systemClock,
     random = Math.random,

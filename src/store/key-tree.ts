@@ -1,74 +1,74 @@
 /**
- * Values by key, where a key is a path: a tree of its segments. Asking for everything below a path costs as
- * much as there is below it, however much there is beside it; a change costs the depth of its key.
+ * Values by key, where a key is a path: a tree of folders. Asking for everything below a path costs as much as there is
+ * below it, however much there is beside it. Nearly all of a large cluster's keys are in a few folders, so a value
+ * costs no more than an entry of a map, by its whole key.
  */
 export class KeyTree<T> {
-  readonly #root = newBranch<T>();
+  /** By path, which ends in a slash; that of the outermost is empty. */
+  readonly #folders = new Map([['', newFolder<T>()]]);
 
   get(key: string): T | undefined {
-    return this.#find(key.split('/'))?.value;
+    return this.#folders.get(pathOf(key))?.values.get(key);
   }
 
   set(key: string, value: T): void {
-    let branch = this.#root;
-    for (const segment of key.split('/')) {
-      let child = branch.children.get(segment);
-      if (child === undefined) {
-        child = newBranch<T>();
-        branch.children.set(segment, child);
-      }
-      branch = child;
-    }
-    branch.value = value;
+    this.#make(pathOf(key)).values.set(key, value);
   }
 
   delete(key: string): void {
-    remove(this.#root, key.split('/'), 0);
-  }
-
-  clear(): void {
-    this.#root.children.clear();
+    const path = pathOf(key);
+    this.#folders.get(path)?.values.delete(key);
+    this.#clear(path);
   }
 
   /** All values whose key begins with the text, in no particular order. */
   *below(prefix: string): Generator<T> {
-    const segments = prefix.split('/');
-    const begun = segments.pop() ?? '';
-    for (const [segment, child] of this.#find(segments)?.children ?? []) {
-      if (segment.startsWith(begun)) yield* values(child);
-    }
+    const { values, inner } = this.#folders.get(pathOf(prefix)) ?? newFolder<T>();
+    for (const [key, value] of values) if (key.startsWith(prefix)) yield value;
+    for (const [path, folder] of inner) if (path.startsWith(prefix)) yield* allIn(folder);
   }
 
-  #find(segments: readonly string[]): Branch<T> | undefined {
-    let branch: Branch<T> | undefined = this.#root;
-    for (const segment of segments) branch = branch?.children.get(segment);
-    return branch;
+  #make(path: string): Folder<T> {
+    const known = this.#folders.get(path);
+    if (known !== undefined) return known;
+    const folder = newFolder<T>();
+    this.#folders.set(path, folder);
+    this.#make(outside(path)).inner.set(path, folder);
+    return folder;
+  }
+
+  /** Takes away what is empty, and what that leaves empty. */
+  #clear(path: string): void {
+    const folder = this.#folders.get(path);
+    if (path === '' || folder === undefined || folder.values.size + folder.inner.size > 0) return;
+    this.#folders.delete(path);
+    this.#folders.get(outside(path))?.inner.delete(path);
+    this.#clear(outside(path));
   }
 }
 
-interface Branch<T> {
-  value: T | undefined;
-  readonly children: Map<string, Branch<T>>;
+interface Folder<T> {
+  /** By key. */
+  readonly values: Map<string, T>;
+  /** Directly below, by path. */
+  readonly inner: Map<string, Folder<T>>;
 }
 
-function newBranch<T>(): Branch<T> {
-  return { value: undefined, children: new Map() };
+function newFolder<T>(): Folder<T> {
+  return { values: new Map(), inner: new Map() };
 }
 
-function* values<T>(branch: Branch<T>): Generator<T> {
-  if (branch.value !== undefined) yield branch.value;
-  for (const child of branch.children.values()) yield* values(child);
+/** Of the folder that the key is in. */
+function pathOf(key: string): string {
+  return key.slice(0, key.lastIndexOf('/') + 1);
 }
 
-/** Takes emptied branches along. */
-function remove<T>(branch: Branch<T>, segments: readonly string[], depth: number): void {
-  const segment = segments[depth];
-  if (segment === undefined) {
-    branch.value = undefined;
-    return;
-  }
-  const child = branch.children.get(segment);
-  if (child === undefined) return;
-  remove(child, segments, depth + 1);
-  if (child.value === undefined && child.children.size === 0) branch.children.delete(segment);
+/** Of the folder that the folder of this path is in. */
+function outside(path: string): string {
+  return pathOf(path.slice(0, -1));
+}
+
+function* allIn<T>({ values, inner }: Folder<T>): Generator<T> {
+  yield* values.values();
+  for (const folder of inner.values()) yield* allIn(folder);
 }

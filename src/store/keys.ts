@@ -89,33 +89,33 @@ function parse(segments: readonly string[]): Place | undefined {
       case 'epoch, 1 segments':
         return { kind: 'epoch' };
       case 'hosts, 2 segments':
-        return { kind: 'host', host: decodeURIComponent(first) };
+        return { kind: 'host', host: decoded(first) };
       case 'alive, 2 segments':
-        return { kind: 'alive', host: decodeURIComponent(first) };
+        return { kind: 'alive', host: decoded(first) };
       case 'networks, 2 segments':
-        return { kind: 'network', network: decodeURIComponent(first) };
+        return { kind: 'network', network: decoded(first) };
       case 'networks, 4 segments':
         if (second !== 'hosts') return undefined;
-        return { kind: 'participant', network: decodeURIComponent(first), host: decodeURIComponent(third) };
+        return { kind: 'participant', network: decoded(first), host: decoded(third) };
       case 'pools, 2 segments':
         return { kind: 'pool', pool: parsePool(first) };
       case 'pools, 4 segments':
         if (second !== 'references') return undefined;
-        return { kind: 'reference', pool: parsePool(first), reference: decodeURIComponent(third) };
+        return { kind: 'reference', pool: parsePool(first), reference: decoded(third) };
       case 'blocks, 3 segments':
         return { kind: 'block', pool: parsePool(first), block: parseCidr(second) };
       case 'endpoints, 3 segments':
         return {
           kind: 'endpoint',
-          network: decodeURIComponent(first),
-          endpoint: decodeURIComponent(second),
+          network: decoded(first),
+          endpoint: decoded(second),
         };
       case 'names, 3 segments':
-        return { kind: 'names', network: decodeURIComponent(first), endpoint: decodeURIComponent(second) };
+        return { kind: 'names', network: decoded(first), endpoint: decoded(second) };
       case 'recipes, 2 segments':
-        return { kind: 'recipe', name: decodeURIComponent(first) };
+        return { kind: 'recipe', name: decoded(first) };
       case 'removed, 2 segments':
-        return { kind: 'removal', recipe: decodeURIComponent(first) };
+        return { kind: 'removal', recipe: decoded(first) };
       default:
         return undefined;
     }
@@ -127,6 +127,8 @@ function parse(segments: readonly string[]): Place | undefined {
 }
 
 const name = encodeURIComponent;
+/** Nearly all names are as they were: ids. @throws URIError */
+const decoded = (segment: string) => (segment.includes('%') ? decodeURIComponent(segment) : segment);
 const cidr = (text: string) => text.replace('/', '-');
 
 /** @throws WeftError `invalid` */

@@ -33,7 +33,7 @@ beforeEach(async () => {
   made += 1;
   at = `/fault-${made}/`;
   link = await startLink(etcd.port);
-  store = openEtcdStore({ endpoints: [`http://127.0.0.1:${link.port}`], callTimeoutMs });
+  store = openEtcdStore({ endpoints: [`http://127.0.0.1:${link.port}`], callTimeoutMs, pageSize: 1_000 });
   elsewhere = openEtcdStore({ endpoints: [etcd.endpoint] });
 });
 

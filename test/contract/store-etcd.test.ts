@@ -21,7 +21,11 @@ afterAll(async () => {
 
 storeSuite('the store on etcd', async () => {
   const link = await startLink(etcd.port);
-  const store = openEtcdStore({ endpoints: [`http://127.0.0.1:${link.port}`], callTimeoutMs: 1_000 });
+  const store = openEtcdStore({
+    endpoints: [`http://127.0.0.1:${link.port}`],
+    callTimeoutMs: 1_000,
+    pageSize: 1_000,
+  });
   const elsewhere = openEtcdStore({ endpoints: [etcd.endpoint] });
   return {
     store,

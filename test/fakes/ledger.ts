@@ -6,7 +6,6 @@ import type {
   LedgerNetwork,
   LedgerPool,
   LedgerReplica,
-  LedgerSnapshot,
 } from '../../src/agent/ledger.ts';
 import type { Items } from '../../src/agent/shelf.ts';
 import type { Life } from './mortal.ts';
@@ -17,7 +16,6 @@ export interface FakeDisk {
   readonly endpoints: Map<string, LedgerEndpoint>;
   readonly replicas: Map<string, LedgerReplica>;
   readonly blocks: Map<string, LedgerBlock>;
-  readonly snapshots: Map<string, LedgerSnapshot>;
 }
 
 export function emptyDisk(): FakeDisk {
@@ -27,7 +25,6 @@ export function emptyDisk(): FakeDisk {
     endpoints: new Map(),
     replicas: new Map(),
     blocks: new Map(),
-    snapshots: new Map(),
   };
 }
 
@@ -39,7 +36,6 @@ export function ledgerOn(disk: FakeDisk, life: Life): Ledger {
     endpoints: items(disk.endpoints, life),
     replicas: items(disk.replicas, life),
     blocks: items(disk.blocks, life),
-    snapshots: items(disk.snapshots, life),
   };
 }
 

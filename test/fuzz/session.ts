@@ -64,7 +64,7 @@ export async function openTarget(): Promise<Target> {
     const ledger = readdirSync(join(folder, 'ledger'), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.json'))
       // Of what the store has, and a moment after it.
-      .filter((name) => !/^(blocks|snapshots)\//.test(name))
+      .filter((name) => !name.startsWith('blocks/'))
       .map((name): [string, string] => [name, readFileSync(join(folder, 'ledger', name), 'utf8')]);
     return new Map([...shared.map(({ key, value }): [string, string] => [key, value]), ...ledger]);
   }

@@ -42,7 +42,8 @@ test('tells what the store holds, as records', async () => {
   expect(cluster.host('h1')).toEqual(h1);
   expect(cluster.endpoints('blue')).toEqual([endpoint]);
   expect(cluster.endpoints('blu')).toEqual([]);
-  expect(cluster.allEndpoints()).toEqual([endpoint]);
+  expect(cluster.endpointsOf(endpoint.host)).toEqual([endpoint]);
+  expect(cluster.endpointsOf(endpoint.host.slice(0, 1))).toEqual([]);
   expect(cluster.network('blue')).toBeUndefined();
 });
 

@@ -2,7 +2,7 @@
  * weft killed inside a call of Docker's, at each of its steps: before the step takes effect, and after it. Docker
  * takes the call for failed and goes on as it does then, with the weft that it starts next.
  */
-import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -171,20 +171,17 @@ class Machine {
     return startWeft({ store, kernel, stateDir: this.#disk, number: 1 });
   }
 
-  /** What the dead process still writes goes to a disk that nobody reads. */
+  /** What the dead process still writes does not find its folder any more. */
   die(): void {
     this.life.end();
-    const copy = mkdtempSync(join(tmpdir(), 'weft-killed-'));
-    cpSync(this.#disk, copy, { recursive: true });
-    this.#litter.push(this.#disk);
-    this.#disk = copy;
+    const kept = mkdtempSync(join(tmpdir(), 'weft-killed-'));
+    renameSync(this.#disk, kept);
+    this.#disk = kept;
   }
 
-  readonly #litter: string[] = [];
-
   remove(): void {
-    this.life.end();
-    for (const folder of [...this.#litter, this.#disk]) rmSync(folder, { recursive: true, force: true });
+    this.die();
+    rmSync(this.#disk, { recursive: true });
   }
 
   /** Everything of Docker's doing that store, ledger and kernel hold. */

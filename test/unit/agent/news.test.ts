@@ -29,14 +29,18 @@ const blockKey = keys.block('10.77.0.0/16', '10.77.0.64/26');
 
 let ledger: Ledger;
 let mirror: Mirror;
-let scopesOf: ReturnType<typeof newsRouter>;
+let route: ReturnType<typeof newsRouter>;
 beforeEach(async () => {
   ledger = testLedger();
   mirror = new Mirror(keys.root);
-  scopesOf = newsRouter(keys, ledger, new Cluster(mirror, keys, pino({ level: 'silent' })));
+  route = newsRouter(ledger, new Cluster(mirror, keys, pino({ level: 'silent' })));
   await ledger.networks.put(blue);
   await ledger.networks.put(red);
 });
+
+function scopesOf(changed: readonly string[]): unknown {
+  return route(changed.flatMap((key) => keys.parse(key) ?? []));
+}
 
 /** The scopes of the news that the block is so now. */
 function scopesOfBlock(owner: string, assigned: Readonly<Record<string, string>>): unknown {
