@@ -14,6 +14,7 @@ const signatures = {
   listen: 'int listen(int fd, int backlog)',
   getsockname: 'int getsockname(int fd, _Inout_ uint8_t *address, _Inout_ uint32_t *length)',
   setsockopt: 'int setsockopt(int fd, int level, int name, const int *value, uint32_t length)',
+  poll: 'int poll(_Inout_ uint8_t *fds, unsigned long count, int timeoutMs)',
   setns: 'int setns(int fd, int type)',
   unshare: 'int unshare(int flags)',
   mount:
@@ -83,6 +84,16 @@ export function openNetlinkSocket(protocol: keyof typeof netlinkProtocols, group
     closeSync(fd);
     throw error;
   }
+}
+
+const POLLIN = 1;
+
+/** Whether there is something to be read, by descriptor, in one call; to try each one costs an error each. */
+export function readable(fds: readonly number[]): boolean[] {
+  const asked = fds.map((fd) => Buffer.from(Int32Array.of(fd, POLLIN).buffer));
+  const polled = Buffer.concat(asked);
+  call('poll', 'look for news of the kernel', polled, fds.length, 0);
+  return asked.map(({ length }, position) => polled.readUInt16LE((position + 1) * length - 2) !== 0);
 }
 
 const AF_INET = 2;
