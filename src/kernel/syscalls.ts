@@ -5,7 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { WeftError } from '../errors.ts';
-import { EADDRINUSE, EADDRNOTAVAIL, ENOSYS, EPROTONOSUPPORT, errnoName } from './errno.ts';
+import { EADDRINUSE, EADDRNOTAVAIL, EINTR, ENOSYS, EPROTONOSUPPORT, errnoName } from './errno.ts';
 
 const libc = koffi.load(null);
 const signatures = {
@@ -88,11 +88,14 @@ export function openNetlinkSocket(protocol: keyof typeof netlinkProtocols, group
 
 const POLLIN = 1;
 
-/** Whether there is something to be read, by descriptor, in one call; to try each one costs an error each. */
+/**
+ * Whether there is something to be read, by descriptor, in one call; to try each one costs an error each. A call that a
+ * signal interrupts tells of nothing.
+ */
 export function readable(fds: readonly number[]): boolean[] {
   const asked = fds.map((fd) => Buffer.from(Int32Array.of(fd, POLLIN).buffer));
   const polled = Buffer.concat(asked);
-  call('poll', 'look for news of the kernel', polled, fds.length, 0);
+  if (attempt('poll', polled, fds.length, 0) === -EINTR) return fds.map(() => false);
   return asked.map(({ length }, position) => polled.readUInt16LE((position + 1) * length - 2) !== 0);
 }
 
