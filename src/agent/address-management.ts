@@ -1,5 +1,5 @@
 /** What addresses are managed with on this host. */
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Ipam } from '../ipam/ipam.ts';
 import type { AutomaticSubnets } from '../ipam/range.ts';
 import { Vacancies } from '../ipam/vacancies.ts';
@@ -43,6 +43,7 @@ export function addressManagement(
     now: Date.now,
     clock: systemClock,
     random: Math.random,
-    randomId: () => randomBytes(6).toString('hex'),
+    // Its last 48 bits are random, and drawn in advance: a call of `randomBytes` takes as long as all of the arithmetic.
+    randomId: () => randomUUID().slice(-12),
   };
 }

@@ -7,7 +7,7 @@
  */
 import { explain, WeftError } from '../errors.ts';
 import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
-import { givenAddresses } from '../ipam/outage.ts';
+import { givenAddresses, recallUsed } from '../ipam/outage.ts';
 import { Spares } from '../ipam/spares.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
@@ -26,7 +26,7 @@ import { endpointUseCases } from './endpoints.ts';
 import { epochOf } from './epoch.ts';
 import { hostIdIn } from './host-id.ts';
 import { lastKnownOf } from './last-known.ts';
-import { type Ledger, openLedger } from './ledger.ts';
+import { joinedAddresses, type Ledger, openLedger } from './ledger.ts';
 import { type GiveUpLost, lostEndpoints } from './lost-endpoints.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
@@ -126,6 +126,7 @@ export function startAgent(options: AgentOptions): Agent {
 
   const shared = { store, mirror, keys, hostId, spares };
   const ipam = addressManagement({ ...shared, cluster, ledger, kernel, rules: options });
+  recallUsed(ipam, joinedAddresses(ledger));
   const announcements = announcementsTo(ipam);
   const nameBook = nameBookOf({ cluster, ledger, announcements });
   const dealings = dealingsWith({

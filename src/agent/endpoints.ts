@@ -120,10 +120,13 @@ export function endpointUseCases(
   async function deleteEndpoint({ network: networkId, endpoint: id }: EndpointKey): Promise<void> {
     const endpoint = ledger.endpoints.get(id);
     const network = ledger.networks.get(endpoint?.network ?? networkId);
-    await unpublish({ network: networkId, endpoint: id }).catch((error: unknown) => {
-      log.warn({ endpoint: id, reason: explain(error) }, 'its ports will be given up later');
-      reconciler.mark(filterScope);
-    });
+    // Else it is gone at once: one that is given up as left over must not be joined meanwhile.
+    if (endpoint === undefined || endpoint.published !== undefined) {
+      await unpublish({ network: networkId, endpoint: id }).catch((error: unknown) => {
+        log.warn({ endpoint: id, reason: explain(error) }, 'its ports will be given up later');
+        reconciler.mark(filterScope);
+      });
+    }
     await ledger.endpoints.delete(id);
     if (endpoint === undefined || network === undefined) return;
     const fabric = knownFabric(network);

@@ -7,7 +7,8 @@
 import { join } from 'node:path';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { poolNamesOf } from '../model/pool-name.ts';
+import { contains, parseAddress } from '../model/address.ts';
+import { parsePoolName, poolNamesOf } from '../model/pool-name.ts';
 import { Assignment, Encap } from '../model/records.ts';
 import { type Items, Shelf } from './shelf.ts';
 
@@ -124,6 +125,23 @@ export function usesAddress({ endpoints, networks }: Ledger, pool: string, addre
     if (!addresses.includes(address)) return false;
     const network = networks.get(id);
     return network === undefined || poolNamesOf(network).includes(pool);
+  });
+}
+
+/** What endpoints have that were joined; each with the name of its pool. */
+export function joinedAddresses({
+  endpoints,
+  networks,
+}: Ledger): { readonly pool: string; readonly address: string }[] {
+  return endpoints.all().flatMap(({ network: id, addresses, sandbox }) => {
+    const network = networks.get(id);
+    if (network === undefined || sandbox === undefined) return [];
+    return addresses.flatMap((address) => {
+      const pool = poolNamesOf(network).find((name) =>
+        contains(parsePoolName(name).prefix, parseAddress(address)),
+      );
+      return pool === undefined ? [] : [{ pool, address }];
+    });
   });
 }
 

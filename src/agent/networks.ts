@@ -134,13 +134,16 @@ export function networkUseCases(
     };
   }
 
-  /** This host's own RequestPool for the subnet, which no other network uses yet. */
+  /**
+   * This host's own RequestPool for the subnet, which no other network uses yet. The newest: Docker asks for it anew when
+   * weft was killed over the answer, and the one before is nobody's.
+   */
   function heldPool({ cidr }: NetworkPool, network: string | undefined): LedgerPool {
     const unbound = ledger.pools.all().filter((pool) => pool.cidr === cidr && pool.network === undefined);
     const isSwarms = (pool: LedgerPool) => pool.global === true;
     const held = unbound.filter((pool) => !isSwarms(pool));
-    const named = held.find(({ id }) => network !== undefined && parsePoolId(id)?.network === network);
-    const pool = named ?? held.find((pool) => !isOwn(pool));
+    const named = held.findLast(({ id }) => network !== undefined && parsePoolId(id)?.network === network);
+    const pool = named ?? held.findLast((pool) => !isOwn(pool));
     if (pool !== undefined) return pool;
     // Each host of a swarm asks on its own behalf, too; Docker outside of a swarm does not.
     if (unbound.some(isSwarms)) {

@@ -178,9 +178,10 @@ export function passesOver(
       if (scope === 'host') return await bringHostInLine();
       const members = membersOf(scope);
       if (members.length > 0) return await bringSegmentInLine(scope, members);
-      await kernel.removeNamespace(scope);
       unlinked.delete(scope);
       leading.delete(scope);
+      if (!(await kernel.namespaces()).includes(scope)) return 0;
+      await kernel.removeNamespace(scope);
       return 1;
     },
 

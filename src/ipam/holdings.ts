@@ -55,6 +55,9 @@ export interface HeldBlock {
 /** A block whose record is damaged or of a newer weft: claimed, but nobody is served from it here. */
 export type KnownBlock = HeldBlock | (Omit<HeldBlock, 'record'> & { readonly record: undefined });
 
+/** An entry never changes, so what it says is worked out once. */
+const heldPools = new WeakMap<Entry, HeldPool>();
+
 /** @throws WeftError `not-found`; `conflict` when its record cannot be read */
 export function poolOf(
   reading: Reading,
@@ -64,10 +67,12 @@ export function poolOf(
   const key = keys.pool(name);
   const entry = reading.get(key);
   if (entry === undefined) throw unknownPool(cidr);
+  const known = heldPools.get(entry);
+  if (known !== undefined) return known;
   const record = readPool(cidr, entry);
   const { gateway, reserved, reservedFor = {} } = record;
   const kept = [...reserved, ...Object.keys(reservedFor), ...(gateway === undefined ? [] : [gateway])];
-  return {
+  const pool = {
     name,
     cidr,
     prefix: cut(prefix, record.blockSize),
@@ -76,6 +81,8 @@ export function poolOf(
     record,
     keptBack: new Set(kept.map((text) => parseAddress(text).value)),
   };
+  heldPools.set(entry, pool);
+  return pool;
 }
 
 /** @throws WeftError `conflict` when it cannot be read */

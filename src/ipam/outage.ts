@@ -86,6 +86,17 @@ export async function keepOwn(
   return true;
 }
 
+/** To be called as weft starts, with what joined endpoints of this host have in pools, each by its name. */
+export function recallUsed(
+  ipam: Ipam,
+  used: Iterable<{ readonly pool: string; readonly address: string }>,
+): void {
+  for (const { pool, address } of used) {
+    const place = ownPlace(ipam, pool, parseAddress(address));
+    if (place !== undefined) ipam.spares.recall(place.block, place.offset);
+  }
+}
+
 /** What was given and is not announced yet; perhaps it never will be. */
 export function givenAddresses({ spares }: Ipam): HeldAddress[] {
   return spares.all().flatMap(({ pool, cidr, given }) =>

@@ -224,8 +224,9 @@ function isEmpty({ hostId, spares, now, restMs }: Ipam, { key, record }: HeldBlo
   const spare = record.owner === hostId ? Object.keys(spares.get(key)?.given ?? {}) : (record.spare ?? []);
   const taken = { ...record.assigned, ...record.reserved };
   if (spare.length + Object.keys(taken).length > 0) return false;
-  const isLong = longAgo(now(), Math.max(restMs, emptyGraceMs));
-  return record.freed.every((offset) => isLong(freedMs(record, offset)));
+  // The others were given back before it, whatever clocks said at the time.
+  const last = record.freed.at(-1);
+  return last === undefined || longAgo(now(), Math.max(restMs, emptyGraceMs))(freedMs(record, last));
 }
 
 function readableBlocks({ mirror, keys }: Ipam): HeldBlock[] {

@@ -11,13 +11,14 @@
  *
  * - Nothing is known to be this host's but by a transaction of its own that was answered. Such a one has
  *   also put an end to all that were sent before and might still take effect, since each rests on the block's revision.
+ * - What an endpoint has that was joined was announced with it, and is not given up before the ledger has lost the
+ *   endpoint. So weft knows it again when it starts anew (`recall`).
  * - Before a transaction is sent that gives something up, it is struck off here, and off the disk: from
  *   then on, until the next commit, it is not given to anybody, whatever comes of the transaction.
  * - What the store is seen to say otherwise counts at once.
  * - What is given is on disk before Docker is answered, and so are the spare ones left: neither the end of weft nor a
  *   loss of power gives one twice.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { type Assignment, type Block, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Mirror } from '../store/mirror.ts';
@@ -56,8 +57,8 @@ export class Spares {
   readonly #failed: (error: unknown) => void;
   /** Of each block, the newest revision that this host has written, or has sent a transaction on that gives something up. */
   readonly #revisions = new Map<string, bigint>();
-  /** Of each block, offsets that the store has as this host's, given or not. */
-  readonly #assigned = new Map<string, ReadonlySet<number>>();
+  /** Of each block, what the store has as assigned, as far as that is this host's for certain; given or not. */
+  readonly #assigned = new Map<string, Readonly<Record<string, Pick<Assignment, 'host'>>>>();
   /** Of each pool, how many addresses are spare or given. */
   readonly #counts = new Map<string, number>();
   /** Whether all was compared with the mirror since the store was away. */
@@ -119,7 +120,12 @@ export class Spares {
 
   /** Whether the store certainly has it as this host's, whoever uses it. */
   isAssigned({ id }: OwnBlock, offset: number): boolean {
-    return this.#assigned.get(id)?.has(offset) ?? false;
+    return this.#isCertain(id, offset);
+  }
+
+  /** Takes it for certain that the store has it as this host's, until it is seen to say otherwise. */
+  recall({ id }: OwnBlock, offset: number): void {
+    this.#assigned.set(id, { ...this.#assigned.get(id), [offset]: { host: this.#hostId } });
   }
 
   /** Resolves when it is on disk. @throws WeftError `internal` when the disk does not take it */
@@ -140,7 +146,7 @@ export class Spares {
       // What it takes for a container is not spare any more, though this host's.
       const isLeft = (offset: number) =>
         isOwn(record, offset, this.#hostId) &&
-        (record?.spare?.includes(offset) === true || this.#assigned.get(id)?.has(offset) === true);
+        (record?.spare?.includes(offset) === true || this.#isCertain(id, offset));
       if (!this.#isLosing(id, isLeft)) continue;
       for (const condition of conditions) {
         if ('key' in condition && condition.key === id && 'revision' in condition) {
@@ -160,11 +166,10 @@ export class Spares {
       const id = write.put;
       const record = id.startsWith(this.#keys.allBlocks) ? records.block.read(write.value) : undefined;
       if (record?.owner !== this.#hostId || !this.#advance(id, revision)) continue;
-      const own = Object.entries(record.assigned).filter(([, { host }]) => host === this.#hostId);
-      this.#assigned.set(id, new Set(own.map(([offset]) => Number(offset))));
+      this.#assigned.set(id, record.assigned);
       const before = this.#shelf.get(id);
       const block = ownBlock(id, record, before);
-      if (!isDeepStrictEqual(block, before)) this.#later(this.#put(block));
+      if (!isAsBefore(block, before)) this.#later(this.#put(block));
     }
   }
 
@@ -185,9 +190,18 @@ export class Spares {
     return true;
   }
 
+  #isCertain(id: string, offset: number): boolean {
+    return this.#assigned.get(id)?.[offset]?.host === this.#hostId;
+  }
+
+  /** Those that are assigned to this host for certain. */
+  #certain(id: string): number[] {
+    const offsets = Object.keys(this.#assigned.get(id) ?? {}).map(Number);
+    return offsets.filter((offset) => this.#isCertain(id, offset));
+  }
+
   #isLosing(id: string, isLeft: (offset: number) => boolean): boolean {
-    const known = [...(this.#shelf.get(id)?.spare ?? []), ...(this.#assigned.get(id) ?? [])];
-    return !known.every(isLeft);
+    return !(this.#shelf.get(id)?.spare ?? []).every(isLeft) || !this.#certain(id).every(isLeft);
   }
 
   /** In memory at once. */
@@ -196,7 +210,8 @@ export class Spares {
     isLeft: (offset: number) => boolean,
     isGivenLeft: (offset: number) => boolean = isLeft,
   ): Promise<void> {
-    this.#assigned.set(id, new Set([...(this.#assigned.get(id) ?? [])].filter(isLeft)));
+    const struck = this.#certain(id).filter((offset) => !isLeft(offset));
+    if (struck.length > 0) this.#assigned.set(id, omit(this.#assigned.get(id) ?? {}, struck));
     const block = this.#shelf.get(id);
     if (block === undefined) return;
     const lost = [
@@ -250,23 +265,33 @@ function isOwn(record: Block | undefined, offset: number, hostId: string): boole
 function ownBlock(id: string, { pool, cidr, spare = [], freedMs }: Block, before?: OwnBlock): OwnBlock {
   const given = Object.entries(before?.given ?? {}).filter(([offset]) => spare.includes(Number(offset)));
   const left = spare.filter((offset) => before?.given[offset] === undefined);
-  const rests = Object.entries({ ...freedMs, ...before?.freedMs });
+  const rests = left.flatMap((offset) => {
+    const restsSinceMs = before?.freedMs[offset] ?? freedMs?.[offset];
+    return restsSinceMs === undefined ? [] : [[offset, restsSinceMs] as const];
+  });
   return {
     ...{ id, pool, cidr, spare: left },
-    freedMs: Object.fromEntries(rests.filter(([offset]) => left.includes(Number(offset)))),
+    freedMs: Object.fromEntries(rests),
     given: Object.fromEntries(given),
   };
 }
 
+/** After `ownBlock`, by which nothing comes to be given, and nothing that stays spare rests otherwise. */
+function isAsBefore(block: OwnBlock, before: OwnBlock | undefined): boolean {
+  if (before === undefined || sizeOf(block) !== sizeOf(before)) return false;
+  return block.spare.every((offset, nth) => offset === before.spare[nth]);
+}
+
 /** Neither spare nor given. */
 function without(block: OwnBlock, offsets: readonly number[]): OwnBlock {
-  const isOther = (offset: number) => !offsets.includes(offset);
-  const others = <T>(by: Readonly<Record<string, T>>) =>
-    Object.fromEntries(Object.entries(by).filter(([offset]) => isOther(Number(offset))));
   return {
     ...block,
-    spare: block.spare.filter(isOther),
-    freedMs: others(block.freedMs),
-    given: others(block.given),
+    spare: block.spare.filter((offset) => !offsets.includes(offset)),
+    freedMs: omit(block.freedMs, offsets),
+    given: omit(block.given, offsets),
   };
+}
+
+function omit<T>(by: Readonly<Record<string, T>>, offsets: readonly number[]): Record<string, T> {
+  return Object.fromEntries(Object.entries(by).filter(([offset]) => !offsets.includes(Number(offset))));
 }

@@ -48,8 +48,10 @@ export function* vacantBlocks(
   for (const vacancy of vacancies.of(pool.name)) {
     const entry = reading.get(vacancy.key);
     const block = entry && blockIn(entry, vacancy.prefix);
-    if (block?.record !== undefined && block.record.owner === hostId && hasRoom(block, pool)) yield block;
-    else vacancies.delete(pool.name, vacancy);
+    const isOwn = block?.record !== undefined && block.record.owner === hostId;
+    if (isOwn) yield block;
+    // Who has found a place there does not come back.
+    if (!isOwn || !hasRoom(block, pool)) vacancies.delete(pool.name, vacancy);
   }
 }
 

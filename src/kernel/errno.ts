@@ -7,6 +7,7 @@ export const {
   EADDRNOTAVAIL,
   EAGAIN,
   EEXIST,
+  EINTR,
   EINVAL,
   ENODEV,
   ENOENT,

@@ -30,7 +30,7 @@ import { isSandboxKept } from './sandbox.ts';
 import { currentNamespace, inNamespace, openNetlinkSocket } from './syscalls.ts';
 import { enableForwarding, forwards, hasIpv6, makeSysctlsWritable } from './sysctl.ts';
 import { openUdp, type UdpPlace, type UdpSocket } from './udp.ts';
-import { type HostChange, watchChanges, watchedGroups } from './watch.ts';
+import { type HostChange, type Subscription, subscribeToSegment, watchChanges } from './watch.ts';
 
 export type {
   HeldPort,
@@ -73,7 +73,7 @@ export interface Kernel {
   /** IPv6 address by which the link's neighbours reach this host; undefined where there is none. */
   linkLocal(link: string): Promise<string | undefined>;
 
-  /** Calls back, soon, for what others change in the host's namespace; answers what ends that. */
+  /** Calls back, soon, for what others change in the namespaces of the host and of networks; answers what ends that. */
   watch(changed: (change: HostChange) => void): () => void;
   /** A socket of the host's namespace, of any address; @throws WeftError `kernel` when the port is taken */
   openUdp(at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void): UdpSocket;
@@ -167,7 +167,8 @@ class LinuxKernel implements Kernel {
     };
     const filter = { sockets: filterSockets, file };
     const namespace = createNamespace(name, target, inOwnNamespace, this.#families, filter);
-    this.#own.set(name, { namespace, held: [sockets, filterSockets, shortcut], fd });
+    const subscriptions = subscribeToSegment(fd, name);
+    this.#own.set(name, { namespace, held: [sockets, filterSockets, shortcut], subscriptions, fd });
     await sockets.ask([raiseLoopback()]);
     return namespace;
   }
@@ -209,10 +210,8 @@ class LinuxKernel implements Kernel {
   }
 
   watch(changed: (change: HostChange) => void): () => void {
-    const fds = watchedGroups.map(({ protocol, groups }) =>
-      inNamespace(this.#hostFd, () => openNetlinkSocket(protocol, groups)),
-    );
-    return watchChanges(fds, changed);
+    const ofSegments = () => [...this.#own.values()].flatMap(({ subscriptions }) => subscriptions);
+    return watchChanges(this.#hostFd, ofSegments, changed);
   }
 
   openUdp(at: UdpPlace, receive: (bytes: Buffer, from: UdpPlace) => void): UdpSocket {
@@ -273,7 +272,7 @@ class LinuxKernel implements Kernel {
     const own = this.#own.get(name);
     if (own === undefined) return;
     this.#own.delete(name);
-    for (const held of own.held) held.close();
+    for (const held of [...own.held, ...own.subscriptions]) held.close();
     closeSync(own.fd);
   }
 
@@ -285,6 +284,7 @@ class LinuxKernel implements Kernel {
 interface OwnNamespace {
   readonly namespace: Namespace;
   readonly held: readonly { close(): void }[];
+  readonly subscriptions: readonly Subscription[];
   readonly fd: number;
 }
 

@@ -1,6 +1,6 @@
 /** weft's nftables table from what `nft -j list table` prints (libnftables-json(5)); pure. */
 import Type, { type Static } from 'typebox';
-import { Value } from 'typebox/value';
+import { Compile } from 'typebox/compile';
 import { WeftError } from '../errors.ts';
 import {
   canonicalElements,
@@ -61,6 +61,8 @@ const Listing = Type.Object({
     }),
   ),
 });
+/** It names the addresses of all hosts and containers: interpreted, that would take longer than all else of a pass. */
+const listing = Compile(Listing);
 
 /**
  * Undefined where the listing has no table of weft's.
@@ -84,7 +86,7 @@ export function parseNftTable(json: string): InstalledNftTable | undefined {
 
 function parse(json: string): Static<typeof Listing> {
   try {
-    return Value.Parse(Listing, JSON.parse(json));
+    return listing.Parse(JSON.parse(json));
   } catch (cause) {
     throw new WeftError('kernel', 'nft listed its table in a form that weft does not know', { cause });
   }

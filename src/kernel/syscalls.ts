@@ -5,7 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import koffi from 'koffi';
 import { WeftError } from '../errors.ts';
-import { EADDRINUSE, EADDRNOTAVAIL, ENOSYS, EPROTONOSUPPORT, errnoName } from './errno.ts';
+import { EADDRINUSE, EADDRNOTAVAIL, EINTR, ENOSYS, EPROTONOSUPPORT, errnoName } from './errno.ts';
 
 const libc = koffi.load(null);
 const signatures = {
@@ -14,6 +14,7 @@ const signatures = {
   listen: 'int listen(int fd, int backlog)',
   getsockname: 'int getsockname(int fd, _Inout_ uint8_t *address, _Inout_ uint32_t *length)',
   setsockopt: 'int setsockopt(int fd, int level, int name, const int *value, uint32_t length)',
+  poll: 'int poll(_Inout_ uint8_t *fds, unsigned long count, int timeoutMs)',
   setns: 'int setns(int fd, int type)',
   unshare: 'int unshare(int flags)',
   mount:
@@ -83,6 +84,19 @@ export function openNetlinkSocket(protocol: keyof typeof netlinkProtocols, group
     closeSync(fd);
     throw error;
   }
+}
+
+const POLLIN = 1;
+
+/**
+ * Whether there is something to be read, by descriptor, in one call; to try each one costs an error each. A call that a
+ * signal interrupts tells of nothing.
+ */
+export function readable(fds: readonly number[]): boolean[] {
+  const asked = fds.map((fd) => Buffer.from(Int32Array.of(fd, POLLIN).buffer));
+  const polled = Buffer.concat(asked);
+  if (attempt('poll', polled, fds.length, 0) === -EINTR) return fds.map(() => false);
+  return asked.map(({ length }, position) => polled.readUInt16LE((position + 1) * length - 2) !== 0);
 }
 
 const AF_INET = 2;

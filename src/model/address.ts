@@ -44,8 +44,23 @@ export function familiesOf(texts: readonly string[]): Family[] {
   return [...new Set(texts.map(familyOf))];
 }
 
+/** Parsing one takes up to 50 µs, and the same few are asked for again and again. */
+const mostRemembered = 1_000;
+
+function remembering<T>(parse: (text: string) => T): (text: string) => T {
+  const known = new Map<string, T>();
+  return (text) => {
+    const found = known.get(text);
+    if (found !== undefined) return found;
+    const value = parse(text);
+    if (known.size >= mostRemembered) known.clear();
+    known.set(text, value);
+    return value;
+  };
+}
+
 /** @throws WeftError `invalid` naming the text and what it should have been. */
-export function parseAddress(text: string): Address {
+export const parseAddress = remembering((text): Address => {
   const family = familyOf(text);
   try {
     if (text.includes('%')) throw new Error('it has a zone');
@@ -54,7 +69,7 @@ export function parseAddress(text: string): Address {
   } catch (cause) {
     throw new WeftError('invalid', `"${text}" is not an IP address`, { cause });
   }
-}
+});
 
 /** Canonical text: IPv6 in its short form, as Docker writes it. */
 export function printAddress({ family, value }: Address): string {
@@ -65,14 +80,14 @@ export function printAddress({ family, value }: Address): string {
  * Parses `10.77.0.0/16`. Host bits are refused, with the prefix that was probably meant.
  * @throws WeftError `invalid`
  */
-export function parsePrefix(text: string): Prefix {
+export const parsePrefix = remembering((text): Prefix => {
   const { address, length } = parseInterface(text);
   const prefix = prefixOf(address, length);
   if (prefix.first !== address.value) {
     throw new WeftError('invalid', `"${text}" is not a subnet: did you mean ${printPrefix(prefix)}?`);
   }
   return prefix;
-}
+});
 
 /** Whether `parsePrefix` takes the text. */
 export function isPrefix(text: string): boolean {

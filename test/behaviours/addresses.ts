@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { addressOf, startContainer } from '../cluster/cluster.ts';
 import type { Host } from '../lab/host.ts';
-import { type Behaviour, outcome } from './behaviour.ts';
+import { type Behaviour, outcome, severalOfSwarm } from './behaviour.ts';
 import { attachments, createContainer, reaches } from './containers.ts';
 
 const subnet = ['--subnet', '10.41.0.0/24'];
@@ -26,6 +26,7 @@ export const addresses: readonly Behaviour[] = [
       return [await addressOf(host, 'first', 'web'), await addressOf(host, 'second', 'web')];
     },
     holds: ['10.41.0.77', '10.41.1.88'],
+    differs: { overlay: severalOfSwarm },
   },
   {
     name: '`--ip` of another container, or outside of the subnet, is refused',
@@ -97,6 +98,7 @@ export const addresses: readonly Behaviour[] = [
       return [first?.MacAddress, second?.MacAddress];
     },
     holds: ['02:42:00:00:00:77', '02:42:00:00:00:88'],
+    differs: { overlay: severalOfSwarm },
   },
   {
     name: 'containers reach each other by `--link-local-ip`',

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { addressOf, startContainer } from '../cluster/cluster.ts';
 import type { Host } from '../lab/host.ts';
-import { type Behaviour, outcome } from './behaviour.ts';
+import { type Behaviour, outcome, severalOfSwarm } from './behaviour.ts';
 import { createContainer, interfacesOn, networksOf, reaches } from './containers.ts';
 
 /** What a container that is (or was) connected sees of its networks, and of a neighbour on one of them. */
@@ -49,6 +49,7 @@ export const connections: readonly Behaviour[] = [
       started: { interfaces: ['second'], inspect: ['second'], reaches: true },
       startedAgain: ['second', 'third'],
     },
+    differs: { overlay: severalOfSwarm },
   },
   {
     name: 'connections outlive a restart of the container',
@@ -61,6 +62,7 @@ export const connections: readonly Behaviour[] = [
       return seenBy(host, 'member', neighbour);
     },
     holds: { interfaces: ['first', 'second'], inspect: ['first', 'second'], reaches: true },
+    differs: { overlay: severalOfSwarm },
   },
   {
     name: 'a container is connected to a network once',

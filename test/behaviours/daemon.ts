@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import { addressOf, startContainer } from '../cluster/cluster.ts';
 import type { Host } from '../lab/host.ts';
 import { waitFor } from '../lab/wait.ts';
-import { type Behaviour, outcome } from './behaviour.ts';
+import { type Behaviour, outcome, severalOfSwarm } from './behaviour.ts';
 import { createContainer, interfacesOn, reaches } from './containers.ts';
 
 const many = Array.from({ length: 10 }, (_, index) => `net${index}`);
@@ -55,6 +55,7 @@ export const daemon: readonly Behaviour[] = [
       return seen;
     },
     holds: ends.map(() => '10.41.0.77'),
+    differs: { overlay: severalOfSwarm },
   },
   {
     name: 'with live-restore, containers run on, connected, over a stop and a crash of the daemon',

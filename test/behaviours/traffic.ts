@@ -1,7 +1,7 @@
 /** What reaches what: ways in and out, and what a network carries. */
 import { startContainer } from '../cluster/cluster.ts';
 import { fetchFrom, hears, serve } from '../cluster/servers.ts';
-import type { Behaviour } from './behaviour.ts';
+import { type Behaviour, severalOfSwarm } from './behaviour.ts';
 import { reaches } from './containers.ts';
 
 export const traffic: readonly Behaviour[] = [
@@ -42,6 +42,7 @@ export const traffic: readonly Behaviour[] = [
       return told;
     },
     holds: Array.from({ length: 5 }, () => '0.0.0.0:8080'),
+    differs: { overlay: severalOfSwarm },
   },
   {
     name: 'the host reaches its containers by their addresses',

@@ -3,43 +3,40 @@
  * a lab have no systemd, and no way to a package archive: so Docker runs there before, and etcd is installed. All else the
  * script does as anywhere.
  */
-import { writeFile } from 'node:fs/promises';
+import { copyFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { buildPlugin } from '../../plugin/build.ts';
 import { projectFolder } from '../lab/folders.ts';
 import type { Host } from '../lab/host.ts';
 import { Lab } from '../lab/lab.ts';
+import { rootfsPath, toolbox } from '../lab/rootfs.ts';
 import { toolsImage } from '../lab/tools-image.ts';
 import { waitFor } from '../lab/wait.ts';
 import { complaint, networksOf, pluginName, sweep } from './cluster.ts';
+import { withAskedDocker } from './test-lab.ts';
 import { elsewhere, enter, headings, readme, transcript } from './transcript.ts';
 
 const shared = [projectFolder];
-/** Debian 12 has Compose 1, a program of its own. */
-const composes: Readonly<Record<string, string>> = { h1: 'docker compose', h2: 'docker-compose' };
-
-let lab: Lab;
-let h1: Host;
-let h2: Host;
+const lab = new Lab({
+  name: 'first-hour',
+  hosts: [
+    // The only one that has etcd installed.
+    { name: 'h1', docker: toolbox, shared },
+    ...withAskedDocker([{ name: 'h2', docker: '20.10', shared }]),
+  ],
+});
+const [h1, h2] = [lab.host('h1'), lab.host('h2')];
 
 beforeAll(async () => {
   await buildPlugin();
-  lab = await Lab.up({
-    name: 'first-hour',
-    hosts: [
-      { name: 'h1', docker: '26.1', shared },
-      { name: 'h2', docker: '20.10', shared },
-    ],
-  });
-  [h1, h2] = [lab.host('h1'), lab.host('h2')];
+  await lab.up();
   for (const host of lab.hosts) {
     await nameImages(host);
+    await takeCompose(host);
     await setUp(host, h1.address);
   }
 });
-
-afterAll(() => lab?.down());
 
 afterEach(async () => {
   await sweep(lab.hosts);
@@ -48,9 +45,21 @@ afterEach(async () => {
   });
 });
 
+afterAll(() => lab.down());
+
 function setUp(host: Host, ...args: readonly string[]): Promise<string> {
   const script = join(projectFolder, 'plugin/setup-host.sh');
   return host.exec(['bash', script, ...args], { timeoutMs: 240_000 });
+}
+
+/** Debian 12 has Compose 1, a program of its own. */
+const composeOn = (host: Host) => (host.isAtLeast('26.1') ? 'docker compose' : 'docker-compose');
+
+/** A root with Docker 28.5 has no Compose: such a host takes that of another. */
+async function takeCompose(host: Host): Promise<void> {
+  if (!host.isAtLeast('28.5')) return;
+  const program = '/usr/libexec/docker/cli-plugins/docker-compose';
+  await copyFile(join(rootfsPath(toolbox), program), host.path(program));
 }
 
 /** There is no registry: what the documents run is the tools image under other names. */
@@ -66,7 +75,7 @@ async function nameImages(host: Host): Promise<void> {
 async function follow(document: typeof readme, heading: string, folder?: string): Promise<void> {
   for (const { host, command } of transcript(document, heading)) {
     await sameNetworks();
-    const line = { host, command: command.replace('docker compose', composes[host] ?? '') };
+    const line = { host, command: command.replace('docker compose', composeOn(lab.host(host))) };
     const isQuestion = / (ping|wget) /.test(command);
     if (!isQuestion) await enter(lab, line, folder);
     else await waitFor(`${host}# ${command}`, async () => (await enter(lab, line, folder)) !== '');
@@ -91,7 +100,7 @@ test('one file of Compose, brought up on two hosts, is one network', async () =>
     await writeFile(host.path(join(folder, 'compose.yaml')), file);
   }
   const compose = (host: Host, args: string) =>
-    enter(lab, { host: host.name, command: `${composes[host.name]} ${args}` }, folder);
+    enter(lab, { host: host.name, command: `${composeOn(host)} ${args}` }, folder);
 
   await follow(readme, 'With Compose', folder);
   for (const host of lab.hosts) await compose(host, 'down --timeout 0');

@@ -1,10 +1,9 @@
 /** Services of a swarm on networks of weft's: those that the swarm makes, and those that each host makes for itself. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { formSwarm } from '../lab/swarm.ts';
 import { waitFor } from '../lab/wait.ts';
-import { clusterUp, complaint, leavesNoTrace, pluginName, startContainer, storeKeys } from './cluster.ts';
+import { complaint, leavesNoTrace, pluginName, startContainer, storeKeys } from './cluster.ts';
 import { lookUp } from './look-up.ts';
 import {
   createService,
@@ -15,30 +14,23 @@ import {
   settled,
   type Task,
 } from './service.ts';
+import { testCluster } from './test-lab.ts';
 import { enter, readme, transcript } from './transcript.ts';
 
 const many = 20;
 const few = 9;
 
-let lab: Lab;
-let manager: Host;
-let others: readonly Host[];
-
-beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'swarm',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '26.1' },
-      { name: 'h3', docker: '20.10' },
-    ],
-    settings: { WEFT_REPLICATE: 'on', WEFT_RESYNC_SECONDS: '5' },
-  });
-  manager = lab.host('h1');
-  others = lab.hosts.filter((host) => host !== manager);
+const lab = testCluster({
+  name: 'swarm',
+  hosts: [
+    { name: 'h1', docker: '28.5' },
+    { name: 'h2', docker: '26.1' },
+    { name: 'h3', docker: '20.10' },
+  ],
+  settings: { WEFT_REPLICATE: 'on', WEFT_RESYNC_SECONDS: '5' },
 });
-
-afterAll(() => lab?.down());
+const manager = lab.host('h1');
+const others = [lab.host('h2'), lab.host('h3')];
 
 const ways = [
   { way: 'the swarm has made', scope: 'global', heading: 'Made by the swarm' },
@@ -99,39 +91,36 @@ describe.each(ways)('on a network that $way', ({ scope, heading }) => {
     await holdsOnly(service, tasks);
   });
 
-  // Where each host has made the network, Docker does as with any other container.
-  if (scope === 'global') {
-    test('the tasks of a host that is drained move to the others', async () => {
-      await manager.docker(['node', 'update', '--availability', 'drain', 'h2']);
-      tasks = await settled(service, few, (now) => now.every(({ host }) => host.name !== 'h2'));
-      await reachEachOther(tasks);
-      await holdsOnly(service, tasks);
-      await manager.docker(['node', 'update', '--availability', 'active', 'h2']);
-    });
+  test('the tasks of a host that is drained move to the others', async () => {
+    await manager.docker(['node', 'update', '--availability', 'drain', 'h2']);
+    tasks = await settled(service, few, (now) => now.every(({ host }) => host.name !== 'h2'));
+    await reachEachOther(tasks);
+    await holdsOnly(service, tasks);
+    await manager.docker(['node', 'update', '--availability', 'active', 'h2']);
+  });
 
+  // Where each host has made the network, the addresses are no matter of the manager's.
+  if (scope === 'global') {
     test('the tasks of a manager whose daemon dies are replaced', async () => {
       await manager.killDockerd();
       await manager.startDockerd();
       tasks = await settled(service, few);
       await reachEachOther(tasks);
     });
-
-    test('those of a host that loses power move to the others, and neither keeps an address', async () => {
-      const h3 = lab.host('h3');
-      await h3.powerCut();
-      tasks = await settled(service, few);
-      await reachEachOther(tasks);
-      await h3.boot();
-      tasks = await settled(service, few);
-      await holdsOnly(service, tasks);
-    });
   }
 
+  test('those of a host that loses power move to the others, and neither keeps an address', async () => {
+    const h3 = lab.host('h3');
+    await h3.powerCut();
+    tasks = await settled(service, few);
+    await reachEachOther(tasks);
+    await h3.boot();
+    tasks = await settled(service, few);
+    await holdsOnly(service, tasks);
+  });
+
   test('a service that grows and shrinks leaves no address behind', async () => {
-    for (let round = 0; round < 2; round += 1) {
-      await holdsOnly(service, await scale(service, 1));
-      await holdsOnly(service, await scale(service, many));
-    }
+    for (const count of [1, many]) await holdsOnly(service, await scale(service, count));
   });
 
   test('what is removed leaves nothing', async () => {

@@ -1,30 +1,27 @@
 /** The command `weft` on hosts with the managed plugin, typed as the README says. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { projectFolder } from '../lab/folders.ts';
 import type { Host } from '../lab/host.ts';
-import type { Lab } from '../lab/lab.ts';
 import { waitFor } from '../lab/wait.ts';
-import { clusterUp, createNetwork, pings, startContainer } from './cluster.ts';
+import { createNetwork, pings, startContainer } from './cluster.ts';
+import { testCluster } from './test-lab.ts';
 
 const [alias] = /^alias weft=.*$/m.exec(readFileSync(join(projectFolder, 'README.md'), 'utf8')) ?? [];
 
-let lab: Lab;
-let h1: Host;
-let h2: Host;
+const lab = testCluster({
+  name: 'upkeep',
+  hosts: [
+    { name: 'h1', docker: '28.5' },
+    { name: 'h2', docker: '20.10' },
+  ],
+  // By itself, weft repairs nothing for as long as this takes.
+  settings: { WEFT_RESYNC_SECONDS: '3600' },
+});
+const [h1, h2] = [lab.host('h1'), lab.host('h2')];
 
 beforeAll(async () => {
-  lab = await clusterUp({
-    name: 'upkeep',
-    hosts: [
-      { name: 'h1', docker: '28.5' },
-      { name: 'h2', docker: '20.10' },
-    ],
-    // By itself, weft repairs nothing for as long as this takes.
-    settings: { WEFT_RESYNC_SECONDS: '3600' },
-  });
-  [h1, h2] = [lab.host('h1'), lab.host('h2')];
   for (const host of [h1, h2]) {
     await createNetwork(host, 'blue', ['--subnet', '10.77.0.0/16', '-o', 'weft.network=blue']);
   }
@@ -32,8 +29,6 @@ beforeAll(async () => {
   await startContainer(h2, 'blue', 'data');
   await pings(h2, 'data', address);
 });
-
-afterAll(() => lab?.down());
 
 async function weft(host: Host, words: string): Promise<{ readonly code: number; readonly text: string }> {
   const script = `shopt -s expand_aliases\n${alias}\nweft ${words} 2>&1\necho "exit $?"`;

@@ -1,4 +1,5 @@
 import { connect } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
 import { WeftError } from '../../src/errors.ts';
 import { endpoint, network, withArguments } from './cnm-bodies.ts';
@@ -230,7 +231,13 @@ describe('an error', () => {
 });
 
 test('every call is logged with its objects and its time, and no body', async () => {
-  const { docker, lines } = await serve();
+  const { docker, calls, lines } = await serve();
+  let tookMs = 0;
+  calls.before = async () => {
+    const startMs = performance.now();
+    await setTimeout(10);
+    tookMs = performance.now() - startMs;
+  };
   await docker.call('NetworkDriver.CreateNetwork', {
     NetworkID: network,
     Options: { 'com.docker.network.generic': { secret: 'hunter2' } },
@@ -242,4 +249,5 @@ test('every call is logged with its objects and its time, and no body', async ()
       fields: { method: 'NetworkDriver.CreateNetwork', network, ms: expect.any(Number) },
     },
   ]);
+  expect(lines[0]?.fields.ms).toBeGreaterThanOrEqual(Math.floor(tookMs));
 });

@@ -1,4 +1,5 @@
 /** weft itself fails, and what it stands on. */
+import { setTimeout } from 'node:timers/promises';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import {
   bothFabrics,
@@ -12,10 +13,14 @@ import {
   storeKeys,
   termsOf,
 } from '../cluster/cluster.ts';
+import { pingSteadily } from '../cluster/steady-ping.ts';
 import { testCluster } from '../cluster/test-lab.ts';
 import { pidOfWeft } from '../cluster/weft-process.ts';
 import type { Host } from '../lab/host.ts';
 import { waitFor } from '../lab/wait.ts';
+import { removeDead } from '../soak/cluster/containers.ts';
+import { checkWhole } from '../soak/cluster/invariants.ts';
+import { weftFrozen, weftKilled } from './faults.ts';
 
 const lab = testCluster({
   name: 'fault',
@@ -59,6 +64,46 @@ test.each(bothFabrics)(
     await pings(h2, 'target', next);
   },
 );
+
+test('weft killed while Docker waits for it, sooner or later: Docker, store and kernels agree in the end', async () => {
+  for (const [index, delayMs] of [0, 60, 120, 180, 240, 300].entries()) {
+    const { name } = bothFabrics[index % 2 === 0 ? 0 : 1];
+    // Killed too late, it starts.
+    const starting = startContainer(h1, name, `c${delayMs}`).catch(() => undefined);
+    await setTimeout(delayMs);
+    await weftKilled(h1).strike();
+    await starting;
+    await waitFor('a container starts', async () => {
+      await removeDead(h1);
+      await startContainer(h1, name, `next${delayMs}`);
+      return true;
+    });
+  }
+  await waitFor(
+    'all agrees',
+    async () => {
+      await removeDead(h1);
+      await checkWhole(lab);
+      return true;
+    },
+    120_000,
+  );
+});
+
+test('with weft frozen no ping is lost, and a container that is asked for starts when it thaws', async () => {
+  await startContainer(h1, 'red', 'pinger');
+  const target = await startContainer(h2, 'red', 'target');
+  await pings(h1, 'pinger', target);
+  const pinging = pingSteadily(h1, 'pinger', target, 0.05);
+  const thaw = await weftFrozen(h1).strike();
+  const starting = startContainer(h1, 'red', 'next');
+  await setTimeout(2_000);
+  await thaw();
+  await pings(h2, 'target', await starting);
+  const { sent, lost } = await pinging.end();
+  expect(sent).toBeGreaterThan(20);
+  expect(lost).toEqual([]);
+});
 
 test('a restarted weft writes nothing to a kernel that is right', async () => {
   for (const { name } of bothFabrics) await startContainer(h1, name, `still-${name}`);

@@ -3,7 +3,7 @@ import { merge } from '../../src/fabric/fabric.ts';
 import type { HostChange } from '../../src/kernel/kernel.ts';
 import { type Host, openHost } from './host.ts';
 import { settle } from './namespace-suite.ts';
-import { routed, tunnel } from './states.ts';
+import { port, routed, segment, tunnel } from './states.ts';
 
 const waiting = { timeout: 20_000, interval: 50 };
 
@@ -60,9 +60,37 @@ test.each<[string, string, HostChange['kind']]>([
   expect(new Set(heard.map(({ kind }) => kind))).toEqual(new Set([expected]));
 });
 
+test.each<[string, string]>([
+  ['neighbours', 'ip neigh flush nud permanent'],
+  ['forwarding entries of the device', 'bridge fdb del 02:57:0a:4e:00:07 dev vx0 self'],
+  ['forwarding entries of the bridge', 'bridge fdb del 02:57:0a:4e:00:07 dev vx0 master'],
+  ['a link', 'ip link del vx0'],
+  ['its packet filter', 'nft flush ruleset'],
+])('hears that a segment has lost %s', async (_what, script) => {
+  const own = await host.kernel.namespace('weft-4097');
+  await settle(own, segment);
+  const inSegment = (script: string) => host.run(`nsenter --net=${host.runDir}/netns/weft-4097 ${script}`);
+  inSegment('nft add table bridge weft');
+  await becomesQuiet();
+  inSegment(script);
+  await vi.waitUntil(() => heard.length > 0, waiting);
+  expect(new Set(heard.map((change) => JSON.stringify(change)))).toEqual(
+    new Set([JSON.stringify({ kind: 'own segment', namespace: 'weft-4097' })]),
+  );
+});
+
 test('does not hear what else weft does', async () => {
   await settle(host.kernel.host, merge([routed, tunnel]));
   host.run('ip route add default via 10.9.0.254');
   await vi.waitUntil(() => heard.length > 0, waiting);
+  expect(heard).toEqual([{ kind: 'route' }]);
+});
+
+test('does not hear what weft puts on a segment, nor that containers leave it', async () => {
+  const own = await host.kernel.namespace('weft-4097');
+  await settle(own, segment);
+  await own.apply([{ do: 'delete', kind: 'link', object: port }]);
+  host.run('ip route add default via 10.9.0.254');
+  await vi.waitUntil(() => heard.some(({ kind }) => kind === 'route'), waiting);
   expect(heard).toEqual([{ kind: 'route' }]);
 });

@@ -86,12 +86,12 @@ export class Host {
   }
 
   /** Runs `docker` and answers its output. @throws CommandError */
-  docker(args: readonly string[], options?: ExecOptions): Promise<string> {
+  async docker(args: readonly string[], options?: ExecOptions): Promise<string> {
     return this.#dockerd.docker(args, options);
   }
 
   /** Runs a command and answers its output. @throws CommandError */
-  exec(argv: readonly string[], options?: ExecOptions): Promise<string> {
+  async exec(argv: readonly string[], options?: ExecOptions): Promise<string> {
     return this.#running.exec(argv, options);
   }
 

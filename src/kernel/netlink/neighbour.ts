@@ -7,7 +7,7 @@ import type { Family } from '../../model/address.ts';
 import { allOtherMacs, type FdbEntry, type Neighbour } from '../state.ts';
 import { type Attribute, decodeAttributes, encodeAttributes, mac, readMac } from './attribute.ts';
 import { addressFamily, familyOf, readAddress, wireAddress } from './ip.ts';
-import { NLM_F, type Request } from './message.ts';
+import { type Message, NLM_F, type Request } from './message.ts';
 
 const RTM_NEWNEIGH = 28;
 const RTM_DELNEIGH = 29;
@@ -99,6 +99,15 @@ export function decodeFdbEntry(body: Buffer, nameOf: NameOf): FdbEntry | undefin
   }
   if (body.readUInt16LE(8) !== NUD_NOARP || !attributes.has(NDA.MASTER)) return undefined;
   return { link, table: 'master', mac: readMac(lladdr) };
+}
+
+/**
+ * Whether somebody took away an entry that may be weft's. What a neighbour was is not told: the kernel has set it to
+ * failed before (net/core/neighbour.c, neigh_delete).
+ */
+export function isDeletionOfEntry({ type, body }: Message): boolean {
+  if (type !== RTM_DELNEIGH) return false;
+  return body.readUInt8(0) !== AF_BRIDGE || decodeFdbEntry(body, String) !== undefined;
 }
 
 function header(family: number, linkIndex: number, state: number, flags: number): Buffer {

@@ -101,9 +101,8 @@ async function outcomeOf(trial: Trial, cluster: Cluster, count: number): Promise
   return { id: trial.id, name, measuredAt: new Date().toISOString(), load, rounds };
 }
 
-async function roundOf({ fault, lasts, otherWay, byPass }: Trial, cluster: Cluster): Promise<Round> {
+async function roundOf({ fault, lasts, otherWay }: Trial, cluster: Cluster): Promise<Round> {
   const place = { lab: cluster.lab, host: cluster.struck };
-  if (byPass) await pause(Math.random() * resyncMs);
   const pinging = cluster.ping();
   // By then the first have been sent.
   await pause(1_000);

@@ -14,6 +14,7 @@ import {
   segmentEntriesDeleted,
   uplinkMoved,
   weftDisabled,
+  weftFrozen,
   weftKilled,
 } from '../../fault/faults.ts';
 import type { Host } from '../../lab/host.ts';
@@ -28,8 +29,6 @@ export interface Trial {
   readonly lasts?: (place: Place) => Promise<unknown>;
   /** Packets are to go another way: what was in the kernels need not be there again. */
   readonly otherWay?: true;
-  /** Seen by the next full pass only, so it is struck at a random moment between two. */
-  readonly byPass?: true;
 }
 
 export interface Place {
@@ -54,10 +53,11 @@ async function encapsulates({ host }: Place): Promise<void> {
 export const trials: readonly Trial[] = [
   { id: 'nothing', fault: () => none },
   { id: 'killed', fault: ({ host }) => weftKilled(host) },
+  { id: 'frozen', fault: ({ host }) => weftFrozen(host), lasts: fiveSeconds },
   { id: 'disabled', fault: ({ host }) => weftDisabled(host), lasts: twoSeconds },
   { id: 'routes', fault: ({ host }) => routesDeleted(host) },
   { id: 'filter', fault: ({ host }) => filterDeleted(host) },
-  { id: 'entries', fault: ({ host }) => segmentEntriesDeleted(host), byPass: true },
+  { id: 'entries', fault: ({ host }) => segmentEntriesDeleted(host) },
   { id: 'etcd-killed', fault: ({ lab }) => etcdKilled(lab), lasts: fiveSeconds },
   { id: 'etcd-frozen', fault: ({ lab }) => etcdFrozen(lab), lasts: fiveSeconds },
   { id: 'leader-killed', fault: ({ lab }) => leaderKilled(lab) },

@@ -1,5 +1,5 @@
 /** The process of one host: address management as the agent has it, on the etcd that it is given. */
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { explain } from '../../../src/errors.ts';
 import { assignAddress, releaseAddress } from '../../../src/ipam/addresses.ts';
 import type { Ipam } from '../../../src/ipam/ipam.ts';
@@ -72,7 +72,7 @@ async function join(root: string, subnet: string): Promise<Member> {
     now: Date.now,
     clock: systemClock,
     random: Math.random,
-    randomId: () => randomBytes(6).toString('hex'),
+    randomId: () => randomUUID().slice(-12),
   };
   await heard(0n);
   const { poolId } = await requestPool(ipam, { pool: subnet, options: {}, family: 4 });

@@ -14,9 +14,15 @@ export interface Attached {
 
 const mostPerHost = 6;
 
-/** Starts and removes, until the signal aborts. What fails because of a fault is cleared away. @returns how many started */
-export async function comeAndGo(host: Host, random: () => number, signal: AbortSignal): Promise<number> {
-  let started = 0;
+/** How many containers were started, and how many of those that ran were removed. */
+export interface Traffic {
+  readonly started: number;
+  readonly removed: number;
+}
+
+/** Starts and removes, until the signal aborts. What fails because of a fault is cleared away. */
+export async function comeAndGo(host: Host, random: () => number, signal: AbortSignal): Promise<Traffic> {
+  let [started, removed] = [0, 0];
   while (!signal.aborted) {
     const names = await containersOn(host).catch(() => []);
     const nth = Math.floor(random() * names.length);
@@ -30,17 +36,21 @@ export async function comeAndGo(host: Host, random: () => number, signal: AbortS
         () => {
           started += 1;
         },
-        () => remove(host, name),
+        async () => void (await remove(host, name)),
       );
-    } else {
-      await remove(host, names[nth] ?? name);
+    } else if (await remove(host, names[nth] ?? name)) {
+      removed += 1;
     }
   }
-  return started;
+  return { started, removed };
 }
 
-async function remove(host: Host, name: string): Promise<void> {
-  await host.docker(['rm', '--force', name]).catch(() => {});
+/** @returns whether Docker did it */
+function remove(host: Host, name: string): Promise<boolean> {
+  return host.docker(['rm', '--force', name]).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function containersOn(host: Host, ...filters: string[]): Promise<string[]> {

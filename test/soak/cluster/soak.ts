@@ -18,14 +18,16 @@ import { faultsAround, faultsOf, faultsOfStore } from './faults.ts';
 import { checkFlat, describeTrend, fewestSamples, type Sample, trendsOf } from './growth.ts';
 import { checkUnique, checkWhole } from './invariants.ts';
 
-const usage = `npm run soak -- [--minutes N] [--seed N]
+const usage = `npm run soak -- [--minutes N | --cycles N] [--seed N]
 
   --minutes   default 60; the bringing up of the hosts comes on top
+  --cycles    instead, until so many containers were started and removed again
   --seed      of what is chosen: which faults, when, and which containers; not of how long anything takes`;
 
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '60' },
+    cycles: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
     help: { type: 'boolean', default: false },
   },
@@ -35,7 +37,7 @@ const stormMs = 20_000;
 const lookMs = 3_000;
 const patienceMs = 180_000;
 
-const tally = { storms: 0, faults: 0, started: 0, looks: 0 };
+const tally = { storms: 0, faults: 0, started: 0, removed: 0, looks: 0 };
 const healMs: number[] = [];
 const samples: Sample[] = [];
 
@@ -58,9 +60,11 @@ async function main(): Promise<void> {
       for (const host of lab.hosts) await createNetwork(host, network.name, termsOf(network));
     }
     const endMs = performance.now() + minutes * 60_000;
-    while (performance.now() < endMs) await stormAndCalm(lab, random);
+    const isOver = () =>
+      values.cycles === undefined ? performance.now() >= endMs : tally.removed >= Number(values.cycles);
+    while (!isOver()) await stormAndCalm(lab, random);
     checkFlat(trendsOf(samples) ?? []);
-    console.log(`soak: ${minutes} min, seed ${seed}, ${report()}: no violation`);
+    console.log(`soak: ${seconds(performance.now())}, seed ${seed}, ${report()}: no violation`);
   } catch (error) {
     console.log(`soak: seed ${seed}, ${report()}: VIOLATED: ${explain(error)}`);
     process.exitCode = 1;
@@ -74,12 +78,15 @@ async function stormAndCalm(lab: Lab, random: () => number): Promise<void> {
   tally.storms += 1;
   tally.faults += struck.length;
   const storm = AbortSignal.timeout(stormMs);
-  const [started, heals] = await Promise.all([
+  const [traffic, heals] = await Promise.all([
     Promise.all(lab.hosts.map((host) => comeAndGo(host, random, storm))),
     Promise.all(struck.map((fault) => strikeDuring(fault, random))),
     watchAddresses(lab, storm),
   ]);
-  tally.started += started.reduce((sum, count) => sum + count, 0);
+  for (const { started, removed } of traffic) {
+    tally.started += started;
+    tally.removed += removed;
+  }
 
   const calmMs = performance.now();
   await Promise.all(heals.map((heal) => heal()));
@@ -144,10 +151,10 @@ async function sampleOf(host: Host): Promise<Sample> {
 }
 
 function report(): string {
-  const { storms, faults, started, looks } = tally;
+  const { storms, faults, started, removed, looks } = tally;
   const trends = trendsOf(samples)?.map(describeTrend);
   return [
-    `${storms} storms, ${faults} faults, ${started} containers started`,
+    `${storms} storms, ${faults} faults, ${started} containers started, ${removed} removed`,
     `addresses looked at ${looks} times`,
     `whole again after ${seconds(median(healMs) ?? 0)} (median), ${seconds(Math.max(0, ...healMs))} (worst)`,
     trends === undefined

@@ -10,6 +10,7 @@ import type { AddressCalls, EndpointKey, NetworkCalls } from '../../../src/agent
 import { Cluster } from '../../../src/agent/cluster.ts';
 import { dealingsWith } from '../../../src/agent/dealings.ts';
 import { endpointUseCases } from '../../../src/agent/endpoints.ts';
+import { joinedAddresses } from '../../../src/agent/ledger.ts';
 import { lostEndpoints } from '../../../src/agent/lost-endpoints.ts';
 import { Membership } from '../../../src/agent/membership.ts';
 import { memoryOf } from '../../../src/agent/memory.ts';
@@ -22,7 +23,7 @@ import { Views } from '../../../src/agent/views.ts';
 import { WeftError } from '../../../src/errors.ts';
 import { assignmentsOf, releaseHeld } from '../../../src/ipam/addresses.ts';
 import type { Ipam } from '../../../src/ipam/ipam.ts';
-import { givenAddresses } from '../../../src/ipam/outage.ts';
+import { givenAddresses, recallUsed } from '../../../src/ipam/outage.ts';
 import { refillSpares } from '../../../src/ipam/provision.ts';
 import { Spares } from '../../../src/ipam/spares.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
@@ -95,6 +96,7 @@ export function startWeft(options: WeftOptions): Weft {
     }),
     ...{ now, clock, random, randomId },
   };
+  recallUsed(ipam, joinedAddresses(ledger));
   const announcements = announcementsTo(ipam);
   const host: ThisHost = {
     ...{ id: hostId, underlay, cluster, ledger, kernel, membership, announcements, log },

@@ -18,6 +18,7 @@ import {
   until,
   useTestTime,
   type WeftHost,
+  waysAreFound,
 } from './weft-host.ts';
 
 useTestTime();
@@ -176,7 +177,7 @@ describe('two hosts', () => {
     const there = await createNetwork(h2, { id: 'd2', ...blue });
     await createNetwork(h1, { id: 'd1', ...blue });
     await startContainer(h2, there, 'c2');
-    await until(() => routesOf(h1).length > 0);
+    await waysAreFound([h1]);
     await letPass(resyncMs);
     const before = h1.kernel.applied.length;
     for (const name of ['c3', 'c4']) await stopContainer(h2, await startContainer(h2, there, name));
@@ -264,18 +265,4 @@ describe('two hosts', () => {
     expect(await store.get(keys.network('blue'))).toBeDefined();
     expect(routesOf(h1)).toEqual([]);
   });
-});
-
-test('what others break is repaired by the next full pass', async () => {
-  const host = start();
-  const network = await createNetwork(host, { id: 'd1', subnet, options: options('routed') });
-  await startContainer(host, network, 'c1');
-  const before = await host.kernel.host.read();
-  const routes = before.routes.map((object) => ({ do: 'delete', kind: 'route', object }) as const);
-  await host.kernel.host.apply(routes);
-  await host.kernel.host.filters.inet.remove();
-  await letPass(resyncMs);
-  await until(async () => (await host.kernel.host.filters.inet.read()) !== undefined);
-  const after = await host.kernel.host.read();
-  expect(new Set(after.routes)).toEqual(new Set(before.routes));
 });

@@ -14,6 +14,7 @@ import {
   until,
   useTestTime,
   type WeftHost,
+  waysAreFound,
   withoutLength,
 } from './weft-host.ts';
 
@@ -52,6 +53,7 @@ function setClock(byMs: number): void {
 }
 
 test.each(days)('set %s: all that is held stays, in the store and in the kernels', async (_where, byMs) => {
+  await waysAreFound(sides.map(({ host }) => host));
   const before = await keysIn(store);
   const written = sides.map(({ host }) => host.kernel.applied.length);
   setClock(byMs);

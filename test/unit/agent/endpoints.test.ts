@@ -175,6 +175,15 @@ describe.each([
     expect(await endpointKeys()).toHaveLength(1);
   });
 
+  test('an endpoint that is being deleted is not joined any more', async () => {
+    const container = await createContainer(host, network, 'c1');
+    const deleted = host.network.deleteEndpoint(container);
+    const joined = host.network.join({ ...container, sandbox });
+    await expect(joined).rejects.toThrow('does not know endpoint');
+    await deleted;
+    expect(await veths()).toEqual([]);
+  });
+
   test('an endpoint that was never joined, as weft was killed in that call, is forgotten', async () => {
     await createContainer(host, network, 'c1');
     await letPass(4 * resyncMs);

@@ -266,7 +266,6 @@ async function agreesWithDocker(machine: Machine, docker: Docker, where: string)
   };
   for (let look = 1; look < 200 && !isDeepStrictEqual(await machine.held(), expected); look += 1) {
     await letPass(resyncMs);
-    for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
   }
   expect(await machine.held(), where).toEqual(expected);
   if (!docker.hasNetwork) expect(await keysIn(machine.store), where).toEqual([]);

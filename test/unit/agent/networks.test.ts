@@ -205,6 +205,17 @@ test('the same RequestPool does not serve two networks', async () => {
   await expect(creation).rejects.toThrow('add --ipam-driver weft-ipam');
 });
 
+test('it keeps the subnet that Docker has asked for last, since it asks again when an answer was lost', async () => {
+  const request = { pool: subnet, options: {}, family: 4 } as const;
+  await host.addresses.requestPool(request);
+  const { poolId, cidr } = await host.addresses.requestPool(request);
+  await host.network.createNetwork({ id: 'd1', options: {}, internal: false, pools: [{ cidr }] });
+  // Nobody makes a network with the first one any more.
+  for (let look = 0; look < 25; look += 1) await letPass(resyncMs);
+  expect(host.ledger.pools.all().map(({ id }) => id)).toEqual([poolId]);
+  await startContainer(host, { id: 'd1', poolId, cidr, gateway: '' }, 'c1');
+});
+
 test('one in whose subnet a host lives is refused', async () => {
   const creation = createNetwork(host, { id: 'd1', subnet: '10.9.0.0/16' });
   await expect(creation).rejects.toThrow('contains 10.9.0.1, the address of host h1');

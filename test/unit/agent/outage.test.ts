@@ -134,6 +134,8 @@ describe.each(['routed', 'vxlan'])('on a %s network', (fabric) => {
     await stopContainer(h1, second);
     const third = await startContainer(h1, here, 'c');
     expect([first.address, second.address]).not.toContain(third.address);
+    expect(await ask(h1, here, first.address)).toContain(first.address);
+    await h1.addresses.releaseAddress(here.poolId, first.address);
     way.mend();
     await letPass(4 * resyncMs);
     expect(await announced()).toEqual(addressesOf([other, third]));
@@ -144,11 +146,17 @@ describe.each(['routed', 'vxlan'])('on a %s network', (fabric) => {
 describe('on a routed network', () => {
   beforeEach(() => setUp('routed'));
 
-  test('a container that asks for its address by name gets it again', async () => {
+  test.each([
+    { of: 'this weft', next: () => h1 },
+    { of: 'the next one', next: () => h1.restart() },
+  ])('a container that asks for its address by name gets it again, of $of', async ({ next }) => {
     const { address } = await startContainer(h1, here, 'a');
     const other = await startContainer(h1, here, 'b');
+    await letPass(2 * resyncMs);
     await cutOff();
-    await expect(ask(h1, here, address)).rejects.toThrow(`address ${address} is in use on host h1`);
+    h1 = await next();
+    await letPass(5_000);
+    await expect(ask(h1, here, address)).rejects.toThrow(`address ${address} is in use on host`);
     await h1.network.deleteEndpoint({ network: here.id, endpoint: 'a'.padEnd(64, '0') });
     await h1.addresses.releaseAddress(here.poolId, address);
     expect(await ask(h1, here, address)).toBe(`${address}/32`);

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { findUplink } from '../../../src/agent/underlay.ts';
-import { afterUpheavals, watchGround } from '../../../src/agent/upheaval.ts';
+import { watchGround } from '../../../src/agent/upheaval.ts';
 import type { HostChange } from '../../../src/kernel/kernel.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
 
@@ -129,39 +129,35 @@ describe('an upheaval of the host’s network', () => {
   beforeEach(() => vi.useFakeTimers());
   afterEach(() => vi.useRealTimers());
 
-  const onEth0 = (change: HostChange) => change.kind !== 'link' || change.name === 'eth0';
-
   test('is acted upon once it is over, and once', async () => {
     const kernel = new FakeKernel();
-    const task = vi.fn();
-    afterUpheavals(kernel, [{ bearsOn: onEth0, run: task }]);
+    const unsettled = vi.fn();
+    watchGround(kernel, (link) => link === 'eth0', { unsettled, robbed: () => {} });
     kernel.announce({ kind: 'address' });
     kernel.announce({ kind: 'route' });
     kernel.announce({ kind: 'link', name: 'eth0' });
-    expect(task).not.toHaveBeenCalled();
+    expect(unsettled).not.toHaveBeenCalled();
     await vi.runAllTimersAsync();
-    expect(task).toHaveBeenCalledTimes(1);
+    expect(unsettled).toHaveBeenCalledTimes(1);
     kernel.announce({ kind: 'route' });
     await vi.runAllTimersAsync();
-    expect(task).toHaveBeenCalledTimes(2);
+    expect(unsettled).toHaveBeenCalledTimes(2);
   });
 
-  test('is none where it bears on nothing, or when nobody asks any more', async () => {
+  test('is not when nobody asks any more', async () => {
     const kernel = new FakeKernel();
-    const task = vi.fn();
-    const end = afterUpheavals(kernel, [{ bearsOn: onEth0, run: task }]);
-    kernel.announce({ kind: 'link', name: 'veth1' });
-    await vi.runAllTimersAsync();
+    const unsettled = vi.fn();
+    const end = watchGround(kernel, () => true, { unsettled, robbed: () => {} });
     kernel.announce({ kind: 'route' });
     end();
-    kernel.announce({ kind: 'route' });
     await vi.runAllTimersAsync();
-    expect(task).not.toHaveBeenCalled();
+    expect(unsettled).not.toHaveBeenCalled();
   });
 
   test.each<[HostChange, string[]]>([
     [{ kind: 'own route' }, ['robbed: host']],
     [{ kind: 'own filter' }, ['robbed: filter']],
+    [{ kind: 'own segment', namespace: 'weft-1' }, ['robbed: weft-1']],
     [{ kind: 'route' }, ['unsettled']],
     [{ kind: 'link', name: 'eth0' }, ['unsettled']],
     [{ kind: 'link', name: 'eth1' }, []],

@@ -19,7 +19,7 @@ export const resyncMs = 30_000;
 /** Hosts that have been started and not removed. */
 const hosts = new Set<Pick<WeftHost, 'remove'>>();
 
-/** Makes the timers of weft the test's; the ledger's files take the time that they take. Hosts end with their test. */
+/** Makes the timers of weft the test's. Hosts end with their test. */
 export function useTestTime(): void {
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date'] });
@@ -124,15 +124,32 @@ export async function outlast<T>(call: Promise<T>): Promise<T> {
   return call;
 }
 
-/** Lets time pass, and everything happen that is due by then. */
+/** Less than anything of weft's that gives up waits for. */
+const stepMs = 500;
+
+/** Lets time pass, and everything happen that is due by then; while weft waits for its disk, time stands still. */
 export async function letPass(durationMs: number): Promise<void> {
-  await vi.advanceTimersByTimeAsync(durationMs);
-  await new Promise(setImmediate);
+  let left = durationMs;
+  do {
+    await vi.advanceTimersByTimeAsync(Math.min(left, stepMs));
+    await diskAtRest();
+    left -= stepMs;
+  } while (left > 0);
+}
+
+async function diskAtRest(): Promise<void> {
+  do await new Promise(setImmediate);
+  while (process.getActiveResourcesInfo().some((kind) => kind.startsWith('FSReq')));
 }
 
 /** Lets time pass until it is so; the test's own time limit ends a wait in vain. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await letPass(100);
+}
+
+/** Waits until the hosts of a routed network hold the way to each other for found: by probes, at the pace of no test. */
+export async function waysAreFound(hosts: readonly WeftHost[]): Promise<void> {
+  for (const { kernel } of hosts) await until(async () => (await kernel.host.read()).rules.length > 0);
 }
 
 export interface MadeNetwork {

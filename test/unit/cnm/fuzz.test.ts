@@ -4,7 +4,12 @@ import { expect, test } from 'vitest';
 import { sessions } from '../../fuzz/requests.ts';
 import { openTarget } from '../../fuzz/session.ts';
 
-test('whatever comes down the socket is answered, and what is refused leaves nothing', async () => {
+/** A thousand calls and more, on a disk and a clock that are the machine's. */
+const timeoutMs = 60_000;
+
+test('whatever comes down the socket is answered, and what is refused leaves nothing', {
+  timeout: timeoutMs,
+}, async () => {
   const target = await openTarget();
   let sent = 0;
   try {

@@ -86,6 +86,16 @@ describe('an empty block', () => {
     expect(emptyOf(h2)).toEqual([]);
   });
 
+  it('is one also where earlier ones are of a clock that was ahead', async () => {
+    const [before, after] = [await assign(h1), await assign(h1)];
+    nowMs += 10 * minute;
+    await release(h1, before);
+    nowMs -= 5 * minute;
+    await release(h1, after);
+    nowMs += 5 * minute;
+    expect(cidrs(emptyOf(h1))).toEqual(['10.77.0.0/26']);
+  });
+
   it('goes back, and is anybody’s', async () => {
     await release(h1, await assign(h1));
     nowMs += 5 * minute;
