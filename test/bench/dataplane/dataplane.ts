@@ -51,9 +51,10 @@ async function main(): Promise<void> {
   };
 
   const stages: Stage[] = [];
-  for (const [index, condition] of chosen.conditions.entries()) {
+  for (const condition of chosen.conditions) {
     // Variants differ in what does not depend on the link.
-    const those = chosen.subjects.filter(({ variantOf }) => variantOf === undefined || index === 0);
+    const isFirst = condition === conditions[0];
+    const those = chosen.subjects.filter(({ variantOf }) => variantOf === undefined || isFirst);
     try {
       stages.push(await measureUnder(condition, those, plan));
     } catch (error) {
