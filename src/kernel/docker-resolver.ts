@@ -15,7 +15,8 @@ import { wireAddress } from './netlink/ip.ts';
 import { explainVerdict } from './netlink/message.ts';
 import { SocketPool } from './netlink/socket.ts';
 import { isPinned } from './pin.ts';
-import { inNamespace, openLocalSocket, openNetlinkSocket } from './syscalls.ts';
+import { openLocalSocket, openNetlinkSocket } from './sockets.ts';
+import { inNamespace } from './syscalls.ts';
 
 /** In every container that is on a network made by a user. */
 const docker = { address: '127.0.0.11', port: 53 } as const;

@@ -27,7 +27,8 @@ import {
   pathsTo,
 } from './routing.ts';
 import { isSandboxKept } from './sandbox.ts';
-import { currentNamespace, inNamespace, openNetlinkSocket } from './syscalls.ts';
+import { openNetlinkSocket } from './sockets.ts';
+import { currentNamespace, inNamespace } from './syscalls.ts';
 import { enableForwarding, forwards, hasIpv6, makeSysctlsWritable } from './sysctl.ts';
 import { openUdp, type UdpPlace, type UdpSocket } from './udp.ts';
 import { type HostChange, type Subscription, subscribeToSegment, watchChanges } from './watch.ts';

@@ -3,7 +3,8 @@ import { closeSync } from 'node:fs';
 import { WeftError } from '../errors.ts';
 import { parseAddress } from '../model/address.ts';
 import { toWire } from './netlink/ip.ts';
-import { holdSocket, inNamespace } from './syscalls.ts';
+import { holdSocket } from './sockets.ts';
+import { inNamespace } from './syscalls.ts';
 
 export interface PortWish {
   /** By IP's number: TCP 6, UDP 17, SCTP 132. */

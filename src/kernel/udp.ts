@@ -2,7 +2,8 @@
 import { createSocket } from 'node:dgram';
 import { parseAddress } from '../model/address.ts';
 import { toWire } from './netlink/ip.ts';
-import { inNamespace, openUdpSocket } from './syscalls.ts';
+import { openUdpSocket } from './sockets.ts';
+import { inNamespace } from './syscalls.ts';
 
 export interface UdpPlace {
   readonly address: string;

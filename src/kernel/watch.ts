@@ -7,7 +7,8 @@ import { isDeletionOfEntry } from './netlink/neighbour.ts';
 import { decodeTableName, deletionOfTable } from './netlink/nftables.ts';
 import { decodeRoute } from './netlink/route.ts';
 import type { NftTable } from './nft.ts';
-import { inNamespace, openNetlinkSocket, readable } from './syscalls.ts';
+import { openNetlinkSocket, readable } from './sockets.ts';
+import { inNamespace } from './syscalls.ts';
 
 /**
  * What has changed; a link by its name. `own route`: weft's to another host is gone. `own filter`: its table of the packet
