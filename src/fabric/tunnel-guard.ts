@@ -29,7 +29,7 @@ export function tunnelGuard(
   outer: Outer,
 ): { sets: NftSet[]; chains: NftChain[] } {
   const { address, vxlanPort } = outer;
-  const family = familyOf(address);
+  const own = familyOf(address);
   const comes = isOuter(outer, 'daddr');
   const filter = { type: 'filter', policy: 'accept' } as const;
   return {
@@ -48,7 +48,7 @@ export function tunnelGuard(
         base: { ...filter, hook: 'prerouting', priority: -300 },
         rules: [
           // Nearly all of them.
-          `${comes} meta iifkind != "bridge" ${nftFamilies[family].expression} saddr @hosts${family} notrack accept`,
+          `${comes} meta iifkind != "bridge" ${nftFamilies[own].expression} saddr @hosts${own} notrack accept`,
           `udp dport ${vxlanPort} fib daddr type local jump tunnelsHere`,
           `${comes} notrack`,
         ],
