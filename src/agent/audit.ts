@@ -2,16 +2,9 @@
  * What does not agree in the store itself, whichever host it is of: a sentence each. Pure. Records that are of
  * several keys are written by one transaction, so what is found here is damage, a defect, or a host that is gone.
  */
-import {
-  contains,
-  overlaps,
-  type Prefix,
-  parseAddress,
-  parsePrefix,
-  printAddress,
-} from '../model/address.ts';
+import { contains, overlaps, type Prefix, parsePrefix, printAddress } from '../model/address.ts';
 import { shortId } from '../model/names.ts';
-import { parsePoolName, poolNamesOf } from '../model/pool-name.ts';
+import { parsePoolName, poolNamesOf, poolWith } from '../model/pool-name.ts';
 import type { Block, Endpoint } from '../model/records.ts';
 import type { Inventory } from './inventory.ts';
 
@@ -170,10 +163,9 @@ function usesOf({ networks, endpoints }: Inventory) {
   return endpoints.flatMap((endpoint) => {
     const network = networks.get(endpoint.network);
     const pools = network === undefined ? [] : poolNamesOf(network);
-    return endpoint.addresses.flatMap((address) => {
-      const isOf = (name: string) => contains(parsePoolName(name).prefix, parseAddress(address));
-      return network === undefined ? [] : [{ endpoint, address, at: `${address} of ${pools.find(isOf)}` }];
-    });
+    return endpoint.addresses.flatMap((address) =>
+      network === undefined ? [] : [{ endpoint, address, at: `${address} of ${poolWith(pools, address)}` }],
+    );
   });
 }
 

@@ -7,8 +7,7 @@
 import { join } from 'node:path';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { contains, parseAddress } from '../model/address.ts';
-import { parsePoolName, poolNamesOf } from '../model/pool-name.ts';
+import { poolNamesOf, poolWith } from '../model/pool-name.ts';
 import { Assignment, Encap } from '../model/records.ts';
 import { type Items, Shelf } from './shelf.ts';
 
@@ -137,9 +136,7 @@ export function joinedAddresses({
     const network = networks.get(id);
     if (network === undefined || sandbox === undefined) return [];
     return addresses.flatMap((address) => {
-      const pool = poolNamesOf(network).find((name) =>
-        contains(parsePoolName(name).prefix, parseAddress(address)),
-      );
+      const pool = poolWith(poolNamesOf(network), address);
       return pool === undefined ? [] : [{ pool, address }];
     });
   });

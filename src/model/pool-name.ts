@@ -2,7 +2,7 @@
  * What the hosts call a pool: its subnet, as long as no other pool overlaps it (`10.77.0.0/16`). One that overlaps
  * others belongs to a network that has a segment of its own, and bears that network's name (`10.77.0.0/16@blue`).
  */
-import { type Prefix, parsePrefix } from './address.ts';
+import { contains, type Prefix, parseAddress, parsePrefix } from './address.ts';
 
 export interface PoolName {
   readonly cidr: string;
@@ -39,4 +39,9 @@ export function poolNamesOf(network: {
 }): string[] {
   const { key, pools, own = [] } = network;
   return pools.map((cidr) => (own.includes(cidr) ? ownPoolName(cidr, key) : cidr));
+}
+
+/** The one of these, by name, in which the address lies. */
+export function poolWith(names: readonly string[], address: string): string | undefined {
+  return names.find((name) => contains(parsePoolName(name).prefix, parseAddress(address)));
 }
