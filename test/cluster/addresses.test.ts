@@ -75,6 +75,19 @@ test('a network of several subnets serves from the next when one is full', async
   await pings(h26, 'several2', '10.73.0.2');
 });
 
+test('a host borrows an address of a subnet that is all one block of another host, and is reached there', async () => {
+  for (const host of [h26, h28]) {
+    await createNetwork(host, 'small', ['--subnet', '10.78.0.0/28', '-o', 'weft.network=small']);
+  }
+  const lender = await startContainer(h26, 'small', 'lender');
+  const borrowed = await startContainer(h28, 'small', 'borrower');
+  await pings(h26, 'lender', borrowed);
+  await pings(h28, 'borrower', lender);
+  expect(await h26.exec(['ip', '-4', 'route', 'show', borrowed])).toMatch(/via|encap/);
+  expect(await complaint(startContainer(h28, 'small', 'other', ['--ip', lender]))).toContain('on host h1');
+  await h28.docker(['rm', '--force', 'other']);
+});
+
 test('a subnet of one address serves one container, where Docker needs no gateway', async ({ skip }) => {
   skip(!h28.isAtLeast('28.5'), 'Docker lets a driver do without from 28 on');
   await createNetwork(h28, 'one', ['--subnet', '10.75.0.0/32']);
