@@ -7,6 +7,7 @@ import { Etcd3 } from 'etcd3';
 import { explain } from '../../../src/errors.ts';
 import { openEtcdStore } from '../../../src/store/etcd.ts';
 import { startEtcd } from '../../contract/etcd-server.ts';
+import { onInterrupt } from '../../lab/interrupt.ts';
 import { conditions } from './conditions.ts';
 import { bytesBelow, fill } from './fill.ts';
 import { type HostProcess, startHost } from './host-process.ts';
@@ -15,12 +16,13 @@ import { measureUnder } from './rounds.ts';
 
 const usage = `Allocates addresses on 1, 3 and 20 hosts, each a process of its own, on a real etcd.
 
-npm run bench:ipam -- [--quick] [--rounds N]
+npm run bench:ipam -- [--quick] [--rounds N] [--no-fsync]
 
   --quick    1 and 3 hosts, short rounds: a minute
   --rounds   default 7; some minutes
+  --no-fsync etcd does not wait for the disk: all that weft adds shows
 
-Writes test/bench/results/ipam.json; a run that is not whole writes ipam-partial.json there.`;
+Writes test/bench/results/ipam.json, or ipam-no-fsync.json; a run that is not whole writes ipam-partial.json there.`;
 
 const wholeRounds = 7;
 const folder = join(import.meta.dirname, '../results');
@@ -30,6 +32,7 @@ async function main(): Promise<void> {
     options: {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string', default: String(wholeRounds) },
+      'no-fsync': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -40,7 +43,11 @@ async function main(): Promise<void> {
   const chosen = conditions.filter(({ hosts }) => !values.quick || hosts < 20);
 
   // The history of a run is larger than the quota that etcd has by itself.
-  const etcd = await startEtcd(['--quota-backend-bytes=8589934592']);
+  const etcd = await startEtcd([
+    '--quota-backend-bytes=8589934592',
+    `--unsafe-no-fsync=${values['no-fsync']}`,
+  ]);
+  onInterrupt(() => etcd.remove());
   const store = openEtcdStore({ endpoints: [etcd.endpoint] });
   const admin = new Etcd3({ hosts: etcd.endpoint });
   const hosts: HostProcess[] = [];
@@ -65,7 +72,8 @@ async function main(): Promise<void> {
     };
     console.log(`\n${renderTable(report)}\n\n${bytesPer10000} bytes in etcd for 10,000 addresses\n`);
     console.log(renderBudgets(report).join('\n'));
-    await save(report, chosen.length === conditions.length && plan.rounds >= wholeRounds);
+    const isWhole = chosen.length === conditions.length && plan.rounds >= wholeRounds;
+    await save(report, !isWhole ? 'ipam-partial' : values['no-fsync'] ? 'ipam-no-fsync' : 'ipam');
   } finally {
     for (const host of hosts) host.end();
     admin.close();
@@ -75,8 +83,8 @@ async function main(): Promise<void> {
 }
 
 /** Only a whole run takes the place of the figures that the project shows. */
-async function save(report: Report, isWhole: boolean): Promise<void> {
-  const name = join(folder, isWhole ? 'ipam.json' : 'ipam-partial.json');
+async function save(report: Report, as: 'ipam' | 'ipam-no-fsync' | 'ipam-partial'): Promise<void> {
+  const name = join(folder, `${as}.json`);
   await mkdir(folder, { recursive: true });
   await writeFile(name, `${JSON.stringify(report, rounded, 1)}\n`);
   say(`wrote ${name}`);

@@ -18,6 +18,7 @@ import type { Write } from '../../../src/store/store.ts';
 import { DockerClient } from '../../contract/docker-client.ts';
 import { startEtcd } from '../../contract/etcd-server.ts';
 import { projectFolder } from '../../lab/folders.ts';
+import { onInterrupt } from '../../lab/interrupt.ts';
 import { quantile } from '../statistics.ts';
 
 const number = (value: string) => ({ type: 'string', default: value }) as const;
@@ -45,9 +46,11 @@ ip('address', 'add', '10.9.0.1/16', 'dev', 'eth0');
 for (const link of ['eth0', 'wire']) ip('link', 'set', link, 'up');
 ip('netns', 'add', elsewhere);
 const etcd = await startEtcd(['--quota-backend-bytes=4294967296']);
+let weft: ChildProcess | undefined;
+onInterrupt(cleanUp);
 try {
   await bundle(join(projectFolder, 'src/main.ts'), join(folder, 'dist'));
-  let weft = startWeft();
+  weft = startWeft();
   const poolId = await fillHost();
   await fillCluster();
   // All of it is to be in the kernel before anything is measured.
@@ -76,6 +79,11 @@ try {
   );
   for (const line of written.slice(0, 10)) console.log(`  ${line}`);
 } finally {
+  await cleanUp();
+}
+
+async function cleanUp(): Promise<void> {
+  weft?.kill('SIGKILL');
   await etcd.remove();
   ip('netns', 'delete', elsewhere);
   rmSync(folder, { recursive: true, force: true });
