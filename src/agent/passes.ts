@@ -24,7 +24,7 @@ export interface Passes {
   scopes(): Promise<readonly Scope[]>;
   /** What passes over all scopes would put right, in words; writes nothing. */
   differences(): Promise<string[]>;
-  /** Endpoints whose link was not there at the last pass: not joined yet, or lost by Docker. */
+  /** Endpoints of containers whose link was not there at the last pass: being joined, or lost by Docker. */
   unlinked(): LedgerEndpoint[];
   /** Whether the last pass over the segment saw a container of this host on it, and led it to all others. */
   leadsToOthers(scope: Scope): boolean;
@@ -85,7 +85,7 @@ export function passesOver(
     const actual = await namespace.read();
     const endpoints = ledger.endpoints.all().filter((endpoint) => scopeOfEndpoint(endpoint) === scope);
     const links = linkNames(actual);
-    const unlinked = endpoints.filter(({ id }) => !links.has(hostEnd(id)));
+    const unlinked = endpoints.filter(({ id, sandbox }) => sandbox !== undefined && !links.has(hostEnd(id)));
     const peers = await neighbourhood.peers();
     // No container comes or goes between these three: the ledger does not change while nothing is awaited.
     const desired = desiredIn(scope, actual, peers);

@@ -95,13 +95,26 @@ test('what the store has of this host for nobody is named, and given back at the
   expect(leftovers.address.freed).toBeGreaterThan(0);
 });
 
-test('a container that is being started is left what it has', async () => {
+test('a container that is being started is left what it has, however long it takes', async () => {
   const [network] = await twoContainers('routed');
+  const repairAgainAndAgain = async () => {
+    for (let times = 0; times < 3; times += 1) {
+      await outlast(h1.tending.putRight());
+      await letPass(3_000);
+    }
+  };
   const container = await createContainer(h1, network, 'c3');
-  await outlast(h1.tending.putRight());
-  await letPass(3_000);
-  await outlast(h1.tending.putRight());
-  await h1.network.join({ ...container, sandbox: '/run/docker/netns/c3' });
+  await repairAgainAndAgain();
+  const { promise: held, resolve: goOn } = Promise.withResolvers<void>();
+  const apply = h1.kernel.host.apply.bind(h1.kernel.host);
+  h1.kernel.host.apply = async (changes) => {
+    await held;
+    await apply(changes);
+  };
+  const joined = h1.network.join({ ...container, sandbox: '/run/docker/netns/c3' });
+  await repairAgainAndAgain();
+  goOn();
+  await joined;
   await letPass(resyncMs);
   expect(await found()).toEqual([]);
 });
