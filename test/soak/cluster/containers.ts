@@ -1,4 +1,5 @@
 /** Containers that come and go on a host, whatever becomes of it meanwhile. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { bothFabrics } from '../../cluster/cluster.ts';
 import type { Host } from '../../lab/host.ts';
 import { toolsImage } from '../../lab/tools-image.ts';
@@ -13,6 +14,7 @@ export interface Attached {
 }
 
 const mostPerHost = 6;
+const pauseMs = 50;
 
 /** How many containers were started, and how many of those that ran were removed. */
 export interface Traffic {
@@ -41,6 +43,8 @@ export async function comeAndGo(host: Host, random: () => number, signal: AbortS
     } else if (await remove(host, names[nth] ?? name)) {
       removed += 1;
     }
+    // A host that is off fails all of it in the same turn of the event loop, which nothing else would get a turn of.
+    await delay(pauseMs);
   }
   return { started, removed };
 }
