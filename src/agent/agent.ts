@@ -156,7 +156,7 @@ export function startAgent(options: AgentOptions): Agent {
     over: () => reconciler.markAll(),
   });
   const publications = publicationUseCases(host, (isAskedFor) => giveUpLost(isAskedFor));
-  const networks = networkUseCases(host);
+  const { isCreating, ...networks } = networkUseCases(host);
   const { isJoining, ...endpoints } = endpointUseCases(host, publications);
   const giveUpLost: GiveUpLost = lostEndpoints({
     ...{ ledger, isJoining, deleteEndpoint: endpoints.deleteEndpoint, clock: ipam.clock, log },
@@ -175,7 +175,8 @@ export function startAgent(options: AgentOptions): Agent {
     ledger,
     membership,
     announcements,
-    unlinkedEndpoints: passes.unlinked,
+    isCreating,
+    unlinkedEndpoints: () => passes.unlinked().filter(({ id }) => !isJoining(id)),
     forgetUnlinked: passes.forgetUnlinked,
     deleteNetwork: networks.deleteNetwork,
     deleteEndpoint: endpoints.deleteEndpoint,

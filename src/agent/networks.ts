@@ -19,9 +19,13 @@ export const defaultInterfacePrefix = 'eth';
 /** RFC 8200, section 5. On a link with less the kernel has no IPv6. */
 const leastMtu6 = 1280;
 
-export function networkUseCases(
-  host: ThisHost,
-): Pick<NetworkCalls, 'needsGateway' | 'createNetwork' | 'deleteNetwork'> {
+export function networkUseCases(host: ThisHost): Pick<
+  NetworkCalls,
+  'needsGateway' | 'createNetwork' | 'deleteNetwork'
+> & {
+  /** Whether a CreateNetwork of it has begun, and not ended: the ledger may lack it yet. */
+  isCreating(dockerNetwork: string): boolean;
+} {
   const { ledger, membership, reconciler, cluster, log } = host;
   /** In the store perhaps, and not in the ledger yet. */
   const creating = new Set<string>();
@@ -182,7 +186,7 @@ export function networkUseCases(
     }
   }
 
-  return { needsGateway, createNetwork, deleteNetwork };
+  return { needsGateway, createNetwork, deleteNetwork, isCreating: (id) => creating.has(id) };
 }
 
 /** Whether the hosts route its subnets; others have a namespace of their own. */

@@ -9,7 +9,7 @@ import type { Kernel, Namespace } from '../kernel/kernel.ts';
 import type { NftTable } from '../kernel/nft.ts';
 import type { Change, NamespaceState } from '../kernel/state.ts';
 import { type Family, familiesOf } from '../model/address.ts';
-import { hostEnd, legEnd } from '../model/names.ts';
+import { hostEnd } from '../model/names.ts';
 import type { Network } from '../model/records.ts';
 import { differencesOf, inWords } from './differences.ts';
 import { hostFilterOf } from './host-filter.ts';
@@ -24,7 +24,7 @@ export interface Passes {
   scopes(): Promise<readonly Scope[]>;
   /** What passes over all scopes would put right, in words; writes nothing. */
   differences(): Promise<string[]>;
-  /** Endpoints whose link was not there at the last pass: not joined yet, or lost by Docker. */
+  /** Endpoints of containers whose link was not there at the last pass: being joined, or lost by Docker. */
   unlinked(): LedgerEndpoint[];
   /** Whether the last pass over the segment saw a container of this host on it, and led it to all others. */
   leadsToOthers(scope: Scope): boolean;
@@ -56,15 +56,12 @@ export function passesOver(
       const own = ofFabric.filter(({ network }) => isHere(network)).map((view) => fabric.desired(view));
       return scope === 'host' ? [...own, fabric.shared(ofFabric)] : own;
     });
-    return merge(parts);
+    return scope === 'host' ? merge([...parts, legsOnHost()]) : merge(parts);
   }
 
-  /** A leg whose link is not there yet cannot be made from here: it comes with its segment. */
-  function legsOnHost(actual: NamespaceState): NamespaceState {
-    const links = linkNames(actual);
-    const legs = views.legs().filter(({ leg }) => links.has(legEnd(leg.number)));
+  function legsOnHost(): NamespaceState {
     return merge(
-      legs.flatMap(({ network, leg }) => {
+      views.legs().flatMap(({ network, leg }) => {
         const fabric = fabrics.get(network.fabric);
         return fabric === undefined ? [] : [legOnHost(leg, containerMtu(fabric, network, views.underlay()))];
       }),
@@ -85,30 +82,30 @@ export function passesOver(
     const actual = await namespace.read();
     const endpoints = ledger.endpoints.all().filter((endpoint) => scopeOfEndpoint(endpoint) === scope);
     const links = linkNames(actual);
-    const unlinked = endpoints.filter(({ id }) => !links.has(hostEnd(id)));
+    const unlinked = endpoints.filter(({ id, sandbox }) => sandbox !== undefined && !links.has(hostEnd(id)));
     const peers = await neighbourhood.peers();
     // No container comes or goes between these three: the ledger does not change while nothing is awaited.
     const desired = desiredIn(scope, actual, peers);
     const isInhabited = views.networks().some((one) => scopeOf(one) === scope && views.isInhabited(one.key));
-    const changes = diff(actual, scope === 'host' ? merge([desired, legsOnHost(actual)]) : desired).filter(
+    const changes = diff(actual, scope === 'host' ? withoutUnborn(desired, actual) : desired).filter(
       (change) => !keepsAll() || !cutsOff(change),
     );
     return { namespace, unlinked, isInhabited, changes };
   }
 
-  async function bringInLine(scope: Scope): Promise<number> {
+  async function bringInLine(scope: Scope): Promise<readonly Change[]> {
     const comparison = await compare(scope);
     const { namespace, isInhabited, changes } = comparison;
     unlinked.set(scope, comparison.unlinked);
     if (!isInhabited) leading.delete(scope);
     if (changes.length > 0) await namespace.apply(changes);
     if (isInhabited) leading.add(scope);
-    return changes.length;
+    return changes;
   }
 
   /** By the routes that it makes, other hosts can be probed: those to new ones go by the tunnel until then. */
   async function bringHostInLine(): Promise<number> {
-    const changes = await bringInLine('host');
+    const { length: changes } = await bringInLine('host');
     if (changes > 0) neighbourhood.look();
     return changes;
   }
@@ -130,8 +127,9 @@ export function passesOver(
     const { filters } = await kernel.namespace(scope);
     // First, so that no link is ever there without it.
     const changed = await filters.bridge.write(() => sendersTable(members));
-    const changes = Number(changed) + (await bringInLine(scope));
-    return changes + (await bringWayOutInLine(scope, members));
+    const changes = await bringInLine(scope);
+    const onHost = changes.some(bearsHostEnd) ? await bringHostInLine() : 0;
+    return Number(changed) + changes.length + onHost + (await bringWayOutInLine(scope, members));
   }
 
   async function bringWayOutInLine(scope: Scope, members: readonly Network[]): Promise<number> {
@@ -221,6 +219,28 @@ interface Comparison {
 function cutsOff(change: Change): boolean {
   if (change.do === 'put') return change.kind === 'route' && change.object.type === 'unreachable';
   return ['route', 'neighbour', 'fdb', 'prefix'].includes(change.kind);
+}
+
+/** The host's end of a pair comes with its segment, which cannot be made from here; nor what leads to it, before. */
+function withoutUnborn(desired: NamespaceState, actual: NamespaceState): NamespaceState {
+  const links = linkNames(actual);
+  const unborn = desired.links.filter(
+    (link) => link.kind === 'veth' && link.peer === undefined && !links.has(link.name),
+  );
+  const names = new Set(unborn.map(({ name }) => name));
+  const isBorn = ({ link }: { readonly link?: string }) => link === undefined || !names.has(link);
+  return {
+    ...desired,
+    links: desired.links.filter(({ name }) => !names.has(name)),
+    addresses: desired.addresses.filter(isBorn),
+    routes: desired.routes.filter(isBorn),
+    ports: desired.ports.filter(isBorn),
+  };
+}
+
+function bearsHostEnd(change: Change): boolean {
+  if (change.do !== 'put' || change.kind !== 'link' || change.object.kind !== 'veth') return false;
+  return change.object.peer?.staysWithHost === true;
 }
 
 function linkNames({ links }: NamespaceState): ReadonlySet<string> {

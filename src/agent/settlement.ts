@@ -28,7 +28,9 @@ export interface SettlementParts {
   /** Further leftovers, of whatever nobody has in the cluster. */
   readonly unneeded: () => readonly Leftover[];
   readonly releasePool: (poolId: string) => Promise<void>;
-  /** Endpoints of the ledger that have no link. */
+  /** Whether a CreateNetwork of it has begun, and not ended: the ledger may lack it yet. */
+  readonly isCreating: (dockerNetwork: string) => boolean;
+  /** Endpoints of the ledger that have no link, nor are about to get it. */
   readonly unlinkedEndpoints: () => readonly LedgerEndpoint[];
   readonly forgetUnlinked: (endpoint: LedgerEndpoint) => Promise<void>;
   readonly deleteNetwork: (id: string) => Promise<void>;
@@ -43,9 +45,13 @@ export interface Leftover {
   readonly kind: LeftoverKind;
   /** Tells it from what is held later in its place. */
   readonly name: string;
+  /** For how long it must have been left over; absent: at two looks. */
+  readonly leastMs?: number;
   readonly giveBack: () => Promise<void>;
 }
 
+/** A call is answered within 8 s, and Docker makes the next one at once. */
+const leastCallsMs = 15_000;
 /** Between asking for an address and making its endpoint Docker takes far less. Two looks may be a second apart. */
 const leastAddressAgeMs = 60_000;
 /** Between asking for a pool and making its network there may be other pools, and a store that is slow. */
@@ -89,7 +95,9 @@ export function settlement(parts: SettlementParts): Settlement {
       );
 
     const participations = cluster.participations(hostId).flatMap(({ network, participant }): Leftover[] => {
-      const gone = participant.dockerNetworks.filter((id) => ledger.networks.get(id) === undefined);
+      const gone = participant.dockerNetworks.filter(
+        (id) => ledger.networks.get(id) === undefined && !parts.isCreating(id),
+      );
       if (gone.length === 0) return [];
       const name = `network ${network} ${gone.join(' ')}`;
       return [{ kind: 'network', name, giveBack: () => membership.leave(network, gone) }];
@@ -107,11 +115,10 @@ export function settlement(parts: SettlementParts): Settlement {
         }),
       );
 
-    const isOldPool = longAgo(parts.now(), leastPoolAgeMs);
     const pools = cluster
       .references(hostId)
-      .map(({ pool, id, reference }) => ({ id: `${id}@${pool}`, isOld: isOldPool(reference.sinceMs) }))
-      .filter(({ id, isOld }) => !isPoolWanted(id, isOld))
+      .map(({ pool, id, reference }) => ({ id: `${id}@${pool}`, sinceMs: reference.sinceMs }))
+      .filter(({ id, sinceMs }) => !isPoolWanted(id, sinceMs))
       .map(
         ({ id }): Leftover => ({
           kind: 'pool',
@@ -137,6 +144,7 @@ export function settlement(parts: SettlementParts): Settlement {
         (endpoint): Leftover => ({
           kind: 'endpoint',
           name: `endpoint ${endpoint.id} that no container has`,
+          leastMs: leastCallsMs,
           giveBack: async () => {
             // One that has been joined since is another object.
             if (ledger.endpoints.get(endpoint.id) !== endpoint) return;
@@ -165,21 +173,21 @@ export function settlement(parts: SettlementParts): Settlement {
     ];
   }
 
-  function isPoolWanted(id: string, isOld: boolean): boolean {
+  function isPoolWanted(id: string, sinceMs: number): boolean {
+    const isOld = (leastMs: number) => longAgo(parts.now(), leastMs)(sinceMs);
     const pool = ledger.pools.get(id);
-    if (pool === undefined) return false;
+    if (pool === undefined) return !isOld(leastCallsMs);
     return pool.network === undefined
-      ? pool.global === true || !isOld
+      ? pool.global === true || !isOld(leastPoolAgeMs)
       : ledger.networks.get(pool.network) !== undefined;
   }
 
   async function look(): Promise<void> {
     const nowMs = parts.now();
-    const isApart = longAgo(nowMs, leastApartMs);
     found = leftovers();
-    for (const { kind, name, giveBack } of found) {
+    for (const { kind, name, leastMs = leastApartMs, giveBack } of found) {
       const sinceMs = seen.get(name);
-      if (sinceMs === undefined || !isApart(sinceMs)) continue;
+      if (sinceMs === undefined || !longAgo(nowMs, leastMs)(sinceMs)) continue;
       try {
         await giveBack();
         freed.set(kind, (freed.get(kind) ?? 0) + 1);

@@ -115,7 +115,7 @@ export function containerMtu(fabric: Fabric, network: Network, underlay: Underla
   return network.mtu ?? underlay.mtu - fabric.overhead(familyOf(underlay.address), network.encap);
 }
 
-/** Puts states together; no two parts may hold the same key (`diff` refuses that). */
+/** Puts states together; no two parts may hold the same key (`diff` refuses that), but for the one shortcut at the uplink. */
 export function merge(states: readonly NamespaceState[]): NamespaceState {
   return {
     links: states.flatMap((state) => state.links),
@@ -124,7 +124,11 @@ export function merge(states: readonly NamespaceState[]): NamespaceState {
     rules: states.flatMap((state) => state.rules),
     neighbours: states.flatMap((state) => state.neighbours),
     fdb: states.flatMap((state) => state.fdb),
-    shortcuts: states.flatMap((state) => state.shortcuts),
+    shortcuts: [
+      ...new Map(
+        states.flatMap(({ shortcuts }) => shortcuts.map((one) => [one.link, one] as const)),
+      ).values(),
+    ],
     ports: states.flatMap((state) => state.ports),
     prefixes: states.flatMap((state) => state.prefixes),
   };

@@ -19,6 +19,7 @@ import {
 } from '../kernel/state.ts';
 import { familyOf, singlePrefix } from '../model/address.ts';
 import { bridgeMac, containerEnd, hostEnd, portMacOf, shortcutNetwork } from '../model/names.ts';
+import { doorInSegment, doorsOnHost } from './door.ts';
 import {
   containerMtu,
   type Fabric,
@@ -45,11 +46,12 @@ export const vxlan: Fabric = {
   desired: (view) =>
     merge([
       segment(view),
+      door(view),
       wayOut(view),
       remoteEntries(view),
       ...view.local.map((endpoint) => endpointState(view, endpoint)),
     ]),
-  shared: narrowHosts,
+  shared: (views) => merge([narrowHosts(views), doorsOnHost(views)]),
   endpoint: endpointState,
   sandbox: ({ leg }) => ({
     gateways: leg === undefined ? [] : leg.gateways.map((gateway) => gateway.replace(/\/.*/, '')),
@@ -86,6 +88,11 @@ function segment({ network, underlay, shortcut }: NetworkView): NamespaceState {
     ],
     shortcuts: shortcut ? [{ link: device, side: 'in' }] : [],
   };
+}
+
+function door(view: NetworkView): NamespaceState {
+  const { vni } = view.network;
+  return vni === undefined ? emptyState : doorInSegment(view, vni, device);
 }
 
 function wayOut({ network, underlay, leg }: NetworkView): NamespaceState {

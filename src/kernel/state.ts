@@ -120,11 +120,12 @@ export interface Rule {
 
 /**
  * A program at the entrance of a link that leads packets past routing, bridge and packet filter where all of it is known
- * to be allowed. `out`: of a container's link; `in`: of one that packets of other hosts come by. Key: link.
+ * to be allowed. `out`: of a container's link; `in`: of one that packets of other hosts come by; `door`: of the one in a
+ * segment that the host's shortcut leads to. Key: link.
  */
 export interface Shortcut {
   readonly link: string;
-  readonly side: 'out' | 'in';
+  readonly side: 'out' | 'in' | 'door';
   /** As another weft has left it: not the program that this one has, or not with the same maps. */
   readonly isOutdated?: true;
 }

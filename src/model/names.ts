@@ -3,7 +3,7 @@
  * memory recognises its own; a link name holds 15 bytes (IFNAMSIZ less the NUL).
  */
 import { createHash } from 'node:crypto';
-import { parseAddress } from './address.ts';
+import { parseAddress, printAddress } from './address.ts';
 
 /** The endpoint's end that stays with the host: in its namespace, or in the network's own. */
 export function hostEnd(endpointId: string): string {
@@ -18,6 +18,17 @@ export function containerEnd(endpointId: string): string {
 /** The host's end of a segment's leg. */
 export function legEnd(leg: number): string {
   return `weft-g${leg}`;
+}
+
+/** The host's end of a segment's door. */
+export function doorEnd(vni: number): string {
+  return `weft-d${vni}`;
+}
+
+/** No packet bears it: the host's shortcut finds the door of a segment by it, and the port is that of VXLAN. */
+export function segmentAddress(vni: number, port: number): string {
+  const value = 0xfd57_6566_7400_0001_0000_0000_0000_0000n + (BigInt(port) << 32n) + (BigInt(vni) << 8n);
+  return printAddress({ family: 6, value });
 }
 
 /** The namespace of a network that has one of its own; the VNI is unique in the cluster. */
@@ -65,6 +76,10 @@ export const bridgeMac = '02:5b:00:00:00:01';
 export function shortcutNetwork(key: string): string {
   return digest(key, 8);
 }
+
+/** To the shortcut the hosts are a network too, and another is what they lead into segments. */
+export const shortcutHosts = shortcutNetwork('weft hosts');
+export const shortcutSegments = shortcutNetwork('weft segments');
 
 /** Of a network, an endpoint or a container, as Docker shows it. */
 export function shortId(id: string): string {

@@ -90,6 +90,30 @@ test('weft killed while Docker waits for it, sooner or later: Docker, store and 
   );
 });
 
+test('weft killed again as soon as it is started: it is back, by itself or enabled, and no ping is lost', async () => {
+  await startContainer(h1, 'blue', 'pinger');
+  const target = await startContainer(h2, 'blue', 'target');
+  await pings(h1, 'pinger', target);
+  const pinging = pingSteadily(h1, 'pinger', target, 0.05);
+  const killed: string[] = [];
+  const weftRuns = async () => !killed.includes(await pidOfWeft(h1));
+  for (let times = 0; times < 2; times += 1) {
+    await waitFor('weft runs', weftRuns);
+    killed.push(await pidOfWeft(h1));
+    await weftKilled(h1).strike();
+  }
+  await waitFor(
+    'weft runs again',
+    async () => {
+      if (!(await isEnabled(h1))) await h1.docker(['plugin', 'enable', pluginName]);
+      return weftRuns();
+    },
+    60_000,
+  );
+  await pings(h2, 'target', await startContainer(h1, 'blue', 'next'));
+  expect((await pinging.end()).lost).toEqual([]);
+});
+
 test('with weft frozen no ping is lost, and a container that is asked for starts when it thaws', async () => {
   await startContainer(h1, 'red', 'pinger');
   const target = await startContainer(h2, 'red', 'target');

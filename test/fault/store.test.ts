@@ -1,5 +1,5 @@
 /** The etcd cluster that the hosts share loses a member, its history, all of its data. */
-import { rm } from 'node:fs/promises';
+import { cp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import {
@@ -14,8 +14,10 @@ import {
 } from '../cluster/cluster.ts';
 import { pingSteadily } from '../cluster/steady-ping.ts';
 import { testCluster } from '../cluster/test-lab.ts';
+import type { EtcdMember } from '../lab/etcd.ts';
 import { labFolder } from '../lab/record.ts';
 import { waitFor } from '../lab/wait.ts';
+import { checkWhole } from '../soak/cluster/invariants.ts';
 import { announced, inDocker } from './addresses.ts';
 
 const patienceMs = 90_000;
@@ -129,6 +131,36 @@ async function startsWithPatience(network: string, name: string): Promise<string
   return addressOf(h1, network, name);
 }
 
+test('restored from an old backup, all is told again, no ping is lost, and no address is had twice', async () => {
+  const traffic = await pingThroughout();
+  await startContainer(h1, 'blue', 'early');
+  await whileStopped((data) => cp(data, `${data}.backup`, { recursive: true }));
+  await h1.docker(['rm', '--force', 'early']);
+  const late = await startsWithPatience('blue', 'late');
+  await whileStopped(async (data) => {
+    await rm(data, { recursive: true });
+    await rename(`${data}.backup`, data);
+  });
+  // To the backup it is free.
+  await complaint(startContainer(h2, 'blue', 'thief', ['--ip', late]));
+  await h2.docker(['rm', '--force', 'thief']);
+  await startsAndReaches();
+  await traffic.noneIsLost();
+  await waitFor('all agrees', async () => checkWhole(lab).then(() => true), patienceMs);
+  expect(await addressOf(h1, 'blue', 'late')).toBe(late);
+  await h1.docker(['rm', '--force', 'late']);
+});
+
+/** Does so with the data of each member, and starts them again. */
+async function whileStopped(act: (folder: string) => Promise<void>): Promise<void> {
+  const { members } = lab.etcd;
+  await Promise.all(members.map((member) => member.kill()));
+  await Promise.all(members.map((member) => act(dataOf(member))));
+  await lab.etcd.start();
+}
+
+const dataOf = ({ port }: EtcdMember) => join(labFolder(lab.name), port.name);
+
 test('with all members wiped, no ping is lost, and the hosts tell the new ones what they hold', async () => {
   const traffic = await pingThroughout();
   const before = await storeKeys(lab);
@@ -137,9 +169,7 @@ test('with all members wiped, no ping is lost, and the hosts tell the new ones w
   expect(await complaint(createNetwork(h1, 'green', ['--subnet', '10.79.0.0/24']))).toContain(
     'the store is away',
   );
-  for (const member of lab.etcd.members) {
-    await rm(join(labFolder(lab.name), member.port.name), { recursive: true });
-  }
+  for (const member of lab.etcd.members) await rm(dataOf(member), { recursive: true });
   await lab.etcd.start();
   await first?.healthy();
   await waitFor(

@@ -7,7 +7,7 @@ import { routed } from '../../src/fabric/routed.ts';
 import { vxlan } from '../../src/fabric/vxlan.ts';
 import { linkLocalOf } from '../../src/model/address.ts';
 import { nextHopMac } from '../../src/model/names.ts';
-import { arp, echoRequest, neighbourDiscovery, sendFrames } from './frames.ts';
+import { arp, datagram, echoRequest, neighbourDiscovery, sendFrames } from './frames.ts';
 import { addBridged, type Space } from './host.ts';
 import {
   allReachAll,
@@ -58,13 +58,14 @@ function parties(): { readonly attacker: Party; readonly victim: Party; readonly
   return { attacker, victim, bystander };
 }
 
-type Counter = 'InEchos' | 'Icmp6InEchos' | 'Icmp6InRouterAdvertisements' | 'Icmp6InRedirects';
+type Counter = 'InEchos' | 'NoPorts' | 'Icmp6InEchos' | 'Icmp6InRouterAdvertisements' | 'Icmp6InRedirects';
 
 function counted({ space }: Party, counter: Counter): number {
-  if (counter !== 'InEchos') {
+  if (counter !== 'InEchos' && counter !== 'NoPorts') {
     return Number(space.run(`grep -w ${counter} /proc/net/snmp6`).replace(/\D*6\D+/, ''));
   }
-  const [names = '', values = ''] = space.run('grep ^Icmp: /proc/net/snmp').split('\n');
+  const protocol = counter === 'InEchos' ? 'Icmp' : 'Udp';
+  const [names = '', values = ''] = space.run(`grep ^${protocol}: /proc/net/snmp`).split('\n');
   return Number(values.split(' ')[names.split(' ').indexOf(counter)]);
 }
 
@@ -209,23 +210,26 @@ describe('on a segment', () => {
   });
 
   describe('by VXLAN', () => {
-    /** A ping of the victim from the bystander, as if a host had encapsulated it. */
+    /** A ping and a datagram for the victim from the bystander, as if a host had encapsulated them. */
     function inject(from: Space, to: string, source = '0.0.0.0'): void {
       const { victim, bystander } = parties();
       const header = Buffer.from(`08000000${vni.toString(16).padStart(6, '0')}00`, 'hex');
-      const frame = echoRequest({ from: bystander.mac, to: victim.mac }, bystander[4], victim[4]);
-      const hex = Buffer.concat([header, frame]).toString('hex');
+      const messages = [datagram, echoRequest].map((make) => {
+        const frame = make({ from: bystander.mac, to: victim.mac }, bystander[4], victim[4]);
+        return Buffer.concat([header, frame]).toString('hex');
+      });
       const script = `const s = require('dgram').createSocket('udp4');
-        s.bind(0, '${source}', () => s.send(Buffer.from('${hex}', 'hex'), 4789, '${to}', () => s.close()));`;
+        const send = (hex, then) => s.send(Buffer.from(hex, 'hex'), 4789, '${to}', then);
+        s.bind(0, '${source}', () => send('${messages[0]}', () => send('${messages[1]}', () => s.close())));`;
       from.run(`${process.execPath} -e "${script}"`);
     }
 
-    /** Pings of the victim that came of it. */
-    async function injected(attack: () => void): Promise<number> {
+    /** Pings and datagrams that came of it. */
+    async function injected(attack: () => void): Promise<[number, number]> {
       const { victim } = parties();
-      const before = counted(victim, 'InEchos');
+      const [pings, datagrams] = [counted(victim, 'InEchos'), counted(victim, 'NoPorts')];
       await thenHonestly(attack);
-      return counted(victim, 'InEchos') - before - 1;
+      return [counted(victim, 'InEchos') - pings - 1, counted(victim, 'NoPorts') - datagrams];
     }
 
     function bridgedOn({ member }: Party): Space {
@@ -238,19 +242,19 @@ describe('on a segment', () => {
       const { attacker, victim } = parties();
       const stranger = hosts.stranger();
       await vi.waitUntil(() => stranger.pings(victim.member.address), waiting);
-      expect(await injected(() => inject(stranger, victim.member.address))).toBe(0);
+      expect(await injected(() => inject(stranger, victim.member.address))).toEqual([0, 0]);
       // As it is done by another host.
-      expect(await injected(() => inject(attacker.member.host, victim.member.address))).toBe(1);
+      expect(await injected(() => inject(attacker.member.host, victim.member.address))).toEqual([1, 1]);
     });
 
     test('no container gets in that is on another network of the same host', async () => {
       const { attacker, victim } = parties();
       const container = bridgedOn(victim);
       await vi.waitUntil(() => container.pings(victim.member.address), waiting);
-      expect(await injected(() => inject(container, victim.member.address))).toBe(0);
+      expect(await injected(() => inject(container, victim.member.address))).toEqual([0, 0]);
       const { address } = attacker.member;
       container.run(`ip addr add ${address}/32 dev eth1`);
-      expect(await injected(() => inject(container, victim.member.address, address))).toBe(0);
+      expect(await injected(() => inject(container, victim.member.address, address))).toEqual([0, 0]);
     });
 
     test('no container gets in that leaves another host with its address', async () => {
@@ -262,9 +266,9 @@ describe('on a segment', () => {
         }
 .`);
       await vi.waitUntil(() => container.pings(victim.member.address), waiting);
-      expect(await injected(() => inject(container, victim.member.address))).toBe(0);
+      expect(await injected(() => inject(container, victim.member.address))).toEqual([0, 0]);
       await attacker.member.host.kernel.host.filters.inet.remove();
-      expect(await injected(() => inject(container, victim.member.address))).toBe(1);
+      expect(await injected(() => inject(container, victim.member.address))).toEqual([1, 1]);
     });
   });
 });

@@ -40,15 +40,24 @@ export function echoRequest(
     return ethernet(macs.from, macs.to, 0x86dd, icmpv6(128, source, destination, rest, 64));
   }
   const message = withChecksum(Buffer.concat([Buffer.of(8, 0, 0, 0), rest]), Buffer.alloc(0), 2);
-  const length = u16(20 + message.length);
-  const ip = Buffer.concat([Buffer.of(0x45, 0), length, Buffer.of(0, 0, 0, 0, 64, 1, 0, 0)]);
+  return ethernet(macs.from, macs.to, 0x0800, ipv4(1, source, destination, message));
+}
+
+/** To a port where nobody listens. */
+export function datagram(
+  macs: { readonly from: string; readonly to: string },
+  source: string,
+  destination: string,
+): Buffer {
+  const content = Buffer.concat([u16(9), u16(9), u16(16), Buffer.alloc(10)]);
+  return ethernet(macs.from, macs.to, 0x0800, ipv4(17, source, destination, content));
+}
+
+function ipv4(protocol: number, source: string, destination: string, content: Buffer): Buffer {
+  const length = u16(20 + content.length);
+  const ip = Buffer.concat([Buffer.of(0x45, 0), length, Buffer.of(0, 0, 0, 0, 64, protocol, 0, 0)]);
   const header = Buffer.concat([ip, bytesOf(source), bytesOf(destination)]);
-  return ethernet(
-    macs.from,
-    macs.to,
-    0x0800,
-    Buffer.concat([withChecksum(header, Buffer.alloc(0), 10), message]),
-  );
+  return Buffer.concat([withChecksum(header, Buffer.alloc(0), 10), content]);
 }
 
 /** ARP by which the sender says that an address is at a MAC. */

@@ -12,7 +12,15 @@ import type { Encap } from '../../src/model/records.ts';
 import { endpoint } from '../unit/fabric/views.ts';
 import type { Space } from './host.ts';
 import { ask, endServers, serve, tcp, udp } from './servers.ts';
-import { type Member, type ThreeHosts, threeHosts, vni, Wiring, waiting } from './three-hosts.ts';
+import {
+  type Member,
+  type ThreeHosts,
+  threeHosts,
+  type underlays,
+  vni,
+  Wiring,
+  waiting,
+} from './three-hosts.ts';
 
 let hosts: ThreeHosts;
 let wiring: Wiring;
@@ -26,8 +34,8 @@ afterEach(async () => {
   await hosts.close();
 });
 
-async function wire(fabric: Fabric, encap?: Encap): Promise<void> {
-  hosts = await threeHosts('IPv4');
+async function wire(fabric: Fabric, encap?: Encap, underlay: keyof typeof underlays = 'IPv4'): Promise<void> {
+  hosts = await threeHosts(underlay);
   [one, two] = hosts.members;
   wiring = new Wiring(fabric, hosts.members, encap && { encap });
   await wiring.guard();
@@ -129,6 +137,38 @@ describe.each<[string, Fabric, Encap?]>([
     for (const address of two.endpoint.addresses) {
       expect(passed(() => expect(asks(tcp, address)).toContain('two hears'))).toBeGreaterThan(0);
     }
+  });
+});
+
+describe.each(['IPv4', 'IPv6'] as const)('on hosts of a segment that know each other by %s', (underlay) => {
+  beforeEach(() => wire(vxlan, undefined, underlay));
+
+  /** Packets of VXLAN that the packet filter of the host saw while something was done. */
+  function seen(meanwhile: () => void): number {
+    const count = () => Number(/packets (\d+)/.exec(two.host.run('nft list counter inet seen vxlan'))?.[1]);
+    const before = count();
+    meanwhile();
+    return count() - before;
+  }
+
+  test('datagrams have VXLAN taken off at the uplink; all else, and what is not known, at the device', async () => {
+    two.host.run(`nft -f - <<'.'
+    table inet seen {
+      counter vxlan { }
+      chain seen { type filter hook prerouting priority -500; udp dport 4789 counter name vxlan; }
+    }
+.`);
+    for (const [family, address] of two.endpoint.addresses.entries()) {
+      const answer = `two hears ${one.endpoint.addresses[family]}`;
+      const few = seen(() => expect(asks(udp, address)).toBe(answer));
+      // The kernel is told of no family inside but that of the outside.
+      expect(few === 0).toBe(family === (underlay === 'IPv4' ? 0 : 1));
+      expect(seen(() => expect(asks(tcp, address)).toBe(answer))).toBeGreaterThan(0);
+    }
+    const view = await wiring.viewOf(two);
+    await wiring.bringInLine(two, { ...view, remote: view.remote.filter(({ host }) => host !== one.id) });
+    const [address = ''] = two.endpoint.addresses;
+    expect(heard(() => asks(udp, address))).toBe(1);
   });
 });
 

@@ -151,6 +151,12 @@ export class Wiring {
     const namespace = await this.namespaceOf(member);
     const changes = diff(await namespace.read(), this.desired(view));
     await namespace.apply(changes);
+    return changes.length + (this.fabric.isolated ? await this.#bringHostInLine(member, view) : 0);
+  }
+
+  async #bringHostInLine({ host }: Member, view: NetworkView): Promise<number> {
+    const changes = diff(await host.kernel.host.read(), this.fabric.shared([view]));
+    await host.kernel.host.apply(changes);
     return changes.length;
   }
 

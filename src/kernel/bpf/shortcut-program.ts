@@ -5,76 +5,43 @@
  * on as if there were no shortcut, so refusals and the answers to what is too large are the ordinary way's. ICMP goes
  * that way too: of neighbour discovery the hop limit tells where it comes from, and the shortcut leaves it as it is.
  *
- * `out`: on the link of a container; `in`: on the one by which other hosts' packets come. Both look up one and the same
- * two maps: an entry put or deleted turns both directions of a connection at once, as connection tracking needs it.
+ * `out`: on the link of a container; `in`: on the one by which other hosts' packets come; `door`: where the shortcut of the
+ * host has led what it has taken VXLAN off. All look up one and the same two maps: an entry put or deleted turns both
+ * directions of a connection at once, as connection tracking needs it.
  */
 import { nextHopMac } from '../../model/names.ts';
 import { mac } from '../netlink/attribute.ts';
 import type { Shortcut } from '../state.ts';
+import { call, compute, exit, jump, jumpIf, label, load, type Statement, set, store } from './assembler.ts';
+import { decapsulation } from './decapsulation.ts';
+import { addressBytes, entryLayout } from './entry.ts';
 import {
-  call,
-  compute,
-  exit,
-  jump,
-  jumpIf,
-  label,
-  load,
-  loadMap,
-  type Operand,
-  type Register,
-  type Statement,
-  set,
-  store,
-} from './assembler.ts';
-import { addressBytes, entryLayout, lengthBytes, type MapKind, mapped } from './entry.ts';
+  ethernet,
+  ethernetBytes,
+  headers,
+  helper,
+  ip,
+  isAtThisLink,
+  lookUp,
+  PACKET_HOST,
+  packet,
+  packetRegister,
+  pointer,
+  readPacket,
+  stack,
+  swapped,
+  TC_ACT_UNSPEC,
+  transports,
+  udpBytes,
+} from './packet.ts';
 
 /** Of the host's own namespace, where packets are routed; or of a segment's. */
 export type Medium = 'routed' | 'segment';
 
-/** bpf-helpers(7), include/uapi/linux/bpf.h. */
-const helper = {
-  lookUp: 1,
-  storeBytes: 9,
-  redirect: 23,
-  loadBytes: 26,
-  changeType: 32,
-  redirectToNeighbour: 152,
-  redirectToPeer: 155,
-} as const;
-
-/** struct __sk_buff; all of four bytes. */
-const packet = { length: 0, type: 4, vlanPresent: 20, linkIndex: 40, segmentSize: 176 } as const;
-const PACKET_HOST = 0;
-const TC_ACT_UNSPEC = -1;
-
-const ethernetBytes = 14;
-const ethernet = { destination: 0, source: 6, type: 12 } as const;
 /** A MAC is neither as long as a word, nor where one may begin. */
 const partsOfMac = [0, 2, 4];
-const transports = { tcp: 6, udp: 17 } as const;
-const udpBytes = 8;
 const tcpLengthOffset = 12;
-
-/** What differs between the families; offsets are from the IP header. */
-const headers = [
-  { name: 'IPv4', etherType: 0x0800, bytes: 20, protocol: 9, source: 12, destination: 16, inFront: mapped },
-  {
-    name: 'IPv6',
-    etherType: 0x86dd,
-    bytes: 40,
-    protocol: 6,
-    source: 8,
-    destination: 24,
-    inFront: Buffer.alloc(0),
-  },
-] as const;
 const shortest = ethernetBytes + headers[0].bytes;
-
-/** On the stack, from its end: keys of the maps, each with room for the length in front, and the packet's headers. */
-const stack = { destination: -addressBytes, source: -40, frame: -102, scratch: -104 } as const;
-const ip = stack.frame + ethernetBytes;
-
-const packetRegister = 'r6';
 
 export function shortcutProgram(medium: Medium, side: Shortcut['side']): readonly Statement[] {
   return [
@@ -84,12 +51,14 @@ export function shortcutProgram(medium: Medium, side: Shortcut['side']): readonl
     ...(medium === 'routed' ? isForThisHost : []),
     ...readHeaders,
     ...measureLength,
-    ...(side === 'out' ? fromContainer(medium) : fromOtherHost(medium)),
+    ...(side === 'out' ? fromContainer(medium) : fromOtherHost(medium, side)),
     label('ordinary'),
-    set('r0', TC_ACT_UNSPEC),
-    exit,
+    ...(side === 'door' ? toDevice : goOn),
   ];
 }
+
+const BPF_F_INGRESS = 1;
+const goOn = [set('r0', TC_ACT_UNSPEC), exit];
 
 const isForThisHost = [
   load(4, 'r2', packetRegister, packet.type),
@@ -159,25 +128,27 @@ function fromContainer(medium: Medium): Statement[] {
   ];
 }
 
-function fromOtherHost(medium: Medium): Statement[] {
+function fromOtherHost(medium: Medium, side: 'in' | 'door'): Statement[] {
   return [
-    // First what costs the same however many there are: all that is for the host itself ends there.
+    // First what costs the same however many there are: nearly all that is for the host itself ends there.
     ...lookUp('port', stack.destination, 'ordinary'),
     set('r9', 'r0'),
+    ...(medium === 'routed' ? isForContainer : []),
     ...lookUp('prefix', stack.source, 'ordinary'),
-    ...isAtThisLink,
+    ...(side === 'door' ? [] : isAtThisLink),
     load(8, 'r8', 'r0', entryLayout.network),
     set('r0', 'r9'),
     ...mayTake[medium],
     ...deliver[medium],
+    ...(medium === 'routed' ? [label('for the host'), ...decapsulation] : []),
   ];
 }
 
-/** Of the entry that was looked up, which is in r0. */
-const isAtThisLink = [
+/** What is for the host itself has its link. */
+const isForContainer = [
   load(4, 'r2', packetRegister, packet.linkIndex),
   load(4, 'r3', 'r0', entryLayout.linkIndex),
-  jumpIf('r2', '!=', 'r3', 'ordinary'),
+  jumpIf('r2', '==', 'r3', 'for the host'),
 ];
 
 const isAllowed = [
@@ -232,34 +203,25 @@ const deliver = {
   ],
 } as const satisfies Record<Medium, readonly Statement[]>;
 
+/** As if the device of the segment had taken VXLAN off; the ordinary way begins there. */
+const toDevice = [
+  store(8, 'fp', stack.destination, 0),
+  store(8, 'fp', stack.destination + 8, 0),
+  ...lookUp('port', stack.destination, 'nowhere'),
+  load(4, 'r1', 'r0', entryLayout.linkIndex),
+  set('r2', BPF_F_INGRESS),
+  call(helper.redirect),
+  exit,
+  label('nowhere'),
+  ...goOn,
+];
+
 function hasMac(end: number): Statement[] {
   return partsOfMac.flatMap((at) => [
     load(2, 'r2', 'fp', stack.frame + end + at),
     load(2, 'r3', 'r0', entryLayout.mac + at),
     jumpIf('r2', '!=', 'r3', 'ordinary'),
   ]);
-}
-
-/** Leaves the entry in r0. */
-function lookUp(map: MapKind, key: number, otherwise: string): Statement[] {
-  return [
-    loadMap('r1', map),
-    ...pointer('r2', map === 'prefix' ? key - lengthBytes : key),
-    call(helper.lookUp),
-    jumpIf('r0', '==', 0, otherwise),
-  ];
-}
-
-/** Copies bytes of the packet to the stack. */
-function readPacket(from: Operand, to: number, bytes: number): Statement[] {
-  return [
-    set('r1', packetRegister),
-    set('r2', from),
-    ...pointer('r3', to),
-    set('r4', bytes),
-    call(helper.loadBytes),
-    jumpIf('r0', '!=', 0, 'ordinary'),
-  ];
 }
 
 function readAddresses(header: (typeof headers)[number]): Statement[] {
@@ -283,13 +245,4 @@ function readAddresses(header: (typeof headers)[number]): Statement[] {
       ]),
     ]),
   ];
-}
-
-function pointer(to: Register, offset: number): Statement[] {
-  return [set(to, 'fp'), compute(to, '+', offset)];
-}
-
-/** As a number of two bytes that travels lies in memory. */
-function swapped(value: number): number {
-  return ((value & 0xff) << 8) | (value >> 8);
 }

@@ -37,7 +37,7 @@ import { type Medium, shortcutProgram } from './shortcut-program.ts';
 export type ShortcutState = Pick<NamespaceState, 'shortcuts' | 'ports' | 'prefixes'>;
 type Maps = Readonly<Record<MapKind, number>>;
 
-const sides: readonly Shortcut['side'][] = ['out', 'in'];
+const sides: readonly Shortcut['side'][] = ['out', 'in', 'door'];
 
 /** Why this kernel takes no such programs; undefined: it does. */
 export function shortcutObstacle(): string | undefined {
@@ -64,7 +64,7 @@ export class ShortcutAccess {
 
   constructor(medium: Medium) {
     this.#medium = medium;
-    this.#names = { out: nameOf(medium, 'out'), in: nameOf(medium, 'in') };
+    this.#names = { out: nameOf(medium, 'out'), in: nameOf(medium, 'in'), door: nameOf(medium, 'door') };
   }
 
   /** To be awaited before anything is changed: new maps beside those in use would break the invariant. */
@@ -90,7 +90,7 @@ export class ShortcutAccess {
     const names = new Map(links.map(({ index, name }) => [index, name]));
     return {
       shortcuts: filters.map(({ link, name, programId }): Shortcut => {
-        const side = name.startsWith(namePrefix('in')) ? 'in' : 'out';
+        const side = sides.find((one) => name.startsWith(namePrefix(one))) ?? 'out';
         const ids = mapIds.get(programId) ?? [];
         const hasMaps = ids.length > 0 && ids.every((id) => own.includes(id));
         const isCurrent = hasMaps && name === this.#names[side];

@@ -59,7 +59,7 @@ async function bareMachine(lab: Lab, { mtu }: Condition, index: number) {
   return { netns: netnsFile(namespaceOf(lab.name, name)), address: `10.9.1.${number}` };
 }
 
-/** Without its periodic pass, which would take away what is added to its filter sets for a while. */
+/** Without its periodic pass, which is nothing that a network costs. */
 async function installWeft(lab: Lab, host: Host, folder: string): Promise<void> {
   const settings = {
     WEFT_ETCD_ENDPOINTS: lab.etcd.endpoints,

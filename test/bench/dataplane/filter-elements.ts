@@ -5,29 +5,23 @@
 import type { InstalledNftSet } from '../../../src/kernel/nft.ts';
 import { parseNftTable } from '../../../src/kernel/nft-listing.ts';
 import type { Host } from '../../lab/host.ts';
-import { waitFor } from '../../lab/wait.ts';
 
-const table = 'inet weft';
+const table = ['inet', 'weft'];
 
-/**
- * Fills the sets of a host; answers what puts the table back as it was: it is deleted, and weft makes another. Elements
- * of a set of ranges would take the kernel a second a thousand to delete one by one, and what nft lists it does not
- * always take back. One of them is deleted first, which is an error if it is not there: so nobody has taken the elements
- * away while the host was measured.
- */
-export async function fillFilterSets(host: Host, count: number): Promise<() => Promise<void>> {
-  const nft = (lines: readonly string[]) => host.exec(['nft', '--file', '-'], { input: lines.join('\n') });
-  const list = () => host.exec(['nft', '--json', 'list', 'table', ...table.split(' ')]);
-  const listing = await list();
+export async function fillFilterSets(host: Host, count: number): Promise<void> {
+  const listing = await host.exec(['nft', '--json', 'list', 'table', ...table]);
   const sets = (parseNftTable(listing)?.sets ?? []).filter(({ data }) => data === undefined);
-  const change = (verb: 'add' | 'delete', set: InstalledNftSet, indexes: readonly number[]) =>
-    `${verb} element ${table} ${set.name} { ${indexes.map((index) => elementOf(set, index)).join(', ')} }`;
   const indexes = Array.from({ length: count }, (_, index) => index);
-  await nft(sets.map((set) => change('add', set, indexes)));
-  return async () => {
-    await nft([...sets.map((set) => change('delete', set, [count - 1])), `delete table ${table}`]);
-    await waitFor('weft has made its packet filter again', async () => (await list()) !== '');
-  };
+  const lines = sets.map((set) => {
+    const elements = indexes.map((index) => elementOf(set, index));
+    return `add element ${table.join(' ')} ${set.name} { ${elements.join(', ')} }`;
+  });
+  await host.exec(['nft', '--file', '-'], { input: lines.join('\n') });
+}
+
+/** For weft to make another: elements of a set of ranges would take the kernel a second a thousand to delete one by one. */
+export async function deleteFilterTable(host: Host): Promise<void> {
+  await host.exec(['nft', 'delete', 'table', ...table]);
 }
 
 /**

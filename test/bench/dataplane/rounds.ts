@@ -6,7 +6,7 @@ import { shuffled } from '../statistics.ts';
 import { type Bed, bedUp } from './bed.ts';
 import type { Condition } from './conditions.ts';
 import { cpuSeconds } from './cpu.ts';
-import { fillFilterSets } from './filter-elements.ts';
+import { whileCrowded } from './crowd.ts';
 import { type Meter, measure, type Path, type Sample, serve } from './measures.ts';
 import type { Round, Stage } from './report.ts';
 import type { Subject } from './subjects.ts';
@@ -86,12 +86,7 @@ async function measureSubject(
   path: Path,
 ): Promise<Sample> {
   if (elements === 0) return measure(meter, path);
-  const empty = await Promise.all(bed.weft.map((host) => fillFilterSets(host, elements)));
-  try {
-    return await measure(meter, path);
-  } finally {
-    await Promise.all(empty.map((run) => run()));
-  }
+  return whileCrowded(bed.weft, elements, () => measure(meter, path));
 }
 
 /** What Docker's command line says, without the words in front of the driver's own sentence. */

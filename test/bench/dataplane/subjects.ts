@@ -28,7 +28,7 @@ export interface Subject {
   readonly wiring: Wiring;
   /** Compared with this subject, and only under the first condition. */
   readonly variantOf?: string;
-  /** So many more elements in each of weft's filter sets, on both hosts, while it is measured. */
+  /** So many more elements in each of weft's filter sets and of the shortcut's maps, on both hosts, while it is measured. */
   readonly elements?: number;
 }
 

@@ -120,7 +120,7 @@ export function startWeft(options: WeftOptions): Weft {
     told: () => {},
     over: () => {},
   });
-  const networks = networkUseCases(host);
+  const { isCreating, ...networks } = networkUseCases(host);
   const endpoints = endpointUseCases(host, { unpublish: async () => {} });
   const giveUpLost = lostEndpoints({
     ...{ ledger, clock, log, deleteEndpoint: endpoints.deleteEndpoint },
@@ -138,6 +138,7 @@ export function startWeft(options: WeftOptions): Weft {
     releasePool: addresses.releasePool,
     unlinkedEndpoints: () =>
       ledger.endpoints.all().filter(({ id, sandbox }) => sandbox !== undefined && !options.hasLink(id)),
+    isCreating,
     forgetUnlinked: ({ id }) => ledger.endpoints.delete(id),
     deleteNetwork: networks.deleteNetwork,
     deleteEndpoint: endpoints.deleteEndpoint,

@@ -27,6 +27,7 @@ let store: FakeStore;
 let watcher: Watcher;
 let heldAddresses: SettlementParts['heldAddresses'];
 let released: string[];
+let creating: Set<string>;
 let nowMs: number;
 let unneeded: Leftover[];
 let settling: Settlement;
@@ -38,6 +39,7 @@ beforeEach(async () => {
   nowMs = 1_700_000_000_000;
   heldAddresses = () => [];
   released = [];
+  creating = new Set();
   unneeded = [];
   const log = pino({ level: 'silent' });
   settling = settlement({
@@ -51,6 +53,7 @@ beforeEach(async () => {
     now: () => nowMs,
     unneeded: () => unneeded,
     releasePool: async (poolId) => void released.push(poolId),
+    isCreating: (id) => creating.has(id),
     unlinkedEndpoints: () => [],
     forgetUnlinked: async () => {},
     deleteNetwork: async () => {},
@@ -190,18 +193,40 @@ test('of a network that is here more than once, only what is gone is left', asyn
   expect(records.participant.parse(entry?.value ?? '').dockerNetworks).toEqual(['d1']);
 });
 
-test('an endpoint that was never joined, or was left, is deleted at the second look', async () => {
+test('of a network that is being created, nothing is left over', async () => {
+  creating.add('d1');
+  const value = records.participant.render({ v: 1, host: 'h1', dockerNetworks: ['d1'] });
+  await put(keys.participant('blue', 'h1'), value);
+  await look();
+  await look();
+  expect(await store.get(keys.participant('blue', 'h1'))).toBeDefined();
+  creating.clear();
+  await look();
+  await look();
+  expect(await store.get(keys.participant('blue', 'h1'))).toBeUndefined();
+});
+
+test('an endpoint that was never joined, or was left, is deleted when Docker has long had time for its next call', async () => {
   const { id, mac, addresses } = mine;
   const endpoint = { id, mac, addresses: [...addresses], network: 'd1', slot: 1 };
   await ledger.endpoints.put(endpoint);
-  await look();
+  for (let looks = 0; looks < 15; looks += 1) await look();
   await ledger.endpoints.put({ ...endpoint, sandbox: 's1' });
   await look();
   await ledger.endpoints.put(endpoint);
-  await look();
+  for (let looks = 0; looks < 15; looks += 1) await look();
   expect(released).toEqual([]);
   await look();
   expect(released).toEqual([id]);
+});
+
+test('a pool that the ledger does not know yet may be about to be answered', async () => {
+  const reference = records.poolReference.render({ v: 1, host: 'h1', sinceMs: nowMs });
+  await put(keys.reference('10.77.0.0/16', 'r1'), reference);
+  for (let looks = 0; looks < 15; looks += 1) await look();
+  expect(released).toEqual([]);
+  await look();
+  expect(released).toEqual(['r1@10.77.0.0/16']);
 });
 
 test('a pool is released when its network is gone, or none was made with it for long, but for a swarm’s', async () => {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { records } from '../../../src/model/records.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import {
+  createContainer,
   createNetwork,
   keys,
   keysIn,
@@ -92,6 +93,30 @@ test('what the store has of this host for nobody is named, and given back at the
   const { leftovers } = await h1.tending.status();
   expect(leftovers.endpoint.freed).toBe(1);
   expect(leftovers.address.freed).toBeGreaterThan(0);
+});
+
+test('a container that is being started is left what it has, however long it takes', async () => {
+  const [network] = await twoContainers('routed');
+  const repairAgainAndAgain = async () => {
+    for (let times = 0; times < 3; times += 1) {
+      await outlast(h1.tending.putRight());
+      await letPass(3_000);
+    }
+  };
+  const container = await createContainer(h1, network, 'c3');
+  await repairAgainAndAgain();
+  const { promise: held, resolve: goOn } = Promise.withResolvers<void>();
+  const apply = h1.kernel.host.apply.bind(h1.kernel.host);
+  h1.kernel.host.apply = async (changes) => {
+    await held;
+    await apply(changes);
+  };
+  const joined = h1.network.join({ ...container, sandbox: '/run/docker/netns/c3' });
+  await repairAgainAndAgain();
+  goOn();
+  await joined;
+  await letPass(resyncMs);
+  expect(await found()).toEqual([]);
 });
 
 test('what the store lacks of this host is named, and told again', async () => {

@@ -63,6 +63,7 @@ test('carries itself whatever there is and gives containers what is left of the 
   expect(links.map(({ name, mtu }) => [name, mtu])).toEqual([
     ['br0', 65_535],
     ['weft-vx', 65_535],
+    ['weft-door', 65_535],
     [expect.stringContaining('weft'), 1450],
   ]);
   expect(vxlan.overhead(6, undefined)).toBe(70);
