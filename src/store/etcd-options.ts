@@ -23,7 +23,7 @@ const channelOptions = {
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
   // A page of a listing or a batch of events may be larger than the default of 4 MiB: a page of full blocks, of 256.
-  'grpc.max_receive_message_length': 128 * 1024 * 1024,
+  'grpc.max_receive_message_length': 256 * 1024 * 1024,
   'grpc.enable_http_proxy': 0,
 };
 

@@ -36,7 +36,7 @@ const listAttempts = 3;
 export function openEtcdStore(options: EtcdOptions): Store {
   const {
     callTimeoutMs = 3_000,
-    pageSize = 2_500,
+    pageSize = 5_000,
     watchRenewalMs = 30 * 60_000,
     clock = systemClock,
     random = Math.random,
