@@ -1,7 +1,8 @@
 /** What it costs to be on hosts with many networks and endpoints. */
 import { weftDisabled } from '../../fault/faults.ts';
 import type { Host } from '../../lab/host.ts';
-import { deleteFilterTable, fillFilterSets } from './filter-elements.ts';
+import { waitFor } from '../../lab/wait.ts';
+import { deleteFilterTable, fillFilterSets, hasFilterTable } from './filter-elements.ts';
 import { fillShortcut } from './shortcut-entries.ts';
 
 /**
@@ -21,5 +22,6 @@ export async function whileCrowded<T>(
   } finally {
     await Promise.all(hosts.map(deleteFilterTable));
     await Promise.all(back.map((enable) => enable()));
+    await Promise.all(hosts.map((host) => waitFor(`${host.name} filters again`, () => hasFilterTable(host))));
   }
 }

@@ -6,7 +6,7 @@ import type { InstalledNftSet } from '../../../src/kernel/nft.ts';
 import { parseNftTable } from '../../../src/kernel/nft-listing.ts';
 import type { Host } from '../../lab/host.ts';
 
-const table = ['inet', 'weft'];
+const table = ['inet', 'weft'] as const;
 
 export async function fillFilterSets(host: Host, count: number): Promise<void> {
   const listing = await host.exec(['nft', '--json', 'list', 'table', ...table]);
@@ -22,6 +22,11 @@ export async function fillFilterSets(host: Host, count: number): Promise<void> {
 /** For weft to make another: elements of a set of ranges would take the kernel a second a thousand to delete one by one. */
 export async function deleteFilterTable(host: Host): Promise<void> {
   await host.exec(['nft', 'delete', 'table', ...table]);
+}
+
+export async function hasFilterTable(host: Host): Promise<boolean> {
+  const tables = await host.exec(['nft', 'list', 'tables', table[0]]);
+  return tables.split('\n').includes(`table ${table.join(' ')}`);
 }
 
 /**
