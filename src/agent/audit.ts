@@ -162,10 +162,11 @@ function addressesWithout(inventory: Inventory, nowMs: number): string[] {
 function usesOf({ networks, endpoints }: Inventory) {
   return endpoints.flatMap((endpoint) => {
     const network = networks.get(endpoint.network);
-    const pools = network === undefined ? [] : poolNamesOf(network);
-    return endpoint.addresses.flatMap((address) =>
-      network === undefined ? [] : [{ endpoint, address, at: `${address} of ${poolWith(pools, address)}` }],
-    );
+    if (network === undefined) return [];
+    const pools = poolNamesOf(network);
+    return endpoint.addresses.map((address) => {
+      return { endpoint, address, at: `${address} of ${poolWith(pools, address)}` };
+    });
   });
 }
 

@@ -44,9 +44,15 @@ export function passesOver(
   const leading = new Set<Scope>();
   const filter = hostFilterOf(kernel, views, neighbourhood, keepsAll);
 
-  /** An endpoint whose link is gone cannot be put right from here: the other end is in the container. */
-  function desiredIn(scope: Scope, actual: NamespaceState, peers: ReadonlyMap<string, Peer>): NamespaceState {
-    const links = linkNames(actual);
+  /**
+   * An endpoint whose link is gone cannot be put right from here: the other end is in the container.
+   * @param links that are there
+   */
+  function desiredIn(
+    scope: Scope,
+    links: ReadonlySet<string>,
+    peers: ReadonlyMap<string, Peer>,
+  ): NamespaceState {
     const viewOf = (network: Network): NetworkView =>
       views.network(network, peers, ({ id }) => links.has(hostEnd(id)));
     const isHere = (network: Network) => scopeOf(network) === scope;
@@ -56,7 +62,7 @@ export function passesOver(
       const own = ofFabric.filter(({ network }) => isHere(network)).map((view) => fabric.desired(view));
       return scope === 'host' ? [...own, fabric.shared(ofFabric)] : own;
     });
-    return scope === 'host' ? merge([...parts, legsOnHost()]) : merge(parts);
+    return scope === 'host' ? withoutUnborn(merge([...parts, legsOnHost()]), links) : merge(parts);
   }
 
   function legsOnHost(): NamespaceState {
@@ -85,11 +91,9 @@ export function passesOver(
     const unlinked = endpoints.filter(({ id, sandbox }) => sandbox !== undefined && !links.has(hostEnd(id)));
     const peers = await neighbourhood.peers();
     // No container comes or goes between these three: the ledger does not change while nothing is awaited.
-    const desired = desiredIn(scope, actual, peers);
+    const desired = desiredIn(scope, links, peers);
     const isInhabited = views.networks().some((one) => scopeOf(one) === scope && views.isInhabited(one.key));
-    const changes = diff(actual, scope === 'host' ? withoutUnborn(desired, actual) : desired).filter(
-      (change) => !keepsAll() || !cutsOff(change),
-    );
+    const changes = diff(actual, desired).filter((change) => !keepsAll() || !cutsOff(change));
     return { namespace, unlinked, isInhabited, changes };
   }
 
@@ -222,8 +226,7 @@ function cutsOff(change: Change): boolean {
 }
 
 /** The host's end of a pair comes with its segment, which cannot be made from here; nor what leads to it, before. */
-function withoutUnborn(desired: NamespaceState, actual: NamespaceState): NamespaceState {
-  const links = linkNames(actual);
+function withoutUnborn(desired: NamespaceState, links: ReadonlySet<string>): NamespaceState {
   const unborn = desired.links.filter(
     (link) => link.kind === 'veth' && link.peer === undefined && !links.has(link.name),
   );
