@@ -3,9 +3,10 @@
  * several keys are written by one transaction, so what is found here is damage, a defect, or a host that is gone.
  */
 import { contains, overlaps, type Prefix, parsePrefix, printAddress } from '../model/address.ts';
+import type { Block } from '../model/block-record.ts';
 import { shortId } from '../model/names.ts';
 import { parsePoolName, poolNamesOf, poolWith } from '../model/pool-name.ts';
-import type { Block, Endpoint } from '../model/records.ts';
+import type { Endpoint } from '../model/records.ts';
 import type { Inventory } from './inventory.ts';
 
 /** Each host gives back what it holds for nobody, long before. */

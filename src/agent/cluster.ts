@@ -4,9 +4,9 @@
  */
 import { explain, WeftError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { Block } from '../model/block-record.ts';
 import { parsePoolName } from '../model/pool-name.ts';
 import {
-  type Block,
   type ClusterConfig,
   type Endpoint,
   type Host,

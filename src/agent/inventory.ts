@@ -1,7 +1,7 @@
 /** Everything in the store as it was at one moment, by kind, for those who look for what does not agree. */
 import { WeftError } from '../errors.ts';
+import type { Block } from '../model/block-record.ts';
 import {
-  type Block,
   type Endpoint,
   type Host,
   type Network,

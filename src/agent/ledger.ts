@@ -7,8 +7,9 @@
 import { join } from 'node:path';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { Assignment } from '../model/block-record.ts';
 import { poolNamesOf, poolWith } from '../model/pool-name.ts';
-import { Assignment, Encap } from '../model/records.ts';
+import { Encap } from '../model/records.ts';
 import { type Items, Shelf } from './shelf.ts';
 
 const text = Type.String({ minLength: 1 });

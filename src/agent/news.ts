@@ -1,5 +1,5 @@
 /** Which scopes a change in the store bears on. */
-import type { Block } from '../model/records.ts';
+import type { Block } from '../model/block-record.ts';
 import type { Place } from '../store/keys.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';

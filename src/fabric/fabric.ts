@@ -5,7 +5,8 @@
 import type { NftTable } from '../kernel/nft.ts';
 import type { NamespaceState } from '../kernel/state.ts';
 import { type Family, familyOf } from '../model/address.ts';
-import type { Block, Encap, Endpoint, Network } from '../model/records.ts';
+import type { Block } from '../model/block-record.ts';
+import type { Encap, Endpoint, Network } from '../model/records.ts';
 import type { Leg } from './leg.ts';
 
 /** This host's place on the network that joins the hosts. */

@@ -11,8 +11,9 @@
  */
 import { WeftError } from '../errors.ts';
 import { type Address, contains, parseAddress, printAddress } from '../model/address.ts';
+import type { Block } from '../model/block-record.ts';
 import { parsePoolName } from '../model/pool-name.ts';
-import { type Block, records } from '../model/records.ts';
+import { records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition, Entry, Write } from '../store/store.ts';
 import { assign, free, holderOf, isSpare, reservationOf, touch, unreserve } from './block.ts';

@@ -19,7 +19,7 @@
  * walk over at most 256 of them, however large the pool is.
  */
 import { WeftError } from '../errors.ts';
-import type { Assignment, Block, Reservation } from '../model/records.ts';
+import type { Assignment, Block, Reservation } from '../model/block-record.ts';
 
 /** The offsets that may be handed out: `first` to `last`, both included, without `except`. */
 export interface Window {

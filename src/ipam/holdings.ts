@@ -1,8 +1,9 @@
 /** Pools and blocks as a reading of the store shows them, parsed. */
 import { WeftError } from '../errors.ts';
 import { type Prefix, parseAddress, parsePrefix } from '../model/address.ts';
+import type { Block } from '../model/block-record.ts';
 import { type PoolName, parsePoolName } from '../model/pool-name.ts';
-import { type Block, type Pool, type PoolReference, records } from '../model/records.ts';
+import { type Pool, type PoolReference, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Entry } from '../store/store.ts';
 import { type Cut, cut } from './pool.ts';

@@ -1,7 +1,8 @@
 /** Where in a pool a wanted address lies; and the sentences when it cannot be had. */
 import { WeftError } from '../errors.ts';
 import { type Address, type Prefix, printAddress, printPrefix } from '../model/address.ts';
-import { type Assignment, records } from '../model/records.ts';
+import type { Assignment } from '../model/block-record.ts';
+import { records } from '../model/records.ts';
 import { holderOf, isSpare, newBlock, reservationOf } from './block.ts';
 import { blockIn, type HeldBlock, type HeldPool, type KnownBlock } from './holdings.ts';
 import type { Ipam } from './ipam.ts';

@@ -1,6 +1,8 @@
 /** How a host comes by its spare addresses (`spares.ts`): with an assignment, or else when it finds that it lacks some. */
+
+import type { Block } from '../model/block-record.ts';
 import { parsePoolName } from '../model/pool-name.ts';
-import { type Block, records } from '../model/records.ts';
+import { records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import { countFree, longAgo, setAside, touch } from './block.ts';
 import { blocksOf, type HeldBlock, type HeldPool, poolOf } from './holdings.ts';

@@ -8,8 +8,9 @@
  * for a while is for the caller to see.
  */
 import { printAddress } from '../model/address.ts';
+import { type Block, holdersOf } from '../model/block-record.ts';
 import { parsePoolName } from '../model/pool-name.ts';
-import { type Block, holdersOf, records } from '../model/records.ts';
+import { records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition } from '../store/store.ts';
 import { free, freedMs, longAgo, withoutSpare } from './block.ts';

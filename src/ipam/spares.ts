@@ -19,7 +19,8 @@
  * - What is given is on disk before Docker is answered, and so are the spare ones left: neither the end of weft nor a
  *   loss of power gives one twice.
  */
-import { type Assignment, type Block, records } from '../model/records.ts';
+import type { Assignment, Block } from '../model/block-record.ts';
+import { records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Mirror } from '../store/mirror.ts';
 import { type Store, type Transaction, type Write, withTransact } from '../store/store.ts';

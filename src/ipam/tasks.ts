@@ -6,7 +6,8 @@
  * that starts, or takes over, asks anew for the subnets of all networks, and then, by name, for what tasks have.
  */
 import { parseAddress, printAddress } from '../model/address.ts';
-import { type Block, records } from '../model/records.ts';
+import type { Block } from '../model/block-record.ts';
+import { records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Entry } from '../store/store.ts';
 import { holderOf, reservationOf, reserve, unreserve } from './block.ts';

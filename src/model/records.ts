@@ -2,25 +2,10 @@
  * The records that hosts share through the store: one JSON text each, with a version. A record that is
  * damaged or newer than this weft is refused here, by name, and the caller goes on without it.
  */
-import { isIP } from 'node:net';
-import Type, { type Static, type TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
-import { WeftError } from '../errors.ts';
-import { isPrefix } from './address.ts';
-import { isPoolName } from './pool-name.ts';
-
-const version = Type.Literal(1);
-const text = Type.String({ minLength: 1 });
-/** Checked here, because one that is none would stop whatever is computed with it, for all networks. */
-const address = Type.Refine(
-  Type.String({ pattern: '^[0-9a-f.:]+$' }),
-  (value) => isIP(value) !== 0,
-  () => 'must be an IP address',
-);
-const cidr = Type.Refine(Type.String(), isPrefix, () => 'must be a subnet');
-const mac = Type.String({ pattern: '^[0-9a-f]{2}(:[0-9a-f]{2}){5}$' });
-/** From the block's first address, as JSON has its keys. */
-const offset = Type.String({ pattern: '^([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$' });
+import Type, { type Static } from 'typebox';
+import { blockRecord } from './block-record.ts';
+import { address, cidr, mac, text, version } from './fields.ts';
+import { record } from './record.ts';
 
 /** `hosts/<id>`: a machine that runs weft. Outlives its absence; removed only by reclaiming the host. */
 const Host = Type.Object({
@@ -110,56 +95,6 @@ const PoolReference = Type.Object({
 });
 export type PoolReference = Static<typeof PoolReference>;
 
-/** One address of a block that is in use. */
-export const Assignment = Type.Object({
-  host: text,
-  /** Names the operation that wrote it, so that a lost answer can be settled by reading back. */
-  operation: text,
-  sinceMs: Type.Number(),
-  /** Of the container, where Docker tells. */
-  mac: Type.Optional(mac),
-});
-export type Assignment = Static<typeof Assignment>;
-
-/** One address of a block that swarm's manager has chosen for a task, whose host will ask for it by name. */
-const Reservation = Type.Object({
-  /** Of the pool: the RequestPool through which it was made, and is taken back. */
-  reference: text,
-  /** As of an assignment. */
-  operation: text,
-});
-export type Reservation = Static<typeof Reservation>;
-
-/** `blocks/<pool>/<cidr>`: the slice of a pool from which one host serves its containers. */
-const Block = Type.Object({
-  v: version,
-  cidr,
-  /** Its name. */
-  pool: Type.Refine(Type.String(), isPoolName, () => 'must be the name of a pool'),
-  /** Host that serves automatic addresses from it, and to which all others route it. */
-  owner: text,
-  /** Grows with every write: it tells whether a block is still as it was at an earlier look. */
-  sequence: Type.Integer(),
-  /** Offsets given back, longest-free first. What is nowhere in the record was never used. */
-  freed: Type.Array(Type.Integer({ minimum: 0, maximum: 255 })),
-  /** When each of these was, by offset; milliseconds since 1970. Absent of one: longer ago than matters. */
-  freedMs: Type.Optional(Type.Record(offset, Type.Number())),
-  /** Whose each of these was, by offset: a MAC, as far as it is known. */
-  freedBy: Type.Optional(Type.Record(offset, mac)),
-  /** By offset from the block's first address. */
-  assigned: Type.Record(offset, Assignment),
-  /** By offset too; such an address may be assigned as well, or not yet. */
-  reserved: Type.Optional(Type.Record(offset, Reservation)),
-  /** Offsets that only the owner gives to containers, and by itself while the store is away. */
-  spare: Type.Optional(Type.Array(Type.Integer({ minimum: 0, maximum: 255 }))),
-});
-export type Block = Static<typeof Block>;
-
-/** Its owner, and those who hold single addresses of it. */
-export function holdersOf({ owner, assigned }: Block): string[] {
-  return [owner, ...Object.values(assigned).map(({ host }) => host)];
-}
-
 /** `endpoints/<network>/<id>`: a container's place on a network. */
 const Endpoint = Type.Object({
   v: version,
@@ -222,51 +157,6 @@ const Recipe = Type.Object({
 });
 export type Recipe = Static<typeof Recipe>;
 
-function record<S extends TSchema>(name: string, schema: S) {
-  const checker = Compile(schema);
-  /** What was just written, or heard of, is read by several, one after the other; that costs more than all they do with it. */
-  let last: { readonly json: string; readonly value: Static<S> } | undefined;
-
-  function parse(json: string): Static<S> {
-    if (last?.json !== json) last = { json, value: checked(valueIn(json)) };
-    return last.value;
-  }
-
-  function valueIn(json: string): unknown {
-    try {
-      return JSON.parse(json);
-    } catch (cause) {
-      throw new WeftError('invalid', `a ${name} record is not JSON`, { cause });
-    }
-  }
-
-  function checked(value: unknown): Static<S> {
-    if (checker.Check(value)) return value;
-    const [problem] = checker.Errors(value);
-    const where = problem === undefined ? '' : ` at "${problem.instancePath}": ${problem.message}`;
-    throw new WeftError('invalid', `a ${name} record is damaged or of another version${where}`);
-  }
-  return {
-    /** @throws WeftError `invalid`, naming the kind of record and what is wrong with it. */
-    parse,
-    /** Undefined when there is none, or none that can be used: for what goes on without it. */
-    read(json: string | undefined): Static<S> | undefined {
-      try {
-        return json === undefined ? undefined : parse(json);
-      } catch (error) {
-        if (error instanceof WeftError && error.code === 'invalid') return undefined;
-        throw error;
-      }
-    },
-    /** @throws as `parse`: what nobody could read is not to be written. */
-    render(value: Static<S>): string {
-      const json = JSON.stringify(checked(value));
-      last = { json, value };
-      return json;
-    },
-  };
-}
-
 export const records = {
   host: record('host', Host),
   config: record('config', Config),
@@ -274,7 +164,7 @@ export const records = {
   participant: record('participant', Participant),
   pool: record('pool', Pool),
   poolReference: record('pool reference', PoolReference),
-  block: record('block', Block),
+  block: blockRecord,
   endpoint: record('endpoint', Endpoint),
   recipe: record('recipe', Recipe),
   names: record('names', Names),

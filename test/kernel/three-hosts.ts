@@ -13,8 +13,9 @@ import { diff } from '../../src/kernel/diff.ts';
 import type { Namespace } from '../../src/kernel/kernel.ts';
 import type { NamespaceState } from '../../src/kernel/state.ts';
 import { familyOf, parsePrefix } from '../../src/model/address.ts';
+import type { Block } from '../../src/model/block-record.ts';
 import { containerEnd, namespaceName, tunnelVni } from '../../src/model/names.ts';
-import type { Block, Network } from '../../src/model/records.ts';
+import type { Network } from '../../src/model/records.ts';
 import { block, endpoint } from '../unit/fabric/views.ts';
 import { addContainer, addSpace, type Host, openHost, type Space } from './host.ts';
 

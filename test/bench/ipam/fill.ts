@@ -2,7 +2,8 @@
 import { assign, newBlock } from '../../../src/ipam/block.ts';
 import { blockOf } from '../../../src/ipam/pool.ts';
 import { parsePrefix, prefixSize, printPrefix } from '../../../src/model/address.ts';
-import { type Block, records } from '../../../src/model/records.ts';
+import type { Block } from '../../../src/model/block-record.ts';
+import { records } from '../../../src/model/records.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
 import { maxOperations } from '../../../src/store/limits.ts';
 import type { Store, Write } from '../../../src/store/store.ts';

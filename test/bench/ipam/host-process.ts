@@ -11,8 +11,13 @@ export interface HostProcess {
   end(): void;
 }
 
+/** As the plugin's process has it. */
+const nodeOptions = ['--max-semi-space-size=16'];
+
 export function startHost(id: string, endpoint: string): HostProcess {
-  const child = fork(join(import.meta.dirname, 'worker.ts'), [id, endpoint]);
+  const child = fork(join(import.meta.dirname, 'worker.ts'), [id, endpoint], {
+    execArgv: [...process.execArgv, ...nodeOptions],
+  });
   const ended = once(child, 'exit').then(([code]) => {
     throw new Error(`host ${id} has ended with code ${code}`);
   });

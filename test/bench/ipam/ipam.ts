@@ -16,10 +16,11 @@ import { measureUnder } from './rounds.ts';
 
 const usage = `Allocates addresses on 1, 3 and 20 hosts, each a process of its own, on a real etcd.
 
-npm run bench:ipam -- [--quick] [--rounds N] [--no-fsync]
+npm run bench:ipam -- [--quick] [--rounds N] [--only TEXT] [--no-fsync]
 
   --quick    1 and 3 hosts, short rounds: a minute
   --rounds   default 7; some minutes
+  --only     conditions whose name has the text in it, as "1 x /16"
   --no-fsync etcd does not wait for the disk: all that weft adds shows
 
 Writes test/bench/results/ipam.json, or ipam-no-fsync.json; a run that is not whole writes ipam-partial.json there.`;
@@ -32,6 +33,7 @@ async function main(): Promise<void> {
     options: {
       quick: { type: 'boolean', default: false },
       rounds: { type: 'string', default: String(wholeRounds) },
+      only: { type: 'string', default: '' },
       'no-fsync': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
@@ -40,7 +42,10 @@ async function main(): Promise<void> {
   const plan = values.quick
     ? { rounds: 3, perPhase: 400, random: Math.random }
     : { rounds: Number(values.rounds), perPhase: 2_000, random: Math.random };
-  const chosen = conditions.filter(({ hosts }) => !values.quick || hosts < 20);
+  const chosen = conditions.filter(
+    ({ hosts, name }) => (!values.quick || hosts < 20) && name.includes(values.only),
+  );
+  if (chosen.length === 0) throw new Error(`no condition has "${values.only}" in its name`);
 
   // The history of a run is larger than the quota that etcd has by itself.
   const etcd = await startEtcd([

@@ -1,7 +1,8 @@
 import type { LocalEndpoint, NetworkView, Peer } from '../../../src/fabric/fabric.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
+import type { Block } from '../../../src/model/block-record.ts';
 import { macOf } from '../../../src/model/names.ts';
-import type { Block, Endpoint, Network } from '../../../src/model/records.ts';
+import type { Endpoint, Network } from '../../../src/model/records.ts';
 
 /** Three hosts h1 (this one), h2 and h3 on one link; a block and a container on each. */
 const hosts = ['h1', 'h2', 'h3'] as const;

@@ -8,7 +8,8 @@ import { crampedBlocks, emptyBlocks, giveBackBlock, giveUpSpares } from '../../.
 import { reserveAddress } from '../../../src/ipam/reservations.ts';
 import { reserveForTask } from '../../../src/ipam/tasks.ts';
 import { parseAddress } from '../../../src/model/address.ts';
-import { type Block, records } from '../../../src/model/records.ts';
+import type { Block } from '../../../src/model/block-record.ts';
+import { records } from '../../../src/model/records.ts';
 import { type CutStore, cuttable } from '../../fakes/cut-store.ts';
 import { diskInMemory, type IpamHost, ipamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
