@@ -1,14 +1,9 @@
 /** The command `weft` on hosts with the managed plugin, typed as the README says. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { projectFolder } from '../lab/folders.ts';
-import type { Host } from '../lab/host.ts';
 import { waitFor } from '../lab/wait.ts';
 import { createNetwork, pings, startContainer } from './cluster.ts';
 import { testCluster } from './test-lab.ts';
-
-const [alias] = /^alias weft=.*$/m.exec(readFileSync(join(projectFolder, 'README.md'), 'utf8')) ?? [];
+import { weft } from './weft-command.ts';
 
 const lab = testCluster({
   name: 'upkeep',
@@ -29,13 +24,6 @@ beforeAll(async () => {
   await startContainer(h2, 'blue', 'data');
   await pings(h2, 'data', address);
 });
-
-async function weft(host: Host, words: string): Promise<{ readonly code: number; readonly text: string }> {
-  const script = `shopt -s expand_aliases\n${alias}\nweft ${words} 2>&1\necho "exit $?"`;
-  const output = await host.exec(['bash', '-c', script]);
-  const [, text = '', code] = /^(.*)exit (\d+)\s*$/s.exec(output) ?? [];
-  return { code: Number(code), text: text.trim() };
-}
 
 const keysOf = async (text: string) => {
   const keys = await lab.etcd.ctl(['get', '--prefix', '--keys-only', '/weft/v1/']);

@@ -14,21 +14,24 @@ import type { Lab } from '../../lab/lab.ts';
 import { waitFor } from '../../lab/wait.ts';
 import { randomFrom } from '../random.ts';
 import { attachedOn, comeAndGo, removeDead } from './containers.ts';
+import { keepEvidence } from './evidence.ts';
 import { faultsAround, faultsOf, faultsOfStore } from './faults.ts';
 import { checkFlat, describeTrend, fewestSamples, type Sample, trendsOf } from './growth.ts';
 import { checkUnique, checkWhole } from './invariants.ts';
 
-const usage = `npm run soak -- [--minutes N | --cycles N] [--seed N]
+const usage = `npm run soak -- [--minutes N | --cycles N] [--seed N] [--only TEXT]
 
   --minutes   default 60; the bringing up of the hosts comes on top
   --cycles    instead, until so many containers were started and removed again
-  --seed      of what is chosen: which faults, when, and which containers; not of how long anything takes`;
+  --seed      of what is chosen: which faults, when, and which containers; not of how long anything takes
+  --only      faults whose name has the text in it`;
 
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '60' },
     cycles: { type: 'string' },
     seed: { type: 'string', default: String(Math.floor(Math.random() * 2 ** 31)) },
+    only: { type: 'string', default: '' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -67,6 +70,7 @@ async function main(): Promise<void> {
     console.log(`soak: ${seconds(performance.now())}, seed ${seed}, ${report()}: no violation`);
   } catch (error) {
     console.log(`soak: seed ${seed}, ${report()}: VIOLATED: ${explain(error)}`);
+    console.log(`what the hosts were like is in ${await keepEvidence(lab, seed)}`);
     process.exitCode = 1;
   } finally {
     await lab.down();
@@ -122,7 +126,11 @@ function choose(lab: Lab, random: () => number): Fault[] {
     ...others.map((host) => [...faultsAround(lab, host), ...faultsOf(host)]),
   ];
   const count = random() < 0.5 ? 1 : 2;
-  return shuffled(machines, random)
+  const chosen = machines.map((faults) => faults.filter(({ name }) => name.includes(values.only)));
+  return shuffled(
+    chosen.filter((faults) => faults.length > 0),
+    random,
+  )
     .slice(0, count)
     .flatMap((faults) => shuffled(faults, random).slice(0, 1));
 }
