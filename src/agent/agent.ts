@@ -21,7 +21,7 @@ import { announcementsTo } from './announcements.ts';
 import type { AddressCalls, NetworkCalls } from './calls.ts';
 import { Cluster } from './cluster.ts';
 import { dealingsWith } from './dealings.ts';
-import { isLinked } from './endpoint-link.ts';
+import { isLinked, untakenIn } from './endpoint-link.ts';
 import { endpointUseCases } from './endpoints.ts';
 import { epochOf } from './epoch.ts';
 import { hostIdIn } from './host-id.ts';
@@ -157,9 +157,11 @@ export function startAgent(options: AgentOptions): Agent {
   });
   const publications = publicationUseCases(host, (isAskedFor) => giveUpLost(isAskedFor));
   const { isCreating, ...networks } = networkUseCases(host);
-  const { isJoining, ...endpoints } = endpointUseCases(host, publications);
+  const { isJoining, hasJoined, ...endpoints } = endpointUseCases(host, publications);
+  const untakenEndpoints = async () => (await untakenIn(ledger, kernel)).filter(({ id }) => !isJoining(id));
   const giveUpLost: GiveUpLost = lostEndpoints({
-    ...{ ledger, isJoining, deleteEndpoint: endpoints.deleteEndpoint, clock: ipam.clock, log },
+    ...{ ledger, isJoining, hasJoined, deleteEndpoint: endpoints.deleteEndpoint, clock: ipam.clock, log },
+    isUntaken: async (endpoint) => (await untakenEndpoints()).includes(endpoint),
     isLinked: async ({ id, network: dockerNetwork }) => {
       const network = ledger.networks.get(dockerNetwork);
       // Of a network that is not known, nothing can be told.
@@ -178,6 +180,7 @@ export function startAgent(options: AgentOptions): Agent {
     isCreating,
     unlinkedEndpoints: () => passes.unlinked().filter(({ id }) => !isJoining(id)),
     forgetUnlinked: passes.forgetUnlinked,
+    untakenEndpoints,
     deleteNetwork: networks.deleteNetwork,
     deleteEndpoint: endpoints.deleteEndpoint,
     heldAddresses: () => [...assignmentsOf(ipam, hostId), ...givenAddresses(ipam)],

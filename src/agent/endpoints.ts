@@ -22,11 +22,14 @@ export function endpointUseCases(
 ): Pick<NetworkCalls, 'createEndpoint' | 'endpointInfo' | 'deleteEndpoint' | 'join' | 'leave'> & {
   /** Whether a Join of it has begun, and not ended: its link may be made yet. */
   isJoining(endpointId: string): boolean;
+  /** Whether a Join of it has come since weft started. */
+  hasJoined(endpointId: string): boolean;
 } {
   const { ledger, announcements, kernel, views, reconciler, log } = host;
 
   let filterSeen = false;
   const joining = new Set<string>();
+  const joined = new Set<string>();
 
   async function createEndpoint(request: CreateEndpoint): Promise<{ readonly mac?: string }> {
     const network = knownNetwork(request.network);
@@ -68,6 +71,7 @@ export function endpointUseCases(
 
   async function join(request: Join): Promise<Attachment> {
     joining.add(request.endpoint);
+    joined.add(request.endpoint);
     try {
       return await wire(request);
     } finally {
@@ -128,6 +132,7 @@ export function endpointUseCases(
       });
     }
     await ledger.endpoints.delete(id);
+    joined.delete(id);
     if (endpoint === undefined || network === undefined) return;
     const fabric = knownFabric(network);
     const local = localEndpoint(endpoint, network.key, host.id);
@@ -221,7 +226,11 @@ export function endpointUseCases(
     return slot;
   }
 
-  return { createEndpoint, endpointInfo, deleteEndpoint, join, leave, isJoining: (id) => joining.has(id) };
+  return {
+    ...{ createEndpoint, endpointInfo, deleteEndpoint, join, leave },
+    isJoining: (id) => joining.has(id),
+    hasJoined: (id) => joined.has(id),
+  };
 }
 
 function knownFabric({ key, fabric: name }: LedgerNetwork): Fabric {

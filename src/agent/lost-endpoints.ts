@@ -15,6 +15,10 @@ export interface LostEndpointParts {
   readonly isLinked: (endpoint: LedgerEndpoint) => Promise<boolean>;
   /** Whether a Join has begun, and not ended. */
   readonly isJoining: (endpointId: string) => boolean;
+  /** Whether a Join has come since weft started. */
+  readonly hasJoined: (endpointId: string) => boolean;
+  /** Whether its link waits for Docker to take it. */
+  readonly isUntaken: (endpoint: LedgerEndpoint) => Promise<boolean>;
   readonly keepsSandbox: (sandbox: string) => boolean;
   /** Makes whatever of weft is in the sandbox leave it. */
   readonly leaveSandbox: (sandbox: string) => void;
@@ -26,23 +30,29 @@ export interface LostEndpointParts {
 /** Finishes what Docker has left undone of those that are lost, among the endpoints asked for. */
 export type GiveUpLost = (isAskedFor: (endpoint: LedgerEndpoint) => boolean) => Promise<void>;
 
-/** So long it may take the kernel to end a namespace that nobody keeps any more. */
+/** So long it may take the kernel to end a namespace that nobody keeps any more, or Docker to take a link. */
 const endMs = 3_000;
 const lookMs = 20;
 
 export function lostEndpoints(parts: LostEndpointParts): GiveUpLost {
-  const { ledger, isLinked, isJoining, keepsSandbox, leaveSandbox, deleteEndpoint, clock, log } = parts;
+  const { ledger, isLinked, isJoining, hasJoined, isUntaken } = parts;
+  const { keepsSandbox, leaveSandbox, deleteEndpoint, clock, log } = parts;
 
   /**
    * Whether no container has it any more, nor will: it was joined, and its link is gone. As long as there is a link, it
    * is a container's, whatever is known of the sandbox; but where Docker does not keep that, the link may be about to go.
+   * Or it was never taken, by a daemon that died between Join and that: as good as gone.
    */
   async function isLost(endpoint: LedgerEndpoint): Promise<boolean> {
     const { id, sandbox } = endpoint;
     if (sandbox === undefined || isJoining(id)) return false;
     const deadlineMs = clock.now() + endMs;
     while (await isLinked(endpoint)) {
-      if (keepsSandbox(sandbox) || clock.now() >= deadlineMs) return false;
+      if (keepsSandbox(sandbox)) return false;
+      if (clock.now() >= deadlineMs) {
+        if (hasJoined(id) || !(await isUntaken(endpoint))) return false;
+        break;
+      }
       leaveSandbox(sandbox);
       await clock.sleep(lookMs);
     }

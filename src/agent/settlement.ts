@@ -33,6 +33,8 @@ export interface SettlementParts {
   /** Endpoints of the ledger that have no link, nor are about to get it. */
   readonly unlinkedEndpoints: () => readonly LedgerEndpoint[];
   readonly forgetUnlinked: (endpoint: LedgerEndpoint) => Promise<void>;
+  /** Endpoints of the ledger whose link waits for Docker to take it into the container. */
+  readonly untakenEndpoints: () => Promise<readonly LedgerEndpoint[]>;
   readonly deleteNetwork: (id: string) => Promise<void>;
   readonly deleteEndpoint: (key: EndpointKey) => Promise<void>;
   readonly log: Log;
@@ -54,6 +56,8 @@ export interface Leftover {
 const leastCallsMs = 15_000;
 /** Between asking for an address and making its endpoint Docker takes far less. Two looks may be a second apart. */
 const leastAddressAgeMs = 60_000;
+/** Between a Join and taking the link into the container there is what starts that container's first process. */
+const leastUntakenMs = 60_000;
 /** Between asking for a pool and making its network there may be other pools, and a store that is slow. */
 const leastPoolAgeMs = 600_000;
 
@@ -79,6 +83,7 @@ export function settlement(parts: SettlementParts): Settlement {
   const { hostId, cluster, ledger, membership, announcements, log } = parts;
   /** By name: when it was first there, at all looks since. */
   let seen: ReadonlyMap<string, number> = new Map();
+  let untaken: readonly LedgerEndpoint[] = [];
   let found: readonly Leftover[] = [];
   const freed = new Map<LeftoverKind, number>();
 
@@ -136,6 +141,19 @@ export function settlement(parts: SettlementParts): Settlement {
       }),
     );
 
+    // A daemon that dies there leaves it for good: with no container that would end, it would never go by itself.
+    const untakenEndpoints = untaken.map(
+      (endpoint): Leftover => ({
+        kind: 'endpoint',
+        name: `endpoint ${endpoint.id} whose link no container has, sandbox ${endpoint.sandbox}`,
+        leastMs: leastUntakenMs,
+        giveBack: async () => {
+          const isLeft = (await parts.untakenEndpoints()).includes(endpoint);
+          if (isLeft) await parts.deleteEndpoint({ network: endpoint.network, endpoint: endpoint.id });
+        },
+      }),
+    );
+
     // Docker joins an endpoint as soon as it is made, and deletes it as soon as it has left.
     const leftEndpoints = ledger.endpoints
       .all()
@@ -168,7 +186,7 @@ export function settlement(parts: SettlementParts): Settlement {
 
     return [
       ...[...endpoints, ...addresses, ...participations, ...pools],
-      ...[...leftEndpoints, ...lostEndpoints, ...lostNetworks],
+      ...[...leftEndpoints, ...lostEndpoints, ...untakenEndpoints, ...lostNetworks],
       ...parts.unneeded(),
     ];
   }
@@ -184,6 +202,7 @@ export function settlement(parts: SettlementParts): Settlement {
 
   async function look(): Promise<void> {
     const nowMs = parts.now();
+    untaken = await parts.untakenEndpoints();
     found = leftovers();
     for (const { kind, name, leastMs = leastApartMs, giveBack } of found) {
       const sinceMs = seen.get(name);

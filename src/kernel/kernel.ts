@@ -16,7 +16,7 @@ import { SocketPool } from './netlink/socket.ts';
 import type { PacketFilter } from './packet-filter.ts';
 import { isPinned, listPins, openPinned, pinFile, removePin } from './pin.ts';
 import { type HeldPort, holdPort, type PortWish } from './port.ts';
-import { inHostNamespace, inOwnNamespace } from './read.ts';
+import { containerEnds, inHostNamespace, inOwnNamespace } from './read.ts';
 import {
   type HostAddress,
   hostAddresses,
@@ -65,6 +65,8 @@ export interface Kernel {
   removeNamespace(name: string): Promise<void>;
   /** Whether Docker keeps the namespace of that sandbox; no, where weft cannot see what Docker mounts. */
   keepsSandbox(sandbox: string): boolean;
+  /** Names of the containers' ends that Docker has not taken from the host's namespace; one that it puts back is no more. */
+  containerEnds(): Promise<readonly string[]>;
 
   /** In the order asked; undefined where the kernel has no way there. */
   route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]>;
@@ -192,6 +194,10 @@ class LinuxKernel implements Kernel {
 
   keepsSandbox(sandbox: string): boolean {
     return isSandboxKept(this.#runDir, sandbox);
+  }
+
+  containerEnds(): Promise<readonly string[]> {
+    return containerEnds(this.#hostSockets);
   }
 
   route(destinations: readonly string[]): Promise<readonly (PathTo | undefined)[]> {

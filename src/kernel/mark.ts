@@ -13,8 +13,8 @@ export const namespacePrefix = 'weft-';
 export const protocol = 119;
 
 /**
- * Group of the containers' ends, so that one which Docker has not taken yet, or has just given back, is not
- * mistaken for a host's end.
+ * Group of the containers' ends, so that one which Docker has not taken yet is not mistaken for a host's end. A link
+ * that is moved to another namespace leaves its group.
  */
 export const containerEndGroup = 119;
 

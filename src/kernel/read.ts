@@ -79,6 +79,11 @@ export async function readNamespace(
   return { links, addresses, routes, rules, neighbours, fdb, ...shortcuts };
 }
 
+export async function containerEnds(sockets: SocketPool): Promise<string[]> {
+  const all = await sockets.dump(dumpLinks(), decodeLink);
+  return all.filter(({ group }) => group === containerEndGroup).map(({ name }) => name);
+}
+
 export async function hasLink(sockets: SocketPool, name: string): Promise<boolean> {
   const [answer] = await sockets.ask([getLink({ name })]);
   if (answer?.errno === 0) return true;

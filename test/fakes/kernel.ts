@@ -116,6 +116,16 @@ export class FakeKernel implements Kernel {
     return !this.endedSandboxes.has(sandbox);
   }
 
+  async containerEnds(): Promise<readonly string[]> {
+    this.attempt('read', 'could not list links');
+    return this.everywhere().flatMap((namespace) => namespace.containerEnds());
+  }
+
+  /** Docker moves a container's end into the container. */
+  takeEnd(name: string): void {
+    for (const namespace of this.everywhere()) namespace.takeEnd(name);
+  }
+
   /** A container's namespace ends, and the endpoint's link with it. */
   endLink(endpointId: string): void {
     for (const namespace of this.everywhere()) namespace.lose(hostEnd(endpointId));

@@ -89,6 +89,7 @@ export function mortalKernel(kernel: FakeKernel, life: Life): Kernel {
     namespaces: () => life.look(() => kernel.namespaces()),
     removeNamespace: (name) => life.step(() => kernel.removeNamespace(name)),
     keepsSandbox: (sandbox) => kernel.keepsSandbox(sandbox),
+    containerEnds: () => life.look(() => kernel.containerEnds()),
     route: (destinations) => life.look(() => kernel.route(destinations)),
     mainRoutes: () => life.look(() => kernel.mainRoutes()),
     addresses: () => life.look(() => kernel.addresses()),

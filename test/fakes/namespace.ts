@@ -156,6 +156,10 @@ export class FakeNamespace implements Namespace {
     }
   }
 
+  takeEnd(name: string): void {
+    for (const [link, end] of this.#containerEnds) if (end === name) this.#containerEnds.delete(link);
+  }
+
   /** As links go whose other end was in a namespace that has ended. */
   lose(name: string): void {
     const object = this.links().find((link) => link.name === name);

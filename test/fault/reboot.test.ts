@@ -4,6 +4,7 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { containerEndGroup } from '../../src/kernel/mark.ts';
 import {
   addressOf,
   bothFabrics,
@@ -93,6 +94,39 @@ describe.each(['h1', 'h2'])('after a crash of the Docker daemon of %s', (name) =
     await reachEachOther();
     await storeAgreesWithDocker();
   });
+});
+
+/** Ends of links that wait for Docker to take them into containers. */
+const untaken = `ip -oneline link show group ${containerEndGroup}`;
+
+/** The daemon dies after weft has answered Join, and before it has taken the link. */
+async function killDockerdWhileItStarts(host: Host, network: string, name: string): Promise<void> {
+  const dockerd = await host.dockerdProcess();
+  for (;;) {
+    const starting = startContainer(host, network, name).catch(() => undefined);
+    // From here it would come too late.
+    const freeze = `for look in $(seq 1000); do [ -z "$(${untaken})" ] || break; done; kill -STOP ${dockerd.pid}`;
+    await host.exec(['sh', '-c', freeze]);
+    if ((await host.exec(['sh', '-c', untaken])) !== '') break;
+    await dockerd.signal('CONT');
+    await starting;
+    await host.docker(['rm', '--force', name]);
+  }
+  await host.killDockerd();
+}
+
+test('a daemon that dies in the middle of starting a container leaves nothing of it for long', async () => {
+  const [network] = bothFabrics;
+  await Promise.all(
+    lab.hosts.map(async (host) => {
+      await killDockerdWhileItStarts(host, network.name, 'cut');
+      await host.startDockerd();
+      await host.docker(['rm', '--force', 'cut']).catch(() => undefined);
+    }),
+  );
+  await reachEachOther();
+  await storeAgreesWithDocker();
+  for (const host of lab.hosts) expect(await host.exec(['sh', '-c', untaken])).toBe('');
 });
 
 describe('a host cut off from all others', () => {

@@ -66,13 +66,13 @@ test('what would be new is refused in one sentence and leaves nothing; with room
 
   rmSync(ballast());
   await createNetwork(weft, green);
-  await startContainer(weft, network, 'c1');
+  await startContainer({ ...weft, kernel }, network, 'c1');
 });
 
 test('what is there can be removed', async () => {
   const network = await createNetwork(weft, blue);
   const before = links();
-  const container = await startContainer(weft, network, 'c1');
+  const container = await startContainer({ ...weft, kernel }, network, 'c1');
   fill();
   await weft.network.leave(container).catch(() => undefined);
   await stopContainer({ ...weft, network: { ...weft.network, leave: async () => {} } }, container);
@@ -82,7 +82,7 @@ test('what is there can be removed', async () => {
 
 test('a weft that starts then knows what there is', async () => {
   const network = await createNetwork(weft, blue);
-  const container = await startContainer(weft, network, 'c1');
+  const container = await startContainer({ ...weft, kernel }, network, 'c1');
   const wired = links();
   fill();
   await weft.close();

@@ -62,13 +62,19 @@ export async function openHost(number = 1, other?: Host): Promise<Host> {
 
 async function withKernel(space: Space, runDir: string): Promise<Host> {
   const kernel = await openKernel({ runDir, hostNamespace: space.file });
+  const containers: Space[] = [];
   const close = async () => {
+    for (const container of containers) container.remove();
     for (const own of await kernel.namespaces()) await kernel.removeNamespace(own);
     kernel.close();
     rmSync(runDir, { recursive: true });
     space.remove();
   };
-  return { ...space, kernel, runDir, close };
+  const host = { ...space, kernel, runDir, close };
+  return {
+    ...host,
+    takeEnd: (end) => void containers.push(addContainer(host, end, '')),
+  };
 }
 
 /** weft goes, and comes back knowing nothing. */
@@ -77,8 +83,8 @@ export async function restarted(host: Host): Promise<Host> {
   return withKernel(host, host.runDir);
 }
 
-/** Does what Docker does with a container's end: takes it into the container, as `eth0`. */
-export function addContainer(host: Host, containerEnd: string, setUp: string): Space {
+/** A container, with that end of a link as its `eth0`. */
+export function addContainer(host: Space, containerEnd: string, setUp: string): Space {
   const container = addSpace();
   host.run(`ip link set ${containerEnd} netns ${container.name} name eth0`);
   container.run(`ip link set eth0 up\n${setUp}`);

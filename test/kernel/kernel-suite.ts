@@ -15,6 +15,8 @@ import { routed, segment, veth } from './states.ts';
  */
 export interface KernelBench {
   readonly kernel: Kernel;
+  /** Does what Docker does with a container's end: moves it from the host's namespace into the container's. */
+  takeEnd(name: string): void;
   close(): Promise<void>;
 }
 
@@ -80,6 +82,18 @@ export function kernelSuite(open: () => Promise<KernelBench>): void {
     test('must be named as weft’s', async () => {
       await expect(kernel.namespace('blue')).rejects.toThrow(/blue/);
     });
+  });
+
+  test('tells which containers’ ends Docker has not taken', async () => {
+    await settle(kernel.host, routed);
+    await settle(await kernel.namespace('weft-4097'), segment);
+    const ends = [...routed.links, ...segment.links].flatMap((link) =>
+      link.kind === 'veth' && link.peer !== undefined ? [link.peer.name] : [],
+    );
+    expect(new Set(await kernel.containerEnds())).toEqual(new Set(ends));
+    const [first = '', ...others] = ends;
+    bench.takeEnd(first);
+    expect(await kernel.containerEnds()).toEqual(others);
   });
 
   test('tells how the host reaches an address', async () => {

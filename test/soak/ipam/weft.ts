@@ -126,6 +126,8 @@ export function startWeft(options: WeftOptions): Weft {
     ...{ ledger, clock, log, deleteEndpoint: endpoints.deleteEndpoint },
     isLinked: async ({ id }) => options.hasLink(id),
     isJoining: () => false,
+    hasJoined: () => false,
+    isUntaken: async () => false,
     keepsSandbox: () => true,
     leaveSandbox: () => {},
   });
@@ -139,6 +141,7 @@ export function startWeft(options: WeftOptions): Weft {
     unlinkedEndpoints: () =>
       ledger.endpoints.all().filter(({ id, sandbox }) => sandbox !== undefined && !options.hasLink(id)),
     isCreating,
+    untakenEndpoints: async () => [],
     forgetUnlinked: ({ id }) => ledger.endpoints.delete(id),
     deleteNetwork: networks.deleteNetwork,
     deleteEndpoint: endpoints.deleteEndpoint,

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { containerEnd } from '../../../src/model/names.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import {
   type Container,
@@ -170,6 +171,7 @@ describe.each([
     const created = await createContainer(host, network, 'c1');
     await letPass(resyncMs);
     await host.network.join({ ...created, sandbox });
+    host.kernel.takeEnd(containerEnd(created.endpoint));
     await letPass(4 * resyncMs);
     expect(await veths()).toEqual(['weftc100000000h']);
     expect(await endpointKeys()).toHaveLength(1);

@@ -1,7 +1,12 @@
 /** The Docker daemon is killed, ends its containers when it comes back, and starts them again. */
 import { isDeepStrictEqual } from 'node:util';
+import { pino } from 'pino';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { lostEndpoints } from '../../../src/agent/lost-endpoints.ts';
+import { hostEnd } from '../../../src/model/names.ts';
+import { skippingClock } from '../../fakes/clock.ts';
 import { FakeStore } from '../../fakes/store.ts';
+import { testLedger } from './test-ledger.ts';
 import {
   type Container,
   createContainer,
@@ -12,6 +17,7 @@ import {
   letPass,
   type MadeNetwork,
   outlast,
+  resyncMs,
   startContainer,
   startHost,
   until,
@@ -122,6 +128,15 @@ describe('an endpoint', () => {
     expect(withoutLength(await outlast(request))).toBe(lost.address);
   });
 
+  test('whose link was never taken is deleted by itself after a minute', async () => {
+    const untaken = await createContainer(host, network, 'c1');
+    await host.network.join({ ...untaken, sandbox: sandboxOf('c1') });
+    const taken = await startContainer(host, network, 'c2');
+    await letPass(5 * resyncMs);
+    expect(await endpointKeys()).toEqual([keys.endpoint('blue', taken.endpoint)]);
+    expect(host.kernel.host.links().map(({ name }) => name)).not.toContain(hostEnd(untaken.endpoint));
+  });
+
   test('is given up for a container that is known by its MAC, and has no address of its own', async () => {
     const [mac, endpoint] = ['02:00:00:00:00:07', 'c1'.padEnd(64, '0')];
     const request = { poolId: network.poolId, mac, purpose: 'other' } as const;
@@ -187,5 +202,43 @@ describe('an endpoint', () => {
     await host.network.join({ ...other, sandbox: sandboxOf('c2') });
     host.kernel.endLink(other.endpoint);
     await expectRefusal(address);
+  });
+});
+
+describe('an endpoint whose link was never taken, as a daemon that died meanwhile leaves it,', () => {
+  const endpoint = { id: 'e1', network: 'd1', mac: '', addresses: ['10.77.0.2'], slot: 1, sandbox: 's1' };
+  const left = { hasJoined: false, isUntaken: true, keepsSandbox: false };
+
+  /** Which endpoints are given up when the address is asked for. */
+  async function givenUp({ hasJoined, isUntaken, keepsSandbox }: typeof left): Promise<string[]> {
+    const ledger = testLedger();
+    await ledger.endpoints.put(endpoint);
+    const gone: string[] = [];
+    const giveUpLost = lostEndpoints({
+      ledger,
+      isLinked: async () => true,
+      isJoining: () => false,
+      hasJoined: () => hasJoined,
+      isUntaken: async () => isUntaken,
+      keepsSandbox: () => keepsSandbox,
+      leaveSandbox: () => {},
+      deleteEndpoint: async (key) => void gone.push(key.endpoint),
+      clock: skippingClock(),
+      log: pino({ level: 'silent' }),
+    });
+    await giveUpLost(() => true);
+    return gone;
+  }
+
+  test('is given up', async () => {
+    expect(await givenUp(left)).toEqual(['e1']);
+  });
+
+  test.each([
+    ['Docker may be about to take it: its Join was answered by this weft', { ...left, hasJoined: true }],
+    ['Docker has taken it', { ...left, isUntaken: false }],
+    ['Docker keeps the sandbox', { ...left, keepsSandbox: true }],
+  ])('stays when %s', async (_, found) => {
+    expect(await givenUp(found)).toEqual([]);
   });
 });

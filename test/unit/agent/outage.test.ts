@@ -1,5 +1,6 @@
 /** The store is away from one host: what that goes on doing, and what comes of it when the store is back. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { containerEnd } from '../../../src/model/names.ts';
 import { records } from '../../../src/model/records.ts';
 import { type CutStore, cuttable } from '../../fakes/cut-store.ts';
 import { FakeStore } from '../../fakes/store.ts';
@@ -162,6 +163,7 @@ describe('on a routed network', () => {
     expect(await ask(h1, here, address)).toBe(`${address}/32`);
     await h1.network.createEndpoint({ network: here.id, endpoint: 'c', addresses: [`${address}/32`] });
     await h1.network.join({ network: here.id, endpoint: 'c', sandbox: '/run/docker/netns/c' });
+    h1.kernel.takeEnd(containerEnd('c'));
     way.mend();
     await letPass(4 * resyncMs);
     expect(await announced()).toEqual([address, other.address].toSorted());

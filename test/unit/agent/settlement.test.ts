@@ -28,6 +28,8 @@ let watcher: Watcher;
 let heldAddresses: SettlementParts['heldAddresses'];
 let released: string[];
 let creating: Set<string>;
+/** Ids of endpoints. */
+let untaken: Set<string>;
 let nowMs: number;
 let unneeded: Leftover[];
 let settling: Settlement;
@@ -40,6 +42,7 @@ beforeEach(async () => {
   heldAddresses = () => [];
   released = [];
   creating = new Set();
+  untaken = new Set();
   unneeded = [];
   const log = pino({ level: 'silent' });
   settling = settlement({
@@ -55,6 +58,7 @@ beforeEach(async () => {
     releasePool: async (poolId) => void released.push(poolId),
     isCreating: (id) => creating.has(id),
     unlinkedEndpoints: () => [],
+    untakenEndpoints: async () => ledger.endpoints.all().filter(({ id }) => untaken.has(id)),
     forgetUnlinked: async () => {},
     deleteNetwork: async () => {},
     deleteEndpoint: async ({ endpoint }) => void released.push(endpoint),
@@ -215,6 +219,21 @@ test('an endpoint that was never joined, or was left, is deleted when Docker has
   await look();
   await ledger.endpoints.put(endpoint);
   for (let looks = 0; looks < 15; looks += 1) await look();
+  expect(released).toEqual([]);
+  await look();
+  expect(released).toEqual([id]);
+});
+
+test('an endpoint whose link Docker never took, as a daemon that died meanwhile leaves it, is deleted after a minute', async () => {
+  const { id, mac, addresses } = mine;
+  const endpoint = { id, mac, addresses: [...addresses], network: 'd1', slot: 1, sandbox: 's1' };
+  await ledger.endpoints.put(endpoint);
+  untaken.add(id);
+  for (let looks = 0; looks < 60; looks += 1) await look();
+  untaken.delete(id);
+  await look();
+  untaken.add(id);
+  for (let looks = 0; looks < 60; looks += 1) await look();
   expect(released).toEqual([]);
   await look();
   expect(released).toEqual([id]);

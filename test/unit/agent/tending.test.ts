@@ -1,5 +1,6 @@
 /** What a person asks of weft on a host: how it stands, whether all agrees, and what it can do where it does not. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { containerEnd } from '../../../src/model/names.ts';
 import { records } from '../../../src/model/records.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import {
@@ -115,6 +116,7 @@ test('a container that is being started is left what it has, however long it tak
   await repairAgainAndAgain();
   goOn();
   await joined;
+  h1.kernel.takeEnd(containerEnd(container.endpoint));
   await letPass(resyncMs);
   expect(await found()).toEqual([]);
 });

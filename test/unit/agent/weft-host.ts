@@ -8,6 +8,7 @@ import { type Agent, startAgent } from '../../../src/agent/agent.ts';
 import type { Kernel } from '../../../src/kernel/kernel.ts';
 import type { Log } from '../../../src/log.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
+import { containerEnd } from '../../../src/model/names.ts';
 import { type Keys, keysBelow } from '../../../src/store/keys.ts';
 import { mirroring } from '../../../src/store/mirror.ts';
 import type { Store } from '../../../src/store/store.ts';
@@ -191,12 +192,13 @@ export interface Container {
 
 /** As Docker does for `docker run`. */
 export async function startContainer(
-  host: Weft,
+  host: Weft & Pick<WeftHost, 'kernel'>,
   { id: network, poolId }: MadeNetwork,
   name: string,
 ): Promise<Container> {
   const container = await createContainer(host, { id: network, poolId }, name);
   await host.network.join({ ...container, sandbox: `/run/docker/netns/${name}` });
+  host.kernel.takeEnd(containerEnd(container.endpoint));
   return container;
 }
 

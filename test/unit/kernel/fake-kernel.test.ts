@@ -6,7 +6,10 @@ import { kernelSuite } from '../../kernel/kernel-suite.ts';
 import { routed } from '../../kernel/states.ts';
 
 describe('the fake kernel', () => {
-  kernelSuite(async () => ({ kernel: new FakeKernel(), close: async () => {} }));
+  kernelSuite(async () => {
+    const kernel = new FakeKernel();
+    return { kernel, takeEnd: (name) => kernel.takeEnd(name), close: async () => {} };
+  });
 
   test('fails once when told to, and only in what it was told', async () => {
     const kernel = new FakeKernel();
