@@ -7,7 +7,7 @@ import type { Config, StoreAccess } from './config.ts';
 import { WeftError } from './errors.ts';
 import { bootId } from './kernel/boot.ts';
 import { takeResolverPlace } from './kernel/docker-resolver.ts';
-import { openKernel } from './kernel/kernel.ts';
+import { openKernel } from './kernel/linux.ts';
 import { sandboxFile } from './kernel/sandbox.ts';
 import type { Log } from './log.ts';
 import { printAddress } from './model/address.ts';
