@@ -96,6 +96,23 @@ describe.each(['h1', 'h2'])('after a crash of the Docker daemon of %s', (name) =
   });
 });
 
+test('a container that dies while its daemon is down, with live-restore, is back with its address', async () => {
+  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
+  const [{ name: network, subnet }] = bothFabrics;
+  const address = subnet.replace('0.0/16', '3.4');
+  await startContainer(h2, network, 'mortal', ['--restart', 'always', '--ip', address]);
+  const processOf = async () => (await h2.docker(['inspect', '--format', '{{.State.Pid}}', 'mortal'])).trim();
+  const pid = await processOf();
+  await h2.killDockerd();
+  await h2.exec(['kill', '-KILL', pid]);
+  await h2.startDockerd();
+  await waitFor('it runs again', async () => !['0', pid].includes(await processOf()), patienceMs);
+  await pings(h1, network, address);
+  expect(await addressOf(h2, network, 'mortal')).toBe(address);
+  await h2.docker(['rm', '--force', 'mortal']);
+  await storeAgreesWithDocker();
+});
+
 /** Ends of links that wait for Docker to take them into containers. */
 const untaken = `ip -oneline link show group ${containerEndGroup}`;
 
