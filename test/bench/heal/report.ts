@@ -6,7 +6,7 @@ export interface Round {
   readonly reachedMs: number;
   /** Until new containers work on each host as well. */
   readonly healedMs: number;
-  /** Of pings every 10 ms, by fabric. */
+  /** Of pings every 10 ms, by fabric; empty where none could be sent. */
   readonly lost: Readonly<Record<string, number>>;
 }
 
@@ -46,11 +46,10 @@ export function renderTable({ outcomes }: Report): string {
   ];
   const rows = outcomes.map(({ name, rounds }) => {
     const times = (of: (round: Round) => number) => spread(rounds.map(of), inSeconds);
-    const losses = (fabric: string) =>
-      spread(
-        rounds.map(({ lost }) => lost[fabric] ?? Number.NaN),
-        String,
-      );
+    const losses = (fabric: string) => {
+      const counts = rounds.flatMap(({ lost }) => lost[fabric] ?? []);
+      return counts.length === 0 ? '-' : spread(counts, String);
+    };
     const cells = [
       times(({ reachedMs }) => reachedMs),
       times(({ healedMs }) => healedMs),

@@ -47,6 +47,12 @@ test('the table tells median and worst', () => {
   expect(table.split('\n').at(-1)).toBe('| killed! | 1.0 s / 4.5 s | 2.0 s / 9.0 s | 0 / 0 | 2 / 9 | 3 |');
 });
 
+test('the table shows no pings where none were sent', () => {
+  const { rounds, ...killed } = outcome('killed', 1_000);
+  const silent = { ...killed, rounds: rounds.map((round) => ({ ...round, lost: {} })) };
+  expect(renderTable({ machine, outcomes: [silent] })).toMatch(/ \| - \| - \| 1 \|$/);
+});
+
 describe('the figures that are shown are those that were measured', () => {
   const read = (file: string) => readFileSync(join(import.meta.dirname, '../../..', file), 'utf8');
   const report: Report = JSON.parse(read('test/bench/results/heal.json'));
