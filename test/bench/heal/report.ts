@@ -14,7 +14,7 @@ export interface Outcome {
   readonly id: string;
   readonly name: string;
   readonly measuredAt: string;
-  /** Of the machine, over the last minute. */
+  /** Of the machine, over the last minute of the last round. */
   readonly load: number;
   readonly rounds: readonly Round[];
 }
@@ -41,10 +41,10 @@ export function withOutcome(
 /** Markdown. */
 export function renderTable({ outcomes }: Report): string {
   const heading = [
-    '| what happens | all reach all after | new containers too | pings lost, routed | pings lost, vxlan | rounds |',
-    '|---|---|---|---|---|---|',
+    '| what happens | all reach all after | new containers too | pings lost, routed | pings lost, vxlan | rounds | load |',
+    '|---|---|---|---|---|---|---|',
   ];
-  const rows = outcomes.map(({ name, rounds }) => {
+  const rows = outcomes.map(({ name, rounds, load }) => {
     const times = (of: (round: Round) => number) => spread(rounds.map(of), inSeconds);
     const losses = (fabric: string) => {
       const counts = rounds.flatMap(({ lost }) => lost[fabric] ?? []);
@@ -56,7 +56,7 @@ export function renderTable({ outcomes }: Report): string {
       losses('routed'),
       losses('vxlan'),
     ];
-    return `| ${[name, ...cells, rounds.length].join(' | ')} |`;
+    return `| ${[name, ...cells, rounds.length, Math.round(load)].join(' | ')} |`;
   });
   return [...heading, ...rows].join('\n');
 }
