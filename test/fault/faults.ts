@@ -1,8 +1,10 @@
 /** What can befall a cluster: a host, its weft, the etcd that all share, the network between. */
-import { pluginName } from '../cluster/cluster.ts';
-import { pidOfWeft } from '../cluster/weft-process.ts';
+import { rm } from 'node:fs/promises';
+import { bothFabrics, pluginName, storeKeys } from '../cluster/cluster.ts';
+import { isEnabled, pidOfWeft } from '../cluster/weft-process.ts';
 import type { Host } from '../lab/host.ts';
 import type { Lab } from '../lab/lab.ts';
+import { waitFor } from '../lab/wait.ts';
 
 export interface Fault {
   readonly name: string;
@@ -55,6 +57,49 @@ export function leaderMoved({ etcd }: Lab): Fault {
     async strike() {
       await etcd.moveLeader();
       return nothing;
+    },
+  };
+}
+
+/** It refuses to store more. */
+export function etcdFull({ etcd }: Lab): Fault {
+  return {
+    name: 'etcd is full',
+    async strike() {
+      await etcd.raiseAlarm();
+      return async () => void (await etcd.ctl(['alarm', 'disarm']));
+    },
+  };
+}
+
+/** With all of its members; there when new ones serve. Ends when the hosts have told them all that the old ones held. */
+export function etcdWiped(lab: Lab): Fault {
+  return {
+    name: 'etcd is wiped',
+    async strike() {
+      const before = await storeKeys(lab);
+      const { members } = lab.etcd;
+      await Promise.all(members.map((member) => member.kill()));
+      await Promise.all(members.map(({ state }) => rm(state, { recursive: true })));
+      await lab.etcd.start();
+      const allIsTold = async () => {
+        const now = await storeKeys(lab);
+        return before.every((key) => now.includes(key));
+      };
+      return () => waitFor('all is in the store again', allIsTold, 120_000);
+    },
+  };
+}
+
+/** Among those of a network's containers. */
+export function recordDamaged({ etcd }: Lab): Fault {
+  const [{ name }] = bothFabrics;
+  const key = `/weft/v1/endpoints/${name}/damaged`;
+  return {
+    name: 'a damaged record is in etcd',
+    async strike() {
+      await etcd.ctl(['put', key, '{"v":1,']);
+      return async () => void (await etcd.ctl(['del', key]));
     },
   };
 }
@@ -130,6 +175,27 @@ export function weftKilled(host: Host): Fault {
     async strike() {
       await host.exec(['kill', '-KILL', await pidOfWeft(host)]);
       return nothing;
+    },
+  };
+}
+
+/** In the second after its start. Docker gives it up then and disables it, or starts it again after half a minute. */
+export function weftKilledTwice(host: Host): Fault {
+  return {
+    name: `${host.name}: weft is killed as soon as it is started again`,
+    async strike() {
+      const killed: string[] = [];
+      const runs = async () => !killed.includes(await pidOfWeft(host));
+      for (let times = 0; times < 2; times += 1) {
+        await waitFor('weft runs', runs);
+        killed.push(await pidOfWeft(host));
+        await weftKilled(host).strike();
+      }
+      const isDecided = async () => !(await isEnabled(host)) || (await runs());
+      await waitFor('Docker gives weft up, or starts it again', isDecided, 60_000);
+      return async () => {
+        if (!(await isEnabled(host))) await host.docker(['plugin', 'enable', pluginName]);
+      };
     },
   };
 }

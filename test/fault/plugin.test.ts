@@ -15,12 +15,12 @@ import {
 } from '../cluster/cluster.ts';
 import { pingSteadily } from '../cluster/steady-ping.ts';
 import { testCluster } from '../cluster/test-lab.ts';
-import { pidOfWeft } from '../cluster/weft-process.ts';
+import { isEnabled, pidOfWeft } from '../cluster/weft-process.ts';
 import type { Host } from '../lab/host.ts';
 import { waitFor } from '../lab/wait.ts';
 import { removeDead } from '../soak/cluster/containers.ts';
 import { checkWhole } from '../soak/cluster/invariants.ts';
-import { weftFrozen, weftKilled } from './faults.ts';
+import { weftFrozen, weftKilled, weftKilledTwice } from './faults.ts';
 
 const lab = testCluster({
   name: 'fault',
@@ -41,11 +41,6 @@ beforeAll(async () => {
 afterEach(async () => {
   for (const host of lab.hosts) await removeContainers(host);
 });
-
-async function isEnabled(host: Host): Promise<boolean> {
-  const format = '--format={{.Enabled}}';
-  return (await host.docker(['plugin', 'inspect', format, pluginName])).trim() === 'true';
-}
 
 test.each(bothFabrics)(
   '$name: weft killed while containers ping: no ping is lost, and the next starts',
@@ -95,21 +90,8 @@ test('weft killed again as soon as it is started: it is back, by itself or enabl
   const target = await startContainer(h2, 'blue', 'target');
   await pings(h1, 'pinger', target);
   const pinging = pingSteadily(h1, 'pinger', target, 0.05);
-  const killed: string[] = [];
-  const weftRuns = async () => !killed.includes(await pidOfWeft(h1));
-  for (let times = 0; times < 2; times += 1) {
-    await waitFor('weft runs', weftRuns);
-    killed.push(await pidOfWeft(h1));
-    await weftKilled(h1).strike();
-  }
-  await waitFor(
-    'weft runs again',
-    async () => {
-      if (!(await isEnabled(h1))) await h1.docker(['plugin', 'enable', pluginName]);
-      return weftRuns();
-    },
-    60_000,
-  );
+  const enable = await weftKilledTwice(h1).strike();
+  await enable();
   await pings(h2, 'target', await startContainer(h1, 'blue', 'next'));
   expect((await pinging.end()).lost).toEqual([]);
 });

@@ -1,6 +1,5 @@
 /** The etcd cluster that the hosts share loses a member, its history, all of its data. */
 import { cp, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import {
   addressOf,
@@ -14,8 +13,6 @@ import {
 } from '../cluster/cluster.ts';
 import { pingSteadily } from '../cluster/steady-ping.ts';
 import { testCluster } from '../cluster/test-lab.ts';
-import type { EtcdMember } from '../lab/etcd.ts';
-import { labFolder } from '../lab/record.ts';
 import { waitFor } from '../lab/wait.ts';
 import { checkWhole } from '../soak/cluster/invariants.ts';
 import { announced, inDocker } from './addresses.ts';
@@ -155,11 +152,9 @@ test('restored from an old backup, all is told again, no ping is lost, and no ad
 async function whileStopped(act: (folder: string) => Promise<void>): Promise<void> {
   const { members } = lab.etcd;
   await Promise.all(members.map((member) => member.kill()));
-  await Promise.all(members.map((member) => act(dataOf(member))));
+  await Promise.all(members.map(({ state }) => act(state)));
   await lab.etcd.start();
 }
-
-const dataOf = ({ port }: EtcdMember) => join(labFolder(lab.name), port.name);
 
 test('with all members wiped, no ping is lost, and the hosts tell the new ones what they hold', async () => {
   const traffic = await pingThroughout();
@@ -169,7 +164,7 @@ test('with all members wiped, no ping is lost, and the hosts tell the new ones w
   expect(await complaint(createNetwork(h1, 'green', ['--subnet', '10.79.0.0/24']))).toContain(
     'the store is away',
   );
-  for (const member of lab.etcd.members) await rm(dataOf(member), { recursive: true });
+  for (const member of lab.etcd.members) await rm(member.state, { recursive: true });
   await lab.etcd.start();
   await first?.healthy();
   await waitFor(

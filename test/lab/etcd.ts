@@ -78,21 +78,33 @@ export class Etcd {
 
   /** Runs `etcdctl` against the first member and answers its output. @throws CommandError */
   ctl(args: readonly string[], options?: { timeoutMs?: number; input?: string }): Promise<string> {
+    return this.#first.ctl(args, options);
+  }
+
+  /** As a member does that has no room left: all refuse to store more, until `etcdctl alarm disarm`. */
+  raiseAlarm(): Promise<void> {
+    return this.#first.raiseAlarm();
+  }
+
+  get #first(): EtcdMember {
     const [first] = this.members;
     if (first === undefined) throw new Error(`lab ${this.#lab} has no etcd`);
-    return first.ctl(args, options);
+    return first;
   }
 }
 
 export class EtcdMember {
   readonly port: Port;
   readonly url: string;
+  /** Folder of its data, as seen from outside. */
+  readonly state: string;
   readonly #context: EtcdContext;
   readonly #cgroup: string;
 
   constructor(context: EtcdContext, port: Port) {
     this.port = port;
     this.url = clientUrl(port);
+    this.state = join(context.folder, port.name);
     this.#context = context;
     this.#cgroup = join(context.cgroup, port.name);
   }
@@ -100,8 +112,7 @@ export class EtcdMember {
   /** Returns when the process runs; `healthy` waits until it serves, which takes a majority. */
   async start(): Promise<void> {
     const { folder, ports } = this.#context;
-    const state = join(folder, this.port.name);
-    await mkdir(state, { recursive: true });
+    await mkdir(this.state, { recursive: true });
     await makeCgroup(this.#cgroup);
     const script = 'mount --bind "$1" "$2/var/lib/etcd" && shift && echo started && exec chroot "$@" >&2';
     await launch(
@@ -117,7 +128,7 @@ export class EtcdMember {
           '-c',
           script,
           'sh',
-          state,
+          this.state,
           this.#context.rootfs,
         ],
         ...['etcd', `--name=${this.port.name}`, '--data-dir=/var/lib/etcd/data', '--unsafe-no-fsync'],
@@ -160,16 +171,21 @@ export class EtcdMember {
 
   /** Runs `etcdctl` against this member alone. @throws CommandError */
   ctl(args: readonly string[], { timeoutMs = 30_000, input = '' } = {}): Promise<string> {
-    const argv = [
-      ...this.#netns(),
-      'chroot',
-      this.#context.rootfs,
-      'env',
-      'ETCDCTL_API=3',
-      'etcdctl',
-      ...args,
-    ];
+    const argv = [...this.#inside(), 'env', 'ETCDCTL_API=3', 'etcdctl', ...args];
     return run(argv, { title: `${this.port.name}: etcdctl ${args.join(' ')}`, timeoutMs, input });
+  }
+
+  /** By etcd's HTTP gateway: etcdctl can only list and disarm. @throws CommandError */
+  async raiseAlarm(): Promise<void> {
+    const alarm = JSON.stringify({ action: 'ACTIVATE', alarm: 'NOSPACE' });
+    await run([
+      ...this.#inside(),
+      ...['curl', '--silent', '--show-error', '--fail', '--data', alarm, `${this.url}/v3/maintenance/alarm`],
+    ]);
+  }
+
+  #inside(): string[] {
+    return [...this.#netns(), 'chroot', this.#context.rootfs];
   }
 
   #netns(): string[] {

@@ -127,10 +127,15 @@ const pingerOn = (network: string) => `ping-${network}`;
 async function inhabit(lab: Lab, network: (typeof bothFabrics)[number]) {
   const { name } = network;
   const addresses: string[] = [];
-  for (const host of lab.hosts) {
+  for (const [index, host] of lab.hosts.entries()) {
     await createNetwork(host, name, termsOf(network));
-    addresses.push(await startContainer(host, name, name));
-    await startContainer(host, name, pingerOn(name));
+    // Docker may start it again, and then it is to be the same.
+    const start = (container: string, last: number) => {
+      const address = network.subnet.replace('0.0/16', `${index + 1}.${last}`);
+      return startContainer(host, name, container, ['--restart', 'always', '--ip', address]);
+    };
+    addresses.push(await start(name, 3));
+    await start(pingerOn(name), 4);
   }
   return { ...network, addresses };
 }
@@ -147,11 +152,14 @@ for n in /run/netns/weft-*; do
 done
 true`;
 
+/** Host's ends of containers' links, which are called anew at each start. */
+const hostEnds = /\bweft[0-9a-f]{10}h\b/g;
+
 /** Each host's routes, neighbours, forwarding entries and packet filters. */
 async function kernelsOf({ hosts }: Lab): Promise<string[]> {
   const kernels = hosts.map(async (host) => {
     const lines = (await host.exec(['sh', '-c', script])).split('\n');
-    return lines.map((line) => `${host.name}: ${line.trim()}`);
+    return lines.map((line) => `${host.name}: ${line.trim().replaceAll(hostEnds, 'a container')}`);
   });
   return (await Promise.all(kernels)).flat();
 }

@@ -101,9 +101,9 @@ async function outcomeOf(trial: Trial, cluster: Cluster, count: number): Promise
   return { id: trial.id, name, measuredAt: new Date().toISOString(), load, rounds };
 }
 
-async function roundOf({ fault, lasts, otherWay }: Trial, cluster: Cluster): Promise<Round> {
+async function roundOf({ fault, lasts, otherWay, startsAnew }: Trial, cluster: Cluster): Promise<Round> {
   const place = { lab: cluster.lab, host: cluster.struck };
-  const pinging = cluster.ping();
+  const pinging = startsAnew ? undefined : cluster.ping();
   // By then the first have been sent.
   await pause(1_000);
   const end = await fault(place).strike();
@@ -115,7 +115,7 @@ async function roundOf({ fault, lasts, otherWay }: Trial, cluster: Cluster): Pro
   const reachedMs = Math.round(performance.now() - startMs);
   await cluster.startsNew();
   const healedMs = Math.round(performance.now() - startMs);
-  const lost = await pinging.end();
+  const lost = (await pinging?.end()) ?? {};
   if (!lasts) await end();
   await cluster.removesNew();
   await cluster.reachesAll();

@@ -6,7 +6,7 @@ export interface Round {
   readonly reachedMs: number;
   /** Until new containers work on each host as well. */
   readonly healedMs: number;
-  /** Of pings every 10 ms, by fabric. */
+  /** Of pings every 10 ms, by fabric; empty where none could be sent. */
   readonly lost: Readonly<Record<string, number>>;
 }
 
@@ -14,7 +14,7 @@ export interface Outcome {
   readonly id: string;
   readonly name: string;
   readonly measuredAt: string;
-  /** Of the machine, over the last minute. */
+  /** Of the machine, over the last minute of the last round. */
   readonly load: number;
   readonly rounds: readonly Round[];
 }
@@ -41,23 +41,22 @@ export function withOutcome(
 /** Markdown. */
 export function renderTable({ outcomes }: Report): string {
   const heading = [
-    '| what happens | all reach all after | new containers too | pings lost, routed | pings lost, vxlan | rounds |',
-    '|---|---|---|---|---|---|',
+    '| what happens | all reach all after | new containers too | pings lost, routed | pings lost, vxlan | rounds | load |',
+    '|---|---|---|---|---|---|---|',
   ];
-  const rows = outcomes.map(({ name, rounds }) => {
+  const rows = outcomes.map(({ name, rounds, load }) => {
     const times = (of: (round: Round) => number) => spread(rounds.map(of), inSeconds);
-    const losses = (fabric: string) =>
-      spread(
-        rounds.map(({ lost }) => lost[fabric] ?? Number.NaN),
-        String,
-      );
+    const losses = (fabric: string) => {
+      const counts = rounds.flatMap(({ lost }) => lost[fabric] ?? []);
+      return counts.length === 0 ? '-' : spread(counts, String);
+    };
     const cells = [
       times(({ reachedMs }) => reachedMs),
       times(({ healedMs }) => healedMs),
       losses('routed'),
       losses('vxlan'),
     ];
-    return `| ${[name, ...cells, rounds.length].join(' | ')} |`;
+    return `| ${[name, ...cells, rounds.length, Math.round(load)].join(' | ')} |`;
   });
   return [...heading, ...rows].join('\n');
 }

@@ -2,20 +2,27 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   cutOff,
+  dockerdKilled,
+  dockerdStopped,
   etcdFrozen,
+  etcdFull,
   etcdKilled,
+  etcdWiped,
   type Fault,
   filterDeleted,
   foreignDropped,
   historyCompacted,
   leaderKilled,
   leaderMoved,
+  powerLost,
+  recordDamaged,
   routesDeleted,
   segmentEntriesDeleted,
   uplinkMoved,
   weftDisabled,
   weftFrozen,
   weftKilled,
+  weftKilledTwice,
 } from '../../fault/faults.ts';
 import type { Host } from '../../lab/host.ts';
 import type { Lab } from '../../lab/lab.ts';
@@ -29,6 +36,8 @@ export interface Trial {
   readonly lasts?: (place: Place) => Promise<unknown>;
   /** Packets are to go another way: what was in the kernels need not be there again. */
   readonly otherWay?: true;
+  /** The containers of the struck host end, and start anew: none is there to ping from meanwhile. */
+  readonly startsAnew?: true;
 }
 
 export interface Place {
@@ -39,6 +48,7 @@ export interface Place {
 
 const none: Fault = { name: 'nothing, for comparison', strike: async () => async () => {} };
 
+const noTime = async () => {};
 const twoSeconds = () => pause(2_000);
 /** More than weft waits for an answer of the store. */
 const fiveSeconds = () => pause(5_000);
@@ -53,6 +63,7 @@ async function encapsulates({ host }: Place): Promise<void> {
 export const trials: readonly Trial[] = [
   { id: 'nothing', fault: () => none },
   { id: 'killed', fault: ({ host }) => weftKilled(host) },
+  { id: 'killed-twice', fault: ({ host }) => weftKilledTwice(host), lasts: noTime },
   { id: 'frozen', fault: ({ host }) => weftFrozen(host), lasts: fiveSeconds },
   { id: 'disabled', fault: ({ host }) => weftDisabled(host), lasts: twoSeconds },
   { id: 'routes', fault: ({ host }) => routesDeleted(host) },
@@ -63,8 +74,14 @@ export const trials: readonly Trial[] = [
   { id: 'leader-killed', fault: ({ lab }) => leaderKilled(lab) },
   { id: 'leader-moved', fault: ({ lab }) => leaderMoved(lab) },
   { id: 'compacted', fault: ({ lab, host }) => historyCompacted(lab, host), lasts: tenSeconds },
+  { id: 'full', fault: ({ lab }) => etcdFull(lab), lasts: fiveSeconds },
+  { id: 'wiped', fault: ({ lab }) => etcdWiped(lab) },
+  { id: 'record', fault: ({ lab }) => recordDamaged(lab) },
   { id: 'cut-off', fault: ({ lab, host }) => cutOff(lab, host), lasts: tenSeconds },
   { id: 'moved', fault: ({ host }) => uplinkMoved(host), otherWay: true },
   { id: 'dropped', fault: ({ lab, host }) => foreignDropped(lab, host), otherWay: true },
   { id: 'passes', fault: ({ lab, host }) => foreignDropped(lab, host), lasts: encapsulates },
+  { id: 'daemon-killed', fault: ({ host }) => dockerdKilled(host), lasts: twoSeconds, startsAnew: true },
+  { id: 'daemon-stopped', fault: ({ host }) => dockerdStopped(host), lasts: twoSeconds, startsAnew: true },
+  { id: 'power', fault: ({ host }) => powerLost(host), lasts: twoSeconds, startsAnew: true },
 ];

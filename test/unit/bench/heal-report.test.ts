@@ -44,7 +44,15 @@ describe('what is kept', () => {
 
 test('the table tells median and worst', () => {
   const table = renderTable({ machine, outcomes: [outcome('killed', 1_000, 9_000, 2_000)] });
-  expect(table.split('\n').at(-1)).toBe('| killed! | 1.0 s / 4.5 s | 2.0 s / 9.0 s | 0 / 0 | 2 / 9 | 3 |');
+  expect(table.split('\n').at(-1)).toBe(
+    '| killed! | 1.0 s / 4.5 s | 2.0 s / 9.0 s | 0 / 0 | 2 / 9 | 3 | 1 |',
+  );
+});
+
+test('the table shows no pings where none were sent', () => {
+  const { rounds, ...killed } = outcome('killed', 1_000);
+  const silent = { ...killed, rounds: rounds.map((round) => ({ ...round, lost: {} })) };
+  expect(renderTable({ machine, outcomes: [silent] })).toMatch(/ \| - \| - \| 1 \| 1 \|$/);
 });
 
 describe('the figures that are shown are those that were measured', () => {
