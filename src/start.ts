@@ -7,7 +7,7 @@ import type { Config, StoreAccess } from './config.ts';
 import { WeftError } from './errors.ts';
 import { bootId } from './kernel/boot.ts';
 import { takeResolverPlace } from './kernel/docker-resolver.ts';
-import { openKernel } from './kernel/kernel.ts';
+import { openKernel } from './kernel/linux.ts';
 import { sandboxFile } from './kernel/sandbox.ts';
 import type { Log } from './log.ts';
 import { printAddress } from './model/address.ts';
@@ -15,6 +15,7 @@ import { answerContainers } from './names/containers.ts';
 import { nameContainers } from './observe/container-names.ts';
 import { dockerAt } from './observe/docker.ts';
 import { followDocker } from './observe/follow.ts';
+import { lostNetworks } from './observe/lost-networks.ts';
 import { startReplication } from './observe/replicator.ts';
 import { startBundledEtcd } from './store/bundled-etcd.ts';
 import { systemClock } from './store/clock.ts';
@@ -31,6 +32,7 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
   const kernel = await openKernel({ runDir: config.runDir });
   kernel.makeSysctlsWritable();
   const { store, endpoints } = openStore(config, log, signal);
+  const docker = dockerAt(join(config.runDir, 'docker.sock'));
   const agent = startAgent({
     store,
     kernel,
@@ -48,10 +50,11 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     vxlanPort: config.vxlanPort,
     probePort: config.probePort,
     resyncMs: config.resyncMs,
+    lostInDocker: (networks) => lostNetworks(docker, networks),
     log,
   });
   const observing = {
-    docker: dockerAt(join(config.runDir, 'docker.sock')),
+    docker,
     resyncMs: config.resyncMs,
     clock: systemClock,
     random: Math.random,
@@ -66,7 +69,7 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
   });
   const upkeep = upkeepOf({
     agent,
-    docker: observing.docker,
+    docker,
     replicationTroubles: () => replication?.troubles() ?? new Map(),
     clock: systemClock,
   });

@@ -26,7 +26,7 @@ import { endpointUseCases } from './endpoints.ts';
 import { epochOf } from './epoch.ts';
 import { hostIdIn } from './host-id.ts';
 import { lastKnownOf } from './last-known.ts';
-import { joinedAddresses, type Ledger, openLedger } from './ledger.ts';
+import { joinedAddresses, type Ledger, type LedgerNetwork, openLedger } from './ledger.ts';
 import { type GiveUpLost, lostEndpoints } from './lost-endpoints.ts';
 import { Membership } from './membership.ts';
 import { memoryOf } from './memory.ts';
@@ -64,6 +64,8 @@ export interface AgentOptions extends AddressRules {
   readonly vxlanPort: number;
   readonly probePort: number;
   readonly resyncMs: number;
+  /** Which of these Docker does not have. @throws WeftError when it cannot be asked */
+  readonly lostInDocker: (networks: readonly LedgerNetwork[]) => Promise<readonly LedgerNetwork[]>;
   readonly log: Log;
 }
 
@@ -181,6 +183,7 @@ export function startAgent(options: AgentOptions): Agent {
     unlinkedEndpoints: () => passes.unlinked().filter(({ id }) => !isJoining(id)),
     forgetUnlinked: passes.forgetUnlinked,
     untakenEndpoints,
+    lostInDocker: options.lostInDocker,
     deleteNetwork: networks.deleteNetwork,
     deleteEndpoint: endpoints.deleteEndpoint,
     heldAddresses: () => [...assignmentsOf(ipam, hostId), ...givenAddresses(ipam)],

@@ -12,7 +12,7 @@ import type { Log } from '../log.ts';
 import type { Announcements } from './announcements.ts';
 import type { EndpointKey } from './calls.ts';
 import type { Cluster } from './cluster.ts';
-import { type Ledger, type LedgerEndpoint, usesAddress } from './ledger.ts';
+import { type Ledger, type LedgerEndpoint, type LedgerNetwork, usesAddress } from './ledger.ts';
 import type { Membership } from './membership.ts';
 
 export interface SettlementParts {
@@ -35,6 +35,8 @@ export interface SettlementParts {
   readonly forgetUnlinked: (endpoint: LedgerEndpoint) => Promise<void>;
   /** Endpoints of the ledger whose link waits for Docker to take it into the container. */
   readonly untakenEndpoints: () => Promise<readonly LedgerEndpoint[]>;
+  /** Which of these Docker does not have. @throws WeftError when it cannot be asked */
+  readonly lostInDocker: (networks: readonly LedgerNetwork[]) => Promise<readonly LedgerNetwork[]>;
   readonly deleteNetwork: (id: string) => Promise<void>;
   readonly deleteEndpoint: (key: EndpointKey) => Promise<void>;
   readonly log: Log;
@@ -58,6 +60,8 @@ const leastCallsMs = 15_000;
 const leastAddressAgeMs = 60_000;
 /** Between a Join and taking the link into the container there is what starts that container's first process. */
 const leastUntakenMs = 60_000;
+/** Docker has a network at most this long after weft has, and ends what it had of it at once. */
+const leastLostMs = 60_000;
 /** Between asking for a pool and making its network there may be other pools, and a store that is slow. */
 const leastPoolAgeMs = 600_000;
 
@@ -84,6 +88,7 @@ export function settlement(parts: SettlementParts): Settlement {
   /** By name: when it was first there, at all looks since. */
   let seen: ReadonlyMap<string, number> = new Map();
   let untaken: readonly LedgerEndpoint[] = [];
+  let lost: readonly LedgerNetwork[] = [];
   let found: readonly Leftover[] = [];
   const freed = new Map<LeftoverKind, number>();
 
@@ -173,7 +178,7 @@ export function settlement(parts: SettlementParts): Settlement {
 
     // Docker releases the pools of a network when it removes it, or was refused it.
     const withPools = new Set(ledger.pools.all().map(({ network }) => network));
-    const lostNetworks = ledger.networks
+    const networksWithoutPool = ledger.networks
       .all()
       .filter(({ id }) => !withPools.has(id))
       .map(
@@ -184,11 +189,31 @@ export function settlement(parts: SettlementParts): Settlement {
         }),
       );
 
+    const inhabited = new Set(ledger.endpoints.all().map(({ network }) => network));
+    const lostNetworks = lost
+      .filter(({ id }) => !inhabited.has(id))
+      .map(
+        ({ id, key }): Leftover => ({
+          kind: 'network',
+          name: `network ${key} by the id ${id}, which Docker does not have`,
+          leastMs: leastLostMs,
+          giveBack: () => parts.deleteNetwork(id),
+        }),
+      );
+
     return [
       ...[...endpoints, ...addresses, ...participations, ...pools],
-      ...[...leftEndpoints, ...lostEndpoints, ...untakenEndpoints, ...lostNetworks],
+      ...[...leftEndpoints, ...lostEndpoints, ...untakenEndpoints],
+      ...[...networksWithoutPool, ...lostNetworks],
       ...parts.unneeded(),
     ];
+  }
+
+  async function lookInDocker(): Promise<readonly LedgerNetwork[]> {
+    const networks = ledger.networks.all();
+    const unknown = await parts.lostInDocker(networks).catch(() => []);
+    // A daemon that has none of them may be another one of this machine.
+    return unknown.length < networks.length ? unknown : [];
   }
 
   function isPoolWanted(id: string, sinceMs: number): boolean {
@@ -203,6 +228,7 @@ export function settlement(parts: SettlementParts): Settlement {
   async function look(): Promise<void> {
     const nowMs = parts.now();
     untaken = await parts.untakenEndpoints();
+    lost = await lookInDocker();
     found = leftovers();
     for (const { kind, name, leastMs = leastApartMs, giveBack } of found) {
       const sinceMs = seen.get(name);

@@ -1,9 +1,10 @@
 /** What Docker has on this host against what weft has noted of it: a sentence for each difference. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Ledger, LedgerEndpoint, LedgerNetwork } from '../agent/ledger.ts';
+import type { Ledger, LedgerEndpoint } from '../agent/ledger.ts';
 import { shortId } from '../model/names.ts';
 import type { Docker } from './docker.ts';
 import type { DockerAttachment } from './docker-container.ts';
+import { lostNetworks } from './lost-networks.ts';
 
 /** Of weft's records. */
 export interface Noted {
@@ -16,12 +17,11 @@ export type Comparable = Pick<Docker, 'networks' | 'hasNetwork' | 'attachments'>
 
 /** @throws WeftError when Docker does not answer */
 export async function compareWithDocker(docker: Comparable, ledger: Noted): Promise<string[]> {
-  const [networks, attachments] = await Promise.all([docker.networks(), docker.attachments()]);
-  const listed = new Set(networks.map(({ id }) => id));
-  const lost: LedgerNetwork[] = [];
-  for (const network of ledger.networks.all()) {
-    if (!listed.has(network.id) && !(await docker.hasNetwork(network.id))) lost.push(network);
-  }
+  const [networks, attachments, lost] = await Promise.all([
+    docker.networks(),
+    docker.attachments(),
+    lostNetworks(docker, ledger.networks.all()),
+  ]);
   const isNoted = (id: string) => ledger.networks.get(id) !== undefined;
   const ours = new Set(['weft', ...networks.filter(({ id }) => isNoted(id)).map(({ driver }) => driver)]);
   return [

@@ -96,37 +96,75 @@ describe.each(['h1', 'h2'])('after a crash of the Docker daemon of %s', (name) =
   });
 });
 
-/** Ends of links that wait for Docker to take them into containers. */
-const untaken = `ip -oneline link show group ${containerEndGroup}`;
+test('a container that dies while its daemon is down, with live-restore, is back with its address', async () => {
+  const [h1, h2] = [lab.host('h1'), lab.host('h2')];
+  const [{ name: network, subnet }] = bothFabrics;
+  const address = subnet.replace('0.0/16', '3.4');
+  await startContainer(h2, network, 'mortal', ['--restart', 'always', '--ip', address]);
+  const processOf = async () => (await h2.docker(['inspect', '--format', '{{.State.Pid}}', 'mortal'])).trim();
+  const pid = await processOf();
+  await h2.killDockerd();
+  await h2.exec(['kill', '-KILL', pid]);
+  await h2.startDockerd();
+  await waitFor('it runs again', async () => !['0', pid].includes(await processOf()), patienceMs);
+  await pings(h1, network, address);
+  expect(await addressOf(h2, network, 'mortal')).toBe(address);
+  await h2.docker(['rm', '--force', 'mortal']);
+  await storeAgreesWithDocker();
+});
 
-/** The daemon dies after weft has answered Join, and before it has taken the link. */
-async function killDockerdWhileItStarts(host: Host, network: string, name: string): Promise<void> {
+/**
+ * Kills the daemon as soon as the kernel shows so much of what it is doing; more often, should it have been done already.
+ * @param sign prints something from then on, and nothing any more when it is done
+ */
+async function killDockerdWhile(
+  host: Host,
+  of: { readonly begin: () => Promise<unknown>; readonly sign: string; readonly undo: readonly string[] },
+): Promise<void> {
   const dockerd = await host.dockerdProcess();
   for (;;) {
-    const starting = startContainer(host, network, name).catch(() => undefined);
-    // From here it would come too late.
-    const freeze = `for look in $(seq 1000); do [ -z "$(${untaken})" ] || break; done; kill -STOP ${dockerd.pid}`;
+    const doing = of.begin().catch(() => undefined);
+    // To kill it from here would be too late.
+    const freeze = `for look in $(seq 1000); do [ -z "$(${of.sign})" ] || break; done; kill -STOP ${dockerd.pid}`;
     await host.exec(['sh', '-c', freeze]);
-    if ((await host.exec(['sh', '-c', untaken])) !== '') break;
+    if ((await host.exec(['sh', '-c', of.sign])) !== '') break;
     await dockerd.signal('CONT');
-    await starting;
-    await host.docker(['rm', '--force', name]);
+    await doing;
+    await host.docker(of.undo);
   }
   await host.killDockerd();
+  await host.startDockerd();
 }
 
-test('a daemon that dies in the middle of starting a container leaves nothing of it for long', async () => {
-  const [network] = bothFabrics;
+test('a daemon that dies while it makes a network or starts a container leaves nothing of that for long', async () => {
+  const [{ name: network }] = bothFabrics;
+  const untaken = `ip -oneline link show group ${containerEndGroup}`;
   await Promise.all(
     lab.hosts.map(async (host) => {
-      await killDockerdWhileItStarts(host, network.name, 'cut');
-      await host.startDockerd();
-      await host.docker(['rm', '--force', 'cut']).catch(() => undefined);
+      const options = ['weft.fabric=vxlan', 'weft.replicate=off', `weft.network=doomed-${host.name}`];
+      const doomed = options.flatMap((option) => ['-o', option]);
+      const spaces = (await host.exec(['ls', '/run/netns'])).trim().split(/\s+/).join('|');
+      await killDockerdWhile(host, {
+        begin: () => createNetwork(host, 'doomed', doomed),
+        sign: `ls /run/netns | grep -vwE '${spaces}' | grep weft- || true`,
+        undo: ['network', 'rm', 'doomed'],
+      });
+      await killDockerdWhile(host, {
+        begin: () => startContainer(host, network, 'doomed'),
+        sign: untaken,
+        undo: ['rm', '--force', 'doomed'],
+      });
+      await host.docker(['rm', '--force', 'doomed']).catch(() => undefined);
     }),
   );
   await reachEachOther();
   await storeAgreesWithDocker();
   for (const host of lab.hosts) expect(await host.exec(['sh', '-c', untaken])).toBe('');
+  await waitFor(
+    'nothing is left of the network',
+    async () => (await lab.etcd.ctl(['get', '--prefix', '/weft/v1/networks/doomed'])) === '',
+    patienceMs,
+  );
 });
 
 describe('a host cut off from all others', () => {

@@ -50,6 +50,7 @@ export async function openTarget(): Promise<Target> {
     shortcut: true,
     vxlanPort: 4789,
     probePort: 9338,
+    lostInDocker: async () => [],
   });
   const socket = join(folder, 'weft.sock');
   const server = await startServer({ ...agent, sockets: [socket], scope: 'local', wantsMac: true, log });

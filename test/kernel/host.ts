@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openKernel } from '../../src/kernel/kernel.ts';
+import { openKernel } from '../../src/kernel/linux.ts';
 import type { KernelBench } from './kernel-suite.ts';
 
 let made = 0;

@@ -5,7 +5,7 @@ import { routed } from '../../src/fabric/routed.ts';
 import { sendersOf } from '../../src/fabric/senders.ts';
 import { vxlan } from '../../src/fabric/vxlan.ts';
 import { diff } from '../../src/kernel/diff.ts';
-import { openKernel } from '../../src/kernel/kernel.ts';
+import { openKernel } from '../../src/kernel/linux.ts';
 import { emptyState } from '../../src/kernel/state.ts';
 import { namespaceName } from '../../src/model/names.ts';
 import type { Encap } from '../../src/model/records.ts';

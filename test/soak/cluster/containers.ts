@@ -1,6 +1,6 @@
-/** Containers that come and go on a host, whatever becomes of it meanwhile. */
+/** Containers, and networks, that come and go on a host, whatever becomes of it meanwhile. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { bothFabrics } from '../../cluster/cluster.ts';
+import { bothFabrics, createNetwork } from '../../cluster/cluster.ts';
 import type { Host } from '../../lab/host.ts';
 import { toolsImage } from '../../lab/tools-image.ts';
 
@@ -15,6 +15,9 @@ export interface Attached {
 
 const mostPerHost = 6;
 const pauseMs = 50;
+/** Of all turns, those in which a network comes and goes. */
+const networkShare = 0.1;
+const passing = 'passing-';
 
 /** How many containers were started, and how many of those that ran were removed. */
 export interface Traffic {
@@ -31,6 +34,7 @@ export async function comeAndGo(host: Host, random: () => number, signal: AbortS
     const network = bothFabrics[random() < 0.5 ? 0 : 1].name;
     const starts = random() * mostPerHost > names.length;
     const name = `c${Math.floor(random() * 1e9)}`;
+    if (random() < networkShare) await makeNetwork(host, `${passing}${nth}`);
     if (starts) {
       const options = ['--detach', '--restart', 'always', '--stop-signal', 'KILL', '--net', network];
       const run = ['run', ...options, '--name', name, toolsImage, 'sleep', 'infinity'];
@@ -47,6 +51,19 @@ export async function comeAndGo(host: Host, random: () => number, signal: AbortS
     await delay(pauseMs);
   }
   return { started, removed };
+}
+
+/** It has been there for a moment, if all goes well. */
+async function makeNetwork(host: Host, name: string): Promise<void> {
+  await createNetwork(host, name, ['-o', 'weft.replicate=off']).catch(() => undefined);
+  await host.docker(['network', 'rm', name]).catch(() => undefined);
+}
+
+/** What has come of networks that are to go. */
+export async function removePassing(host: Host): Promise<void> {
+  const names = await host.docker(['network', 'ls', '--format', '{{.Name}}', '--filter', `name=^${passing}`]);
+  const left = names.split('\n').filter((name) => name !== '');
+  if (left.length > 0) await host.docker(['network', 'rm', ...left]);
 }
 
 /** @returns whether Docker did it */

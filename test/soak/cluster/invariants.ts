@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { hostEnd } from '../../../src/model/names.ts';
 import { records } from '../../../src/model/records.ts';
 import { bothFabrics } from '../../cluster/cluster.ts';
+import { weft } from '../../cluster/weft-command.ts';
 import type { Host } from '../../lab/host.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { type Attached, attachedOn } from './containers.ts';
@@ -24,6 +25,12 @@ export async function checkWhole(lab: Lab): Promise<readonly Attached[]> {
   for (const host of lab.hosts) await kernelAgrees(host, attached);
   await Promise.all(lab.hosts.map((host) => allReached(host, attached)));
   return attached;
+}
+
+/** Nor does weft itself find anything that does not agree. */
+export async function checkAgreed(host: Host): Promise<void> {
+  const { text } = await weft(host, 'check');
+  assert.equal(text, `on host ${host.name}, all agrees`);
 }
 
 async function storeAgrees(lab: Lab, attached: readonly Attached[]): Promise<void> {

@@ -13,11 +13,11 @@ import type { Host } from '../../lab/host.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { waitFor } from '../../lab/wait.ts';
 import { randomFrom } from '../random.ts';
-import { attachedOn, comeAndGo, removeDead } from './containers.ts';
+import { attachedOn, comeAndGo, removeDead, removePassing } from './containers.ts';
 import { keepEvidence } from './evidence.ts';
 import { faultsAround, faultsOf, faultsOfStore } from './faults.ts';
 import { checkFlat, describeTrend, fewestSamples, type Sample, trendsOf } from './growth.ts';
-import { checkUnique, checkWhole } from './invariants.ts';
+import { checkAgreed, checkUnique, checkWhole } from './invariants.ts';
 
 const usage = `npm run soak -- [--minutes N | --cycles N] [--seed N] [--only TEXT]
 
@@ -101,7 +101,9 @@ async function stormAndCalm(lab: Lab, random: () => number): Promise<void> {
     `all is whole after: ${names}`,
     async () => {
       await Promise.all(lab.hosts.map(removeDead));
+      await Promise.all(lab.hosts.map(removePassing));
       containers = (await checkWhole(lab)).length;
+      for (const host of lab.hosts) await checkAgreed(host);
       return true;
     },
     patienceMs,

@@ -142,6 +142,7 @@ export function startWeft(options: WeftOptions): Weft {
       ledger.endpoints.all().filter(({ id, sandbox }) => sandbox !== undefined && !options.hasLink(id)),
     isCreating,
     untakenEndpoints: async () => [],
+    lostInDocker: async () => [],
     forgetUnlinked: ({ id }) => ledger.endpoints.delete(id),
     deleteNetwork: networks.deleteNetwork,
     deleteEndpoint: endpoints.deleteEndpoint,

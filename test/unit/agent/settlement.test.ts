@@ -1,5 +1,5 @@
 import { pino } from 'pino';
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { Cluster } from '../../../src/agent/cluster.ts';
 import type { Ledger } from '../../../src/agent/ledger.ts';
@@ -30,6 +30,9 @@ let released: string[];
 let creating: Set<string>;
 /** Ids of endpoints. */
 let untaken: Set<string>;
+/** Ids of networks. */
+let lost: Set<string>;
+let dockerAnswers: boolean;
 let nowMs: number;
 let unneeded: Leftover[];
 let settling: Settlement;
@@ -43,6 +46,8 @@ beforeEach(async () => {
   released = [];
   creating = new Set();
   untaken = new Set();
+  lost = new Set();
+  dockerAnswers = true;
   unneeded = [];
   const log = pino({ level: 'silent' });
   settling = settlement({
@@ -60,7 +65,11 @@ beforeEach(async () => {
     unlinkedEndpoints: () => [],
     untakenEndpoints: async () => ledger.endpoints.all().filter(({ id }) => untaken.has(id)),
     forgetUnlinked: async () => {},
-    deleteNetwork: async () => {},
+    lostInDocker: async (networks) => {
+      if (!dockerAnswers) throw new Error('Docker is away');
+      return networks.filter(({ id }) => lost.has(id));
+    },
+    deleteNetwork: async (id) => void released.push(id),
     deleteEndpoint: async ({ endpoint }) => void released.push(endpoint),
     log,
   });
@@ -237,6 +246,51 @@ test('an endpoint whose link Docker never took, as a daemon that died meanwhile 
   expect(released).toEqual([]);
   await look();
   expect(released).toEqual([id]);
+});
+
+describe('a network that Docker does not have', () => {
+  const network = { key: 'blue', fabric: 'routed', internal: false, pools: [], interfacePrefix: 'eth' };
+  beforeEach(async () => {
+    for (const id of ['d1', 'd2']) {
+      await ledger.networks.put({ ...network, id });
+      await ledger.pools.put({ id: `r${id}@10.77.0.0/16`, cidr: '10.77.0.0/16', network: id });
+    }
+    lost.add('d1');
+  });
+
+  async function lookFor(seconds: number): Promise<void> {
+    for (let looks = 0; looks < seconds; looks += 1) await look();
+  }
+
+  test('is deleted after a minute in which it never had it', async () => {
+    await lookFor(50);
+    lost.delete('d1');
+    await lookFor(1);
+    lost.add('d1');
+    await lookFor(60);
+    expect(released).toEqual([]);
+    await lookFor(1);
+    expect(released).toEqual(['d1']);
+  });
+
+  test('stays while an endpoint is on it', async () => {
+    const { id, mac, addresses } = mine;
+    await ledger.endpoints.put({ id, mac, addresses: [...addresses], network: 'd1', slot: 1, sandbox: 's1' });
+    await lookFor(70);
+    expect(released).toEqual([]);
+  });
+
+  test('stays while Docker cannot be asked', async () => {
+    dockerAnswers = false;
+    await lookFor(70);
+    expect(released).toEqual([]);
+  });
+
+  test('stays where Docker has none of weft’s at all, for then it is not the one that weft serves', async () => {
+    lost.add('d2');
+    await lookFor(70);
+    expect(released).toEqual([]);
+  });
 });
 
 test('a pool that the ledger does not know yet may be about to be answered', async () => {

@@ -72,6 +72,7 @@ export function startWeft(on: {
     vxlanPort: 4789,
     probePort: 9338,
     resyncMs,
+    lostInDocker: async () => [],
     log: on.log ?? pino({ level: 'silent' }),
   });
 }
