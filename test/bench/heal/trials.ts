@@ -53,6 +53,9 @@ const twoSeconds = () => pause(2_000);
 /** More than weft waits for an answer of the store. */
 const fiveSeconds = () => pause(5_000);
 const tenSeconds = () => pause(10_000);
+const aMinute = () => pause(60_000);
+
+const forAMinute = (fault: Fault): Fault => ({ ...fault, name: `${fault.name} for a minute` });
 
 async function encapsulates({ host }: Place): Promise<void> {
   await waitFor(`${host.name} encapsulates`, async () => {
@@ -66,6 +69,7 @@ export const trials: readonly Trial[] = [
   { id: 'killed-twice', fault: ({ host }) => weftKilledTwice(host), lasts: noTime },
   { id: 'frozen', fault: ({ host }) => weftFrozen(host), lasts: fiveSeconds },
   { id: 'disabled', fault: ({ host }) => weftDisabled(host), lasts: twoSeconds },
+  { id: 'disabled-long', fault: ({ host }) => forAMinute(weftDisabled(host)), lasts: aMinute },
   { id: 'routes', fault: ({ host }) => routesDeleted(host) },
   { id: 'filter', fault: ({ host }) => filterDeleted(host) },
   { id: 'entries', fault: ({ host }) => segmentEntriesDeleted(host) },

@@ -54,10 +54,12 @@ describe.each(['routed', 'vxlan'])('with a %s network', (fabric) => {
   const deletions = () =>
     hosts.map(({ kernel }) => kernel.applied.filter(({ change }) => change.do === 'delete').length);
 
-  const losses: readonly [string, () => void][] = [
-    ['wiped', () => store.restore([], 1n)],
-    ['restored from a backup', () => store.restore(backup.entries, backup.revision)],
-  ];
+  const wipe = () => store.restore([], 1n);
+  const restore = () => store.restore(backup.entries, backup.revision);
+  const losses = [
+    ['wiped', wipe],
+    ['restored from a backup', restore],
+  ] as const;
 
   test.each(losses)('%s: all is told again, and nothing leaves the kernels meanwhile', async (_how, lose) => {
     const [before, deleted] = [await known(), deletions()];
@@ -77,6 +79,29 @@ describe.each(['routed', 'vxlan'])('with a %s network', (fabric) => {
     expect(containers.map(({ address }) => address)).not.toContain(next.address);
     await stopContainer(host, next);
   });
+
+  test('for a minute the next container gets what a backup has as spare; of a wiped store, nothing', async () => {
+    await expect(nextAfter(restore)).resolves.toContain('10.77.0.48/');
+    await letPass(60_000);
+    await expect(nextAfter(wipe)).rejects.toThrow('the store has lost data');
+    await letPass(60_000);
+    await expect(nextAddress()).resolves.toContain('10.77.0.4/');
+  });
+
+  function nextAddress(): Promise<string> {
+    const [[host], [network]] = [hosts, networks];
+    if (host === undefined || network === undefined) throw new Error('there is no host');
+    return outlast(host.addresses.requestAddress({ poolId: network.poolId, purpose: 'other' }));
+  }
+
+  async function nextAfter(lose: () => void): Promise<string> {
+    store.stop();
+    await letPass(resyncMs);
+    lose();
+    store.start();
+    await letPass(1_000);
+    return nextAddress();
+  }
 
   test.each(losses)('%s while a host is off: nobody gets what that may hold', async (_how, lose) => {
     const [h1, h2] = hosts;
