@@ -50,7 +50,7 @@ export async function start(config: Config, log: Log, signal: AbortSignal): Prom
     vxlanPort: config.vxlanPort,
     probePort: config.probePort,
     resyncMs: config.resyncMs,
-    lostInDocker: (networks) => lostNetworks(docker, networks),
+    lostInDocker: async (networks) => lostNetworks(docker, await docker.networks(), networks),
     log,
   });
   const observing = {

@@ -8,11 +8,10 @@ import { join } from 'node:path';
 import Type, { type Static, type TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Assignment } from '../model/block-record.ts';
+import { text } from '../model/fields.ts';
 import { poolNamesOf, poolWith } from '../model/pool-name.ts';
 import { Encap } from '../model/records.ts';
 import { type Items, Shelf } from './shelf.ts';
-
-const text = Type.String({ minLength: 1 });
 
 /** A Docker network on this host, and the weft network it is. */
 const LedgerNetwork = Type.Object({

@@ -1,5 +1,4 @@
 /** How a host comes by its spare addresses (`spares.ts`): with an assignment, or else when it finds that it lacks some. */
-
 import type { Block } from '../model/block-record.ts';
 import { parsePoolName } from '../model/pool-name.ts';
 import { records } from '../model/records.ts';

@@ -17,11 +17,8 @@ export type Comparable = Pick<Docker, 'networks' | 'hasNetwork' | 'attachments'>
 
 /** @throws WeftError when Docker does not answer */
 export async function compareWithDocker(docker: Comparable, ledger: Noted): Promise<string[]> {
-  const [networks, attachments, lost] = await Promise.all([
-    docker.networks(),
-    docker.attachments(),
-    lostNetworks(docker, ledger.networks.all()),
-  ]);
+  const [networks, attachments] = await Promise.all([docker.networks(), docker.attachments()]);
+  const lost = await lostNetworks(docker, networks, ledger.networks.all());
   const isNoted = (id: string) => ledger.networks.get(id) !== undefined;
   const ours = new Set(['weft', ...networks.filter(({ id }) => isNoted(id)).map(({ driver }) => driver)]);
   return [

@@ -5,16 +5,21 @@
  */
 import type { LedgerNetwork } from '../agent/ledger.ts';
 import type { Docker } from './docker.ts';
+import type { DockerNetwork } from './docker-network.ts';
 
-/** @throws WeftError when Docker does not answer */
+/**
+ * @param listed by Docker, which lists no swarm's
+ * @throws WeftError when Docker does not answer
+ */
 export async function lostNetworks(
-  docker: Pick<Docker, 'networks' | 'hasNetwork'>,
+  docker: Pick<Docker, 'hasNetwork'>,
+  listed: readonly DockerNetwork[],
   networks: readonly LedgerNetwork[],
 ): Promise<LedgerNetwork[]> {
-  const listed = new Set((await docker.networks()).map(({ id }) => id));
+  const known = new Set(listed.map(({ id }) => id));
   const lost: LedgerNetwork[] = [];
   for (const network of networks) {
-    if (!listed.has(network.id) && !(await docker.hasNetwork(network.id))) lost.push(network);
+    if (!known.has(network.id) && !(await docker.hasNetwork(network.id))) lost.push(network);
   }
   return lost;
 }

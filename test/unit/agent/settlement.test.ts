@@ -81,6 +81,10 @@ async function look(): Promise<void> {
   await settling.look();
 }
 
+async function lookFor(seconds: number): Promise<void> {
+  for (let looks = 0; looks < seconds; looks += 1) await look();
+}
+
 async function put(key: string, value: string): Promise<void> {
   store.writeElsewhere([{ put: key, value }]);
   await watcher.until(({ mirror }) => mirror.revision === store.revision);
@@ -125,7 +129,7 @@ test('an address that was given out a moment ago stays, however soon the second 
   const sinceMs = nowMs;
   heldAddresses = () => [{ ...held, sinceMs }];
   nowMs += 59_999 - 3_000;
-  for (let looks = 0; looks < 3; looks += 1) await look();
+  await lookFor(3);
   expect(released).toEqual([]);
   await look();
   await look();
@@ -223,11 +227,11 @@ test('an endpoint that was never joined, or was left, is deleted when Docker has
   const { id, mac, addresses } = mine;
   const endpoint = { id, mac, addresses: [...addresses], network: 'd1', slot: 1 };
   await ledger.endpoints.put(endpoint);
-  for (let looks = 0; looks < 15; looks += 1) await look();
+  await lookFor(15);
   await ledger.endpoints.put({ ...endpoint, sandbox: 's1' });
   await look();
   await ledger.endpoints.put(endpoint);
-  for (let looks = 0; looks < 15; looks += 1) await look();
+  await lookFor(15);
   expect(released).toEqual([]);
   await look();
   expect(released).toEqual([id]);
@@ -238,11 +242,11 @@ test('an endpoint whose link Docker never took, as a daemon that died meanwhile 
   const endpoint = { id, mac, addresses: [...addresses], network: 'd1', slot: 1, sandbox: 's1' };
   await ledger.endpoints.put(endpoint);
   untaken.add(id);
-  for (let looks = 0; looks < 60; looks += 1) await look();
+  await lookFor(60);
   untaken.delete(id);
   await look();
   untaken.add(id);
-  for (let looks = 0; looks < 60; looks += 1) await look();
+  await lookFor(60);
   expect(released).toEqual([]);
   await look();
   expect(released).toEqual([id]);
@@ -257,10 +261,6 @@ describe('a network that Docker does not have', () => {
     }
     lost.add('d1');
   });
-
-  async function lookFor(seconds: number): Promise<void> {
-    for (let looks = 0; looks < seconds; looks += 1) await look();
-  }
 
   test('is deleted after a minute in which it never had it', async () => {
     await lookFor(50);
@@ -296,7 +296,7 @@ describe('a network that Docker does not have', () => {
 test('a pool that the ledger does not know yet may be about to be answered', async () => {
   const reference = records.poolReference.render({ v: 1, host: 'h1', sinceMs: nowMs });
   await put(keys.reference('10.77.0.0/16', 'r1'), reference);
-  for (let looks = 0; looks < 15; looks += 1) await look();
+  await lookFor(15);
   expect(released).toEqual([]);
   await look();
   expect(released).toEqual(['r1@10.77.0.0/16']);
