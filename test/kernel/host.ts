@@ -70,11 +70,8 @@ async function withKernel(space: Space, runDir: string): Promise<Host> {
     rmSync(runDir, { recursive: true });
     space.remove();
   };
-  const host = { ...space, kernel, runDir, close };
-  return {
-    ...host,
-    takeEnd: (end) => void containers.push(addContainer(host, end, '')),
-  };
+  const takeEnd = (end: string) => void containers.push(addContainer(space, end, ''));
+  return { ...space, kernel, runDir, takeEnd, close };
 }
 
 /** weft goes, and comes back knowing nothing. */

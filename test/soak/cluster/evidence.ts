@@ -27,10 +27,7 @@ function looksAt(host: Host): Record<string, () => Promise<string>> {
   const links = 'ip -d link; for n in /run/netns/weft-*; do echo $n; nsenter --net=$n ip -d link; done';
   return {
     containers: () => host.docker(['ps', '--all', '--no-trunc']),
-    inspect: async () => {
-      const ids = (await host.docker(['ps', '--all', '--quiet'])).split('\n').filter((id) => id !== '');
-      return host.docker(['inspect', ...ids]);
-    },
+    inspect: () => host.exec(['sh', '-c', 'docker inspect $(docker ps --all --quiet)']),
     networks: () => host.exec(['sh', '-c', 'docker network inspect $(docker network ls --quiet)']),
     check: async () => (await weft(host, 'check')).text,
     links: () => host.exec(['sh', '-c', links]),
