@@ -15,6 +15,16 @@ export interface Fault {
 /** What ends by itself, or by weft. */
 const nothing = async () => {};
 
+/** Does so with the data of each member, and starts them again. */
+export async function whileEtcdIsStopped(
+  { etcd }: Lab,
+  act: (folder: string) => Promise<void>,
+): Promise<void> {
+  await Promise.all(etcd.members.map((member) => member.kill()));
+  await Promise.all(etcd.members.map(({ state }) => act(state)));
+  await etcd.start();
+}
+
 /** All of its members. */
 export function etcdKilled({ etcd }: Lab): Fault {
   return {
@@ -78,10 +88,7 @@ export function etcdWiped(lab: Lab): Fault {
     name: 'etcd is wiped',
     async strike() {
       const before = await storeKeys(lab);
-      const { members } = lab.etcd;
-      await Promise.all(members.map((member) => member.kill()));
-      await Promise.all(members.map(({ state }) => rm(state, { recursive: true })));
-      await lab.etcd.start();
+      await whileEtcdIsStopped(lab, (folder) => rm(folder, { recursive: true }));
       const allIsTold = async () => {
         const now = await storeKeys(lab);
         return before.every((key) => now.includes(key));

@@ -16,6 +16,7 @@ import { testCluster } from '../cluster/test-lab.ts';
 import { waitFor } from '../lab/wait.ts';
 import { checkWhole } from '../soak/cluster/invariants.ts';
 import { announced, inDocker } from './addresses.ts';
+import { whileEtcdIsStopped } from './faults.ts';
 
 const patienceMs = 90_000;
 
@@ -131,10 +132,10 @@ async function startsWithPatience(network: string, name: string): Promise<string
 test('restored from an old backup, all is told again, no ping is lost, and no address is had twice', async () => {
   const traffic = await pingThroughout();
   await startContainer(h1, 'blue', 'early');
-  await whileStopped((data) => cp(data, `${data}.backup`, { recursive: true }));
+  await whileEtcdIsStopped(lab, (data) => cp(data, `${data}.backup`, { recursive: true }));
   await h1.docker(['rm', '--force', 'early']);
   const late = await startsWithPatience('blue', 'late');
-  await whileStopped(async (data) => {
+  await whileEtcdIsStopped(lab, async (data) => {
     await rm(data, { recursive: true });
     await rename(`${data}.backup`, data);
   });
@@ -147,14 +148,6 @@ test('restored from an old backup, all is told again, no ping is lost, and no ad
   expect(await addressOf(h1, 'blue', 'late')).toBe(late);
   await h1.docker(['rm', '--force', 'late']);
 });
-
-/** Does so with the data of each member, and starts them again. */
-async function whileStopped(act: (folder: string) => Promise<void>): Promise<void> {
-  const { members } = lab.etcd;
-  await Promise.all(members.map((member) => member.kill()));
-  await Promise.all(members.map(({ state }) => act(state)));
-  await lab.etcd.start();
-}
 
 test('with all members wiped, no ping is lost, and the hosts tell the new ones what they hold', async () => {
   const traffic = await pingThroughout();

@@ -4,7 +4,8 @@ import { availableParallelism, loadavg, release } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { explain } from '../../../src/errors.ts';
-import { clusterUp, pluginName } from '../../cluster/cluster.ts';
+import { clusterUp } from '../../cluster/cluster.ts';
+import { isEnabled } from '../../cluster/weft-process.ts';
 import type { Host } from '../../lab/host.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { waitFor } from '../../lab/wait.ts';
@@ -104,8 +105,7 @@ async function boot({ host, addresses }: Furnished): Promise<Boot> {
     patienceMs,
   );
   const runsMs = Math.round(performance.now() - startMs);
-  const [enabled] = await linesOf(host, ['plugin', 'inspect', '--format={{.Enabled}}', pluginName]);
-  if (enabled !== 'true') throw new Error(`the plugin is not enabled on ${host.name}`);
+  if (!(await isEnabled(host))) throw new Error(`the plugin is not enabled on ${host.name}`);
   if (addresses.size > 0) await addressesAre(host, addresses);
   return { answersMs, runsMs };
 }

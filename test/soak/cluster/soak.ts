@@ -128,11 +128,13 @@ function choose(lab: Lab, random: () => number): Fault[] {
     ...others.map((host) => [...faultsAround(lab, host), ...faultsOf(host)]),
   ];
   const count = random() < 0.5 ? 1 : 2;
-  const chosen = machines.map((faults) => faults.filter(({ name }) => name.includes(values.only)));
-  return shuffled(
-    chosen.filter((faults) => faults.length > 0),
-    random,
-  )
+  const named = machines.map((faults) => faults.filter(({ name }) => name.includes(values.only)));
+  const chosen = named.filter((faults) => faults.length > 0);
+  if (chosen.length === 0) {
+    const names = new Set(machines.flat().map(({ name }) => name));
+    throw new Error(`no fault has "${values.only}" in its name; there are: ${[...names].join(', ')}`);
+  }
+  return shuffled(chosen, random)
     .slice(0, count)
     .flatMap((faults) => shuffled(faults, random).slice(0, 1));
 }
