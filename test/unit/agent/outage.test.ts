@@ -222,6 +222,7 @@ describe('on a routed network', () => {
     await letPass(0);
     await outlast(h1.network.createEndpoint({ network: here.id, endpoint: 'e1', addresses: [address] }));
     await h1.network.join({ network: here.id, endpoint: 'e1', sandbox: '/run/docker/netns/e1' });
+    h1.kernel.takeEnd(containerEnd('e1'));
     await cutOff();
     await way.deliver();
     way.mend();
