@@ -19,7 +19,7 @@ export interface AddressRules {
 }
 
 export function addressManagement(
-  of: Pick<Ipam, 'store' | 'mirror' | 'keys' | 'hostId' | 'spares'> & {
+  of: Pick<Ipam, 'store' | 'mirror' | 'blocks' | 'keys' | 'hostId' | 'spares'> & {
     readonly cluster: Cluster;
     readonly ledger: Ledger;
     readonly kernel: Kernel;

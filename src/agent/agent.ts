@@ -6,14 +6,14 @@
  * the store say so while it is missing.
  */
 import { explain, WeftError } from '../errors.ts';
-import { assignmentsOf, releaseHeld } from '../ipam/addresses.ts';
+import { assignments, releaseHeld } from '../ipam/addresses.ts';
 import { givenAddresses, recallUsed } from '../ipam/outage.ts';
-import { Spares } from '../ipam/spares.ts';
+import { sharedStore } from '../ipam/shared-store.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Log } from '../log.ts';
 import { systemClock } from '../store/clock.ts';
 import { keysBelow } from '../store/keys.ts';
-import { Mirror, mirroring } from '../store/mirror.ts';
+import { Mirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
 import { type AddressRules, addressManagement } from './address-management.ts';
 import { addressUseCases } from './addresses.ts';
@@ -92,12 +92,12 @@ export function startAgent(options: AgentOptions): Agent {
   );
   const seen = seenRevision(options.stateDir);
   const keys = keysBelow(options.storePrefix);
-  const mirror = new Mirror(options.storePrefix, (changed) => onNews(changed));
-  const spares = new Spares(ledger.blocks, {
-    ...{ keys, hostId },
+  const mirror = new Mirror(keys.root, (changed) => onNews(changed), keys.unwatched);
+  const shared = sharedStore({
+    ...{ store: options.store, mirror, keys, hostId, shelf: ledger.blocks, now: Date.now },
     failed: (error) => log.warn({ reason: explain(error) }, 'cannot keep which addresses are spare'),
   });
-  const store = spares.guard(mirroring(options.store, () => [mirror]));
+  const { store, spares } = shared;
   const lastKnown = lastKnownOf({ stateDir: options.stateDir, mirror, nowMs: systemClock.now, log });
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId);
@@ -126,7 +126,6 @@ export function startAgent(options: AgentOptions): Agent {
   const epoch = epochOf({ store, keys, cluster, last: seen.before.epoch, newId: () => ipam.randomId() });
   const recipes = recipesOf({ store, keys, cluster, hostId, epoch, connected });
 
-  const shared = { store, mirror, keys, hostId, spares };
   const ipam = addressManagement({ ...shared, cluster, ledger, kernel, rules: options });
   recallUsed(ipam, joinedAddresses(ledger));
   const announcements = announcementsTo(ipam);
@@ -186,7 +185,7 @@ export function startAgent(options: AgentOptions): Agent {
     lostInDocker: options.lostInDocker,
     deleteNetwork: networks.deleteNetwork,
     deleteEndpoint: endpoints.deleteEndpoint,
-    heldAddresses: () => [...assignmentsOf(ipam, hostId), ...givenAddresses(ipam)],
+    heldAddresses: async () => [...(await assignments(ipam)), ...givenAddresses(ipam)],
     releaseAddress: (held) => releaseHeld(ipam, held),
     releasePool: addresses.releasePool,
     now: ipam.now,
@@ -204,7 +203,7 @@ export function startAgent(options: AgentOptions): Agent {
   }
 
   const presence = presenceOf({
-    ...{ ipam, storePrefix: options.storePrefix, hostName, boot, resyncMs, kernel, cluster, ledger },
+    ...{ ipam, hostName, boot, resyncMs, kernel, cluster, ledger },
     ...{ lastKnown, seen, epoch, memory, neighbourhood, uplink, reconciler, readiness, settling, log },
     established: () => recipes.hear([]),
   });

@@ -47,7 +47,7 @@ export function announcementsTo(ipam: Ipam): Announcements {
                 { key: keys.network(endpoint.network), exists: true },
                 ...held.map(({ condition }) => condition),
               ],
-              writes: [{ put: key, value }, ...held.map(({ write }) => write)],
+              writes: [{ put: key, value }, ...held.flatMap(({ writes }) => writes)],
             },
           };
         },

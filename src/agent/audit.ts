@@ -2,8 +2,9 @@
  * What does not agree in the store itself, whichever host it is of: a sentence each. Pure. Records that are of
  * several keys are written by one transaction, so what is found here is damage, a defect, or a host that is gone.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { contains, overlaps, type Prefix, parsePrefix, printAddress } from '../model/address.ts';
-import type { Block } from '../model/block-record.ts';
+import { type Block, claimOf, holderOf, holdersOf, offsetsIn } from '../model/block-record.ts';
 import { shortId } from '../model/names.ts';
 import { parsePoolName, poolNamesOf, poolWith } from '../model/pool-name.ts';
 import type { Endpoint } from '../model/records.ts';
@@ -19,6 +20,7 @@ export function audit(inventory: Inventory, nowMs: number): string[] {
     ...networksWithout(inventory),
     ...poolsWithout(inventory),
     ...blocksAstray(inventory),
+    ...claimsAstray(inventory),
     ...addressesTwice(inventory),
     ...endpointsWithout(inventory),
     ...addressesWithout(inventory, nowMs),
@@ -30,7 +32,7 @@ function goneHosts({ hosts, participants, references, blocks, endpoints }: Inven
   const mentioned = [
     ...participants.map(({ participant }) => participant.host),
     ...references.map(({ host }) => host),
-    ...blocks.flatMap(({ owner, assigned }) => [owner, ...Object.values(assigned).map(({ host }) => host)]),
+    ...blocks.flatMap((block) => holdersOf(claimOf(block))),
     ...endpoints.map(({ host }) => host),
   ];
   return [...new Set(mentioned)]
@@ -105,6 +107,24 @@ function blocksAstray({ pools, blocks }: Inventory): string[] {
   ];
 }
 
+/** Other hosts than the owner know of a block only what its claim says. */
+function claimsAstray({ claims, blocks }: Inventory): string[] {
+  const at = ({ pool, cidr }: { pool: string; cidr: string }) => `block ${cidr} of subnet ${pool}`;
+  const told = new Map(claims.map((claim) => [at(claim), claim]));
+  const known = new Set(blocks.map(at));
+  return [
+    ...blocks
+      .filter((block) => !isDeepStrictEqual(told.get(at(block)), claimOf(block)))
+      .map((block) => {
+        const is = told.has(at(block)) ? 'are told otherwise' : 'are not told';
+        return `${at(block)} is host ${block.owner}'s, and the hosts ${is}`;
+      }),
+    ...claims
+      .filter((claim) => !known.has(at(claim)))
+      .map((claim) => `${at(claim)} is told to be host ${claim.owner}'s, and is not in the store`),
+  ];
+}
+
 function addressesTwice({ endpoints }: Inventory): string[] {
   const users = new Map<string, Endpoint>();
   const found: string[] = [];
@@ -171,11 +191,13 @@ function usesOf({ networks, endpoints }: Inventory) {
   });
 }
 
-function addressesOf({ pool, cidr, assigned }: Block) {
+function addressesOf(block: Block) {
+  const { pool, cidr } = block;
   const { family, first } = parsePrefix(cidr);
-  return Object.entries(assigned).map(([offset, holder]) => {
+  return offsetsIn(block).flatMap((offset) => {
+    const holder = holderOf(block, offset);
     const address = printAddress({ family, value: first + BigInt(offset) });
-    return { pool, address, at: `${address} of ${pool}`, holder };
+    return holder === undefined ? [] : [{ pool, address, at: `${address} of ${pool}`, holder }];
   });
 }
 

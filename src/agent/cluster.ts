@@ -4,7 +4,7 @@
  */
 import { explain, WeftError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Block } from '../model/block-record.ts';
+import type { Claim } from '../model/block-record.ts';
 import { parsePoolName } from '../model/pool-name.ts';
 import {
   type ClusterConfig,
@@ -59,7 +59,7 @@ export class Cluster {
         return isOwn ? key : keys.pool(cidr);
       }),
       poolReference: kind(records.poolReference.parse),
-      block: kind(records.block.parse, ({ pool, cidr }) => keys.block(pool, cidr)),
+      claim: kind(records.claim.parse, ({ pool, cidr }) => keys.claim(pool, cidr)),
       endpoint: kind(records.endpoint.parse, ({ network, id }) => keys.endpoint(network, id)),
       recipe: kind(records.recipe.parse, ({ name }) => keys.recipe(name)),
       names: kind(records.names.parse),
@@ -143,12 +143,13 @@ export class Cluster {
     });
   }
 
-  block(pool: string, cidr: string): Block | undefined {
-    return this.#one(this.#keys.block(pool, cidr), this.#kinds.block);
+  claim(pool: string, cidr: string): Claim | undefined {
+    return this.#one(this.#keys.claim(pool, cidr), this.#kinds.claim);
   }
 
-  blocks(pool: string): Block[] {
-    return this.#all(this.#keys.blocks(pool), this.#kinds.block);
+  /** Of all blocks of the pool. */
+  claims(pool: string): Claim[] {
+    return this.#all(this.#keys.claims(pool), this.#kinds.claim);
   }
 
   endpoint(network: string, id: string): Endpoint | undefined {

@@ -1,6 +1,6 @@
 /** Everything in the store as it was at one moment, by kind, for those who look for what does not agree. */
 import { WeftError } from '../errors.ts';
-import type { Block } from '../model/block-record.ts';
+import type { Block, Claim } from '../model/block-record.ts';
 import {
   type Endpoint,
   type Host,
@@ -22,6 +22,7 @@ export interface Inventory {
   /** By name. */
   readonly pools: ReadonlyMap<string, Pool>;
   readonly references: readonly { readonly pool: string; readonly id: string; readonly host: string }[];
+  readonly claims: readonly Claim[];
   readonly blocks: readonly Block[];
   readonly endpoints: readonly Endpoint[];
   readonly names: readonly { readonly network: string; readonly endpoint: string }[];
@@ -36,6 +37,7 @@ export function inventoryOf(entries: readonly Entry[], keys: Keys): Inventory {
   const pools = new Map<string, Pool>();
   const participants: Inventory['participants'][number][] = [];
   const references: Inventory['references'][number][] = [];
+  const claims: Claim[] = [];
   const blocks: Block[] = [];
   const endpoints: Endpoint[] = [];
   const names: Inventory['names'][number][] = [];
@@ -76,6 +78,12 @@ export function inventoryOf(entries: readonly Entry[], keys: Keys): Inventory {
         references.push({ pool: place.pool, id: place.reference, host });
         return;
       }
+      case 'claim': {
+        const claim = records.claim.parse(value);
+        expectAt(key, keys.claim(claim.pool, claim.cidr));
+        claims.push(claim);
+        return;
+      }
       case 'block': {
         const block = records.block.parse(value);
         expectAt(key, keys.block(block.pool, block.cidr));
@@ -111,7 +119,10 @@ export function inventoryOf(entries: readonly Entry[], keys: Keys): Inventory {
       unreadable.push({ key: entry.key, reason: error.message });
     }
   }
-  return { hosts, networks, participants, pools, references, blocks, endpoints, names, recipes, unreadable };
+  return {
+    ...{ hosts, networks, participants, pools, references, claims, blocks },
+    ...{ endpoints, names, recipes, unreadable },
+  };
 }
 
 function expectAt(key: string, place: string): void {

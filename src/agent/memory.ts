@@ -167,7 +167,8 @@ export function memoryOf(parts: MemoryParts): Memory {
     for (const address of addresses) {
       const pool = poolOf(dockerNetwork, address);
       const name = parsePoolId(pool?.id ?? '')?.name;
-      if (pool === undefined || name === undefined || isOwnAddress(ipam, name, address)) continue;
+      if (pool === undefined || name === undefined) continue;
+      if (await isOwnAddress(ipam, name, address)) continue;
       await assignAddress(ipam, pool.id, address);
     }
     if (cluster.endpoint(network.key, id) !== undefined) return;

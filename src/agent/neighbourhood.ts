@@ -112,7 +112,7 @@ export function neighbourhoodOf(of: {
   async function probeTargets(): Promise<ProbeTarget[]> {
     const sources = new Map<string, string>();
     for (const { pool, source } of probedPools().reverse()) {
-      for (const host of cluster.blocks(pool).flatMap(holdersOf)) sources.set(host, source);
+      for (const host of cluster.claims(pool).flatMap(holdersOf)) sources.set(host, source);
     }
     return (await standing()).flatMap(({ id, name, address, path }): ProbeTarget[] => {
       const source = sources.get(id);

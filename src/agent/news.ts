@@ -1,5 +1,4 @@
 /** Which scopes a change in the store bears on. */
-import type { Block } from '../model/block-record.ts';
 import type { Place } from '../store/keys.ts';
 import type { Cluster } from './cluster.ts';
 import type { Ledger } from './ledger.ts';
@@ -8,8 +7,8 @@ import { filterScope, type Scope } from './reconciler.ts';
 
 /**
  * @returns for what changed, the scopes to bring in line; `all` when the hosts themselves changed.
- * Every container start in the cluster writes to a block, but only who routes what concerns the others: a
- * block counts as changed when that did.
+ * A claim is also written anew so that its owner hears of a change in the block: to the routes only another owner, or
+ * other addresses lent, are a change.
  */
 export function newsRouter(
   ledger: Ledger,
@@ -17,12 +16,12 @@ export function newsRouter(
 ): (changed: readonly Place[]) => ReadonlySet<Scope> | 'all' {
   const routing = new Map<string, string>();
 
-  function blockScopes(pool: string, cidr: string): Scope[] {
+  function claimScopes(pool: string, cidr: string): Scope[] {
     const key = `${cidr} of ${pool}`;
-    const block = cluster.block(pool, cidr);
-    const now = block === undefined ? '' : routingOf(block);
+    const claim = cluster.claim(pool, cidr);
+    const now = claim === undefined ? '' : JSON.stringify([claim.owner, claim.lentTo]);
     if (routing.get(key) === now) return [];
-    if (block === undefined) routing.delete(key);
+    if (claim === undefined) routing.delete(key);
     else routing.set(key, now);
     return ledger.networks
       .all()
@@ -37,8 +36,8 @@ export function newsRouter(
       if (place.kind === 'host') return 'all';
       // Its own are kept away from it by every host that has some.
       if (place.kind === 'network' && networks.length > 0) scopes.add(filterScope);
-      if (place.kind === 'block') {
-        for (const scope of blockScopes(place.pool, place.block)) scopes.add(scope);
+      if (place.kind === 'claim') {
+        for (const scope of claimScopes(place.pool, place.block)) scopes.add(scope);
       }
       if (place.kind === 'endpoint') {
         // Only a segment holds entries for single endpoints.
@@ -48,10 +47,4 @@ export function newsRouter(
     }
     return scopes;
   };
-}
-
-/** What of a block other hosts route by: its owner, and the addresses lent to others. */
-function routingOf({ owner, assigned }: Block): string {
-  const lent = Object.entries(assigned).filter(([, { host }]) => host !== owner);
-  return JSON.stringify([owner, lent.map(([offset, { host }]) => [offset, host])]);
 }

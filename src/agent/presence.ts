@@ -26,7 +26,6 @@ import { watchGround } from './upheaval.ts';
 
 export interface PresenceParts {
   readonly ipam: Ipam;
-  readonly storePrefix: string;
   readonly hostName: string;
   /** As `bootId` tells it. */
   readonly boot: string;
@@ -84,7 +83,7 @@ export function presenceOf(parts: PresenceParts): Presence {
   }
 
   async function follow(): Promise<void> {
-    for await (const notice of store.watch(parts.storePrefix, stopping.signal)) {
+    for await (const notice of store.watch(keys.root, stopping.signal, keys.unwatched)) {
       isAway = notice.type === 'lost';
       if (notice.type === 'lost' && !stopping.signal.aborted) {
         readiness.report(`the store is away: ${notice.cause.message}`);

@@ -21,12 +21,13 @@ export interface SettlementParts {
   readonly ledger: Ledger;
   readonly membership: Membership;
   readonly announcements: Announcements;
-  readonly heldAddresses: () => readonly HeldAddress[];
+  /** @throws WeftError when the store is away */
+  readonly heldAddresses: () => Promise<readonly HeldAddress[]>;
   readonly releaseAddress: (held: HeldAddress) => Promise<void>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** Further leftovers, of whatever nobody has in the cluster. */
-  readonly unneeded: () => readonly Leftover[];
+  /** Further leftovers, of whatever nobody has in the cluster. @throws WeftError when the store is away */
+  readonly unneeded: () => Promise<readonly Leftover[]>;
   readonly releasePool: (poolId: string) => Promise<void>;
   /** Whether a CreateNetwork of it has begun, and not ended: the ledger may lack it yet. */
   readonly isCreating: (dockerNetwork: string) => boolean;
@@ -78,8 +79,8 @@ export interface LeftoverCount {
 export interface Settlement {
   /** To be called again and again while the store answers. */
   readonly look: () => Promise<void>;
-  /** What there is just now; some of it is only being made. */
-  readonly leftovers: () => Leftover[];
+  /** What there is just now; some of it is only being made. @throws WeftError when the store is away */
+  readonly leftovers: () => Promise<Leftover[]>;
   readonly counts: () => Readonly<Record<LeftoverKind, LeftoverCount>>;
 }
 
@@ -92,7 +93,9 @@ export function settlement(parts: SettlementParts): Settlement {
   let found: readonly Leftover[] = [];
   const freed = new Map<LeftoverKind, number>();
 
-  function leftovers(): Leftover[] {
+  async function leftovers(): Promise<Leftover[]> {
+    // What is asked of the store first: with each of these, what was made meanwhile is in the ledger.
+    const [held, unneeded] = await Promise.all([parts.heldAddresses(), parts.unneeded()]);
     const endpoints = cluster
       .endpointsOf(hostId)
       .filter(({ id }) => ledger.endpoints.get(id) === undefined)
@@ -114,8 +117,7 @@ export function settlement(parts: SettlementParts): Settlement {
     });
 
     const isOld = longAgo(parts.now(), leastAddressAgeMs);
-    const addresses = parts
-      .heldAddresses()
+    const addresses = held
       .filter(({ pool, address, sinceMs }) => isOld(sinceMs) && !usesAddress(ledger, pool, address))
       .map(
         (held): Leftover => ({
@@ -205,12 +207,13 @@ export function settlement(parts: SettlementParts): Settlement {
       ...[...endpoints, ...addresses, ...participations, ...pools],
       ...[...leftEndpoints, ...lostEndpoints, ...untakenEndpoints],
       ...[...networksWithoutPool, ...lostNetworks],
-      ...parts.unneeded(),
+      ...unneeded,
     ];
   }
 
   async function lookInDocker(): Promise<readonly LedgerNetwork[]> {
     const networks = ledger.networks.all();
+    if (networks.length < 2) return [];
     const unknown = await parts.lostInDocker(networks).catch(() => []);
     // A daemon that has none of them may be another one of this machine.
     return unknown.length < networks.length ? unknown : [];
@@ -229,7 +232,7 @@ export function settlement(parts: SettlementParts): Settlement {
     const nowMs = parts.now();
     untaken = await parts.untakenEndpoints();
     lost = await lookInDocker();
-    found = leftovers();
+    found = await leftovers();
     for (const { kind, name, leastMs = leastApartMs, giveBack } of found) {
       const sinceMs = seen.get(name);
       if (sinceMs === undefined || !longAgo(nowMs, leastMs)(sinceMs)) continue;

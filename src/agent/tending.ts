@@ -96,10 +96,9 @@ export function tendingOf(parts: TendingParts): Tending {
   }
 
   /** But for empty blocks, which contradict nothing. */
-  function leftovers(): string[] {
+  async function leftovers(): Promise<string[]> {
     if (parts.memory.keepsAll()) return ['the store has lost data, and the hosts are telling it again'];
-    return settlement
-      .leftovers()
+    return (await settlement.leftovers())
       .filter(({ kind }) => kind !== 'block')
       .map(({ name }) => `this host has ${name}, for nobody`);
   }
@@ -130,7 +129,7 @@ export function tendingOf(parts: TendingParts): Tending {
       return [
         ...audit(inventory, ipam.now()),
         ...untold(ledger, hostId, inventory),
-        ...leftovers(),
+        ...(await leftovers()),
         ...(await passes.differences()),
       ];
     },

@@ -19,8 +19,8 @@ import type { Leftover } from './settlement.ts';
 /** Longer than a large machine takes to boot. */
 const goneAfterMs = 10 * 60_000;
 
-/** @returns one look; to be called again and again while the store answers */
-export function unneededIn(ipam: Ipam, cluster: Cluster): () => Leftover[] {
+/** @returns one look; to be called again and again while the store answers. @throws WeftError when it does not */
+export function unneededIn(ipam: Ipam, cluster: Cluster): () => Promise<Leftover[]> {
   const { hostId, hostName, clock } = ipam;
   /** Hosts that are not heard of, and since when by this host's clock. */
   let missing: ReadonlyMap<string, number> = new Map();
@@ -40,31 +40,34 @@ export function unneededIn(ipam: Ipam, cluster: Cluster): () => Leftover[] {
     return [...missing].filter(([, sinceMs]) => nowMs - sinceMs >= goneAfterMs).map(([id]) => id);
   }
 
-  return () => {
+  return async () => {
     const gone = goneHosts();
-    const empty = emptyBlocks(ipam, (owner) => owner === hostId || gone.includes(owner)).map(
+    const isOwner = (owner: string) => owner === hostId || gone.includes(owner);
+    const empty = (await emptyBlocks(ipam, isOwner)).map(
       (block): Leftover => ({
         kind: 'block',
         name: `empty block ${block.cidr} of ${block.pool}, owner ${hostName(block.owner)}, sequence ${block.sequence}`,
         giveBack: () => giveBackBlock(ipam, block),
       }),
     );
-    const abandoned = gone.flatMap((host) =>
-      abandonedBlocks(ipam, host).map(
-        (block): Leftover => ({
-          kind: 'address',
-          name: `addresses of host ${hostName(host)} in block ${block.cidr} of ${block.pool}, sequence ${block.sequence}`,
-          giveBack: () => reclaimAddresses(ipam, block, host),
-        }),
+    const abandoned = await Promise.all(
+      gone.map(async (host) =>
+        (await abandonedBlocks(ipam, host)).map(
+          (block): Leftover => ({
+            kind: 'address',
+            name: `addresses of host ${hostName(host)} in block ${block.cidr} of ${block.pool}, sequence ${block.sequence}`,
+            giveBack: () => reclaimAddresses(ipam, block, host),
+          }),
+        ),
       ),
     );
-    const spare = crampedBlocks(ipam).map(
+    const spare = (await crampedBlocks(ipam)).map(
       (block): Leftover => ({
         kind: 'block',
         name: `spare addresses of block ${block.cidr} of ${block.pool}, sequence ${block.sequence}`,
         giveBack: () => giveUpSpares(ipam, block),
       }),
     );
-    return [...empty, ...spare, ...abandoned];
+    return [...empty, ...spare, ...abandoned.flat()];
   };
 }

@@ -40,7 +40,7 @@ export class Views {
       network,
       underlay,
       peers,
-      blocks: network.pools.flatMap((pool) => this.#cluster.blocks(pool)),
+      claims: network.pools.flatMap((pool) => this.#cluster.claims(pool)),
       beyond: [],
       shortcut: this.#shortcut(),
       ...this.#legOf(network.key),

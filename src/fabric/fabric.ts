@@ -5,7 +5,7 @@
 import type { NftTable } from '../kernel/nft.ts';
 import type { NamespaceState } from '../kernel/state.ts';
 import { type Family, familyOf } from '../model/address.ts';
-import type { Block } from '../model/block-record.ts';
+import type { Claim } from '../model/block-record.ts';
 import type { Encap, Endpoint, Network } from '../model/records.ts';
 import type { Leg } from './leg.ts';
 
@@ -67,8 +67,8 @@ export interface NetworkView {
   readonly network: Network;
   readonly underlay: Underlay;
   readonly peers: ReadonlyMap<string, Peer>;
-  /** The blocks of the network's pools, of all hosts. */
-  readonly blocks: readonly Block[];
+  /** To the blocks of the network's pools, of all hosts. */
+  readonly claims: readonly Claim[];
   /**
    * Endpoints on other hosts, those announced last at the end. None where this host has no endpoint itself, and of a
    * network that is routed by block: to read all of a large cluster takes longer than everything else.

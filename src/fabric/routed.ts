@@ -177,18 +177,18 @@ function probeRoutes({ network, underlay }: NetworkView): Route[] {
 }
 
 function blockRoutes(view: NetworkView): Route[] {
-  return view.blocks
-    .filter((block) => block.owner !== view.underlay.hostId)
-    .map((block) => towards(view, block.owner, block.cidr));
+  return view.claims
+    .filter(({ owner }) => owner !== view.underlay.hostId)
+    .map(({ owner, cidr }) => towards(view, owner, cidr));
 }
 
 /** Single addresses held by a host that does not own their block. */
 function borrowedRoutes(view: NetworkView): Route[] {
-  return view.blocks.flatMap((block) => {
-    const { family, first } = parsePrefix(block.cidr);
-    return Object.entries(block.assigned)
-      .filter(([, { host }]) => host !== block.owner && host !== view.underlay.hostId)
-      .map(([offset, { host }]) => {
+  return view.claims.flatMap(({ cidr, lentTo = {} }) => {
+    const { family, first } = parsePrefix(cidr);
+    return Object.entries(lentTo)
+      .filter(([, host]) => host !== view.underlay.hostId)
+      .map(([offset, host]) => {
         const address = printAddress({ family, value: first + BigInt(offset) });
         return towards(view, host, singlePrefix(address));
       });

@@ -11,13 +11,14 @@
  */
 import { WeftError } from '../errors.ts';
 import { type Address, contains, parseAddress, printAddress } from '../model/address.ts';
-import type { Block } from '../model/block-record.ts';
+import { type Block, holderOf, holdersOf, offsetsIn } from '../model/block-record.ts';
 import { parsePoolName } from '../model/pool-name.ts';
-import { records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition, Entry, Write } from '../store/store.ts';
-import { assign, free, holderOf, isSpare, reservationOf, touch, unreserve } from './block.ts';
+import { assign, free, isSpare, reservationOf, touch, unreserve } from './block.ts';
 import {
+  blocksOf,
+  claimsWhere,
   type HeldBlock,
   type HeldPool,
   knownBlock,
@@ -26,13 +27,14 @@ import {
   poolOf,
   referenceOf,
   unknownPool,
+  writingOf,
 } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { nextPlace } from './next-place.ts';
 import { releaseSpare } from './outage.ts';
 import { blockAt, type Place, wantedPlace } from './place.ts';
 import { withSpares } from './provision.ts';
-import { change, Reading } from './reading.ts';
+import { change, look, type Reading } from './reading.ts';
 
 /** An address that a host has, whatever for. */
 export interface HeldAddress {
@@ -123,6 +125,7 @@ async function release(
     const reservation = reservationOf(block.record, offset);
     if (reservation !== undefined && reservation.reference === pool.reference) {
       return planWrite(
+        ipam,
         block,
         unreserve(block.record, offset, now()),
         (found) => reservationAt(ipam, found, offset) !== reservation.operation,
@@ -132,6 +135,7 @@ async function release(
     if (inUse(pool.name, text) || holder?.host !== hostId) return { done: undefined };
     if (operation !== undefined && holder.operation !== operation) return { done: undefined };
     return planWrite(
+      ipam,
       block,
       free(block.record, offset, now()),
       (found) => operationAt(ipam, found, offset) !== holder.operation,
@@ -141,39 +145,48 @@ async function release(
 }
 
 function planWrite(
-  { key, revision }: HeldBlock,
+  ipam: Ipam,
+  block: HeldBlock,
   record: Block,
   holds: (found: Entry | undefined) => boolean,
 ): Plan<void> {
+  const { key, revision } = block;
   return {
     transaction: {
       conditions: [{ key, revision }],
-      writes: [{ put: key, value: records.block.render(record) }],
+      writes: writingOf(ipam, block, record).writes,
     },
     result: undefined,
     proof: { key, holds },
   };
 }
 
-/** Every address that a host holds, as the mirror has it: to be compared with the endpoints it has. */
-export function assignmentsOf({ mirror, keys }: Ipam, hostId: string): HeldAddress[] {
-  return [...mirror.entries(keys.allBlocks)].flatMap((entry) => {
-    const block = knownBlock(keys, entry);
-    if (block?.record === undefined) return [];
-    const { assigned, pool } = block.record;
-    return Object.entries(assigned)
-      .filter(([, holder]) => holder.host === hostId)
-      .map(([offset, { operation, sinceMs }]) => {
-        return { pool, address: addressAt(block, Number(offset)), operation, sinceMs };
-      });
-  });
+/**
+ * Every address that this host holds, as far as it knows: to be compared with the endpoints it has.
+ * @throws WeftError when the store is needed for it, and away
+ */
+export async function assignments(ipam: Ipam): Promise<HeldAddress[]> {
+  const { hostId } = ipam;
+  const claims = claimsWhere(ipam, (claim) => holdersOf(claim).includes(hostId));
+  const blocks = await look(ipam, (reading) => blocksOf(reading, claims));
+  return blocks.flatMap((block) =>
+    offsetsIn(block.record, hostId).flatMap((offset) => {
+      const holder = holderOf(block.record, offset);
+      if (holder === undefined) return [];
+      const { operation, sinceMs } = holder;
+      return [{ pool: block.record.pool, address: addressAt(block, offset), operation, sinceMs }];
+    }),
+  );
 }
 
-/** Whether the mirror shows it as this host's: assigned, or spare. */
-export function isOwnAddress(ipam: Ipam, pool: string, text: string): boolean {
+/**
+ * Whether it is this host's, as far as it knows: assigned, or spare.
+ * @throws WeftError when the store is needed for it, and away
+ */
+export async function isOwnAddress(ipam: Ipam, pool: string, text: string): Promise<boolean> {
   const { prefix } = parsePoolName(pool);
   const address = parseAddress(text);
-  const block = blockAt(ipam, new Reading(ipam.store, ipam.mirror), { name: pool, prefix }, address.value);
+  const block = await look(ipam, (reading) => blockAt(ipam, reading, { name: pool, prefix }, address.value));
   return (
     block?.record !== undefined &&
     confirmed(ipam, block, Number(address.value - block.prefix.first)) !== undefined
@@ -193,7 +206,7 @@ export function confirmation(
   reading: Reading,
   pools: readonly string[],
   text: string,
-): { readonly condition: Condition; readonly write: Write } {
+): { readonly condition: Condition; readonly writes: readonly Write[] } {
   const address = parseAddress(text);
   for (const name of pools) {
     const { prefix } = parsePoolName(name);
@@ -204,7 +217,7 @@ export function confirmation(
     if (record === undefined) break;
     return {
       condition: { key: block.key, revision: block.revision },
-      write: { put: block.key, value: records.block.render(record) },
+      writes: writingOf(ipam, block, record).writes,
     };
   }
   throw new WeftError(
@@ -235,7 +248,7 @@ function planAssignment(
         { key: pool.key, revision: pool.revision },
         { key: block.key, revision: block.revision },
       ],
-      writes: [{ put: block.key, value: records.block.render(record) }],
+      writes: writingOf(ipam, block, record).writes,
     },
     result: addressAt(block, offset),
     proof: { key: block.key, holds: (found) => operationAt(ipam, found, offset) === operation },

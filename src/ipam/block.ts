@@ -19,7 +19,15 @@
  * walk over at most 256 of them, however large the pool is.
  */
 import { WeftError } from '../errors.ts';
-import type { Assignment, Block, Reservation } from '../model/block-record.ts';
+import {
+  type Assignment,
+  type Block,
+  hostOf,
+  offsetsIn,
+  type Reservation,
+  withHolder,
+  without,
+} from '../model/block-record.ts';
 
 /** The offsets that may be handed out: `first` to `last`, both included, without `except`. */
 export interface Window {
@@ -70,14 +78,11 @@ export function freedBy(block: Block, window: Window, mac: string): number | und
 
 /** The offsets in the window that the host holds for the MAC. */
 export function heldFor(
-  { assigned }: Block,
+  block: Block,
   window: Window,
   { host, mac }: { readonly host: string; readonly mac: string },
 ): number[] {
-  return Object.entries(assigned)
-    .filter(([, holder]) => holder.host === host && holder.mac === mac)
-    .map(([offset]) => Number(offset))
-    .filter((offset) => isWithin(window, offset));
+  return offsetsIn(block, host).filter((offset) => block.macs?.[offset] === mac && isWithin(window, offset));
 }
 
 /** Whether addresses are looked for there. */
@@ -127,21 +132,16 @@ export function reservationOf({ reserved = {} }: Block, offset: number): Reserva
   return reserved[offset];
 }
 
-/** Who has the address; undefined when it is free. */
-export function holderOf(block: Block, offset: number): Assignment | undefined {
-  return block.assigned[offset];
-}
-
 /**
  * The block with the address given to the holder; again, when the same host holds it.
  * @throws WeftError `internal` when another host holds it: the caller has not looked.
  */
 export function assign(block: Block, offset: number, holder: Assignment): Block {
-  const before = holderOf(block, offset);
-  if (before !== undefined && before.host !== holder.host) {
-    throw new WeftError('internal', `offset ${offset} of block ${block.cidr} is held by host ${before.host}`);
+  const host = hostOf(block, offset) ?? holder.host;
+  if (host !== holder.host) {
+    throw new WeftError('internal', `offset ${offset} of block ${block.cidr} is held by host ${host}`);
   }
-  return { ...taken(block, offset), assigned: { ...block.assigned, [offset]: holder } };
+  return withHolder(taken(block, offset), offset, holder);
 }
 
 /** The block with the address kept for a task, whoever has it already. */
@@ -151,16 +151,16 @@ export function reserve(block: Block, offset: number, reservation: Reservation):
 
 /** The block with the address given back now, last in the queue; the same block when nobody has it. */
 export function free(block: Block, offset: number, nowMs: number): Block {
-  if (holderOf(block, offset) === undefined) return block;
-  const { [offset]: holder, ...assigned } = block.assigned;
-  const freedBy = holder?.mac === undefined ? {} : { freedBy: { ...block.freedBy, [offset]: holder.mac } };
-  return withFreed({ ...touch(block), assigned, ...freedBy }, offset, nowMs);
+  if (hostOf(block, offset) === undefined) return block;
+  const mac = block.macs?.[offset];
+  const freedBy = mac === undefined ? {} : { freedBy: { ...block.freedBy, [offset]: mac } };
+  return withFreed({ ...touch(withHolder(block, offset, undefined)), ...freedBy }, offset, nowMs);
 }
 
 /** The block with the address no longer kept for a task; the same block when it was not. */
 export function unreserve(block: Block, offset: number, nowMs: number): Block {
   if (reservationOf(block, offset) === undefined) return block;
-  const { [offset]: _, ...reserved } = block.reserved ?? {};
+  const reserved = without(block.reserved ?? {}, offset);
   return withFreed({ ...touch(block), reserved }, offset, nowMs);
 }
 
@@ -176,14 +176,12 @@ function withFreed(block: Block, offset: number, nowMs: number): Block {
 
 /** Neither free nor spare. */
 function taken({ freedMs = {}, freedBy, spare, ...block }: Block, offset: number): Block {
-  const { [offset]: _, ...otherMs } = freedMs;
-  const { [offset]: __, ...others } = freedBy ?? {};
   const isOther = (one: number) => one !== offset;
   return {
     ...touch(block),
     freed: block.freed.filter(isOther),
-    freedMs: otherMs,
-    ...(freedBy === undefined ? {} : { freedBy: others }),
+    freedMs: without(freedMs, offset),
+    ...(freedBy === undefined ? {} : { freedBy: without(freedBy, offset) }),
     ...(spare === undefined ? {} : { spare: spare.filter(isOther) }),
   };
 }

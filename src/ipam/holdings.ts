@@ -1,11 +1,12 @@
 /** Pools and blocks as a reading of the store shows them, parsed. */
 import { WeftError } from '../errors.ts';
 import { type Prefix, parseAddress, parsePrefix } from '../model/address.ts';
-import type { Block } from '../model/block-record.ts';
+import { type Block, type Claim, claimOf } from '../model/block-record.ts';
 import { type PoolName, parsePoolName } from '../model/pool-name.ts';
 import { type Pool, type PoolReference, records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
-import type { Entry } from '../store/store.ts';
+import type { Entry, Write } from '../store/store.ts';
+import type { Ipam } from './ipam.ts';
 import { type Cut, cut } from './pool.ts';
 import type { Reading } from './reading.ts';
 
@@ -42,6 +43,16 @@ export interface HeldPool {
   readonly record: Pool;
   /** Gateway and reserved addresses: nobody gets them who does not ask for them by name, if at all. */
   readonly keptBack: ReadonlySet<bigint>;
+}
+
+/** What all hosts are told of a block. */
+export interface HeldClaim {
+  readonly entry: Entry;
+  /** Of the block itself. */
+  readonly key: string;
+  readonly prefix: Prefix;
+  /** Undefined: damaged, or of a newer weft. */
+  readonly record: Claim | undefined;
 }
 
 /** A block of a pool as the store has it. */
@@ -106,16 +117,39 @@ export function referenceOf(reading: Reading, keys: Keys, { reference, name, cid
   return records.poolReference.parse(entry.value);
 }
 
+/** Parsing costs more than all the arithmetic; an entry never changes, so it is done once. */
+const parsedClaims = new WeakMap<Entry, HeldClaim>();
+const parsed = new WeakMap<Entry, KnownBlock>();
+
 /** The blocks that hosts have claimed of the pool, in no particular order. */
-export function blocksOf(reading: Reading, keys: Keys, pool: string): KnownBlock[] {
-  return reading
-    .entries(keys.blocks(pool))
-    .map((entry) => knownBlock(keys, entry))
-    .filter((block) => block !== undefined);
+export function claimsOf(reading: Reading, keys: Keys, pool: string): HeldClaim[] {
+  return reading.entries(keys.claims(pool)).flatMap((entry) => heldClaim(keys, entry) ?? []);
 }
 
-/** Parsing costs more than all the arithmetic; an entry never changes, so it is done once. */
-const parsed = new WeakMap<Entry, KnownBlock>();
+/** Undefined: the key is not one of a claim. */
+export function heldClaim(keys: Keys, entry: Entry): HeldClaim | undefined {
+  const known = parsedClaims.get(entry);
+  if (known !== undefined) return known;
+  const place = keys.parse(entry.key);
+  if (place?.kind !== 'claim') return undefined;
+  const claim = {
+    entry,
+    key: keys.block(place.pool, place.block),
+    prefix: parsePrefix(place.block),
+    record: records.claim.read(entry.value),
+  };
+  parsedClaims.set(entry, claim);
+  return claim;
+}
+
+/** The blocks of these claims that can be read. @throws as `Reading.blocks` */
+export function blocksOf(reading: Reading, claims: readonly HeldClaim[]): HeldBlock[] {
+  return reading.blocks(claims).flatMap((entry, nth) => {
+    const claim = claims[nth];
+    const block = entry && claim && blockIn(entry, claim.prefix);
+    return block?.record === undefined ? [] : [block];
+  });
+}
 
 /** Undefined: the key is not one of a block. */
 export function knownBlock(keys: Keys, entry: Entry): KnownBlock | undefined {
@@ -133,6 +167,43 @@ export function blockIn(entry: Entry, prefix: Prefix): KnownBlock {
   const block = { key, prefix, revision, record: records.block.read(value) };
   parsed.set(entry, block);
   return block;
+}
+
+/** The block, if it can be read; undefined too when nobody has claimed it. @throws as `Reading.block` */
+export function readableBlock(reading: Reading, pool: string, cidr: string): HeldBlock | undefined {
+  const entry = reading.block(pool, cidr);
+  const block = entry && blockIn(entry, parsePrefix(cidr));
+  return block?.record === undefined ? undefined : block;
+}
+
+/** Claims of all pools, of which something is to be so. */
+export function claimsWhere({ mirror, keys }: Ipam, isSo: (claim: Claim) => boolean): HeldClaim[] {
+  return [...mirror.entries(keys.allClaims)].flatMap((entry) => {
+    const claim = heldClaim(keys, entry);
+    return claim?.record !== undefined && isSo(claim.record) ? [claim] : [];
+  });
+}
+
+/** What makes a block what the record says. */
+export interface BlockWriting {
+  /** Of the block. */
+  readonly value: string;
+  /** Of the block, and of its claim where that is to be told (`model/block-record.ts`). */
+  readonly writes: readonly Write[];
+}
+
+export function writingOf(
+  { keys, hostId }: Ipam,
+  { key, revision, record: before }: HeldBlock,
+  record: Block,
+): BlockWriting {
+  const value = records.block.render(record);
+  const block: Write = { put: key, value };
+  const claim = claimOf(record);
+  const isTold = revision !== 0n && JSON.stringify(claimOf(before)) === JSON.stringify(claim);
+  if (isTold && record.owner === hostId) return { value, writes: [block] };
+  const put = keys.claim(record.pool, record.cidr);
+  return { value, writes: [block, { put, value: records.claim.render(claim) }] };
 }
 
 export function unknownPool(cidr: string): WeftError {

@@ -14,6 +14,9 @@
  *   revision of its key. Revisions never repeat, not even for a key that was deleted and made again, so a host that
  *   was frozen or cut off for however long cannot write to a block that somebody has written to since,
  *   let alone to one that it has lost. (The record's `sequence` counts the same for people.)
+ * - No host is told of what is written to a block, since it concerns its owner alone. The owner knows what it has written
+ *   itself, and by a new claim that another has (`block-cache.ts`); others read a block when they want something of it.
+ *   What is known of it may be old: the condition tells.
  * - Claiming a block and assigning its first address are one transaction, which holds only if there is no such
  *   block. Of hosts that claim it at once the store lets one win. A separate step of confirming would add nothing:
  *   it guards against two that both believe they have won, which a store of one opinion cannot bring about.
@@ -47,6 +50,7 @@ import type { Clock } from '../store/clock.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Mirror } from '../store/mirror.ts';
 import type { Store } from '../store/store.ts';
+import type { BlockCache } from './block-cache.ts';
 import type { AutomaticSubnets } from './range.ts';
 import type { Spares } from './spares.ts';
 import type { ForeignRoute } from './subnet.ts';
@@ -54,10 +58,11 @@ import type { Vacancies } from './vacancies.ts';
 
 /** What address management works with: handed in as one object, so that everything in it can be a test's. */
 export interface Ipam {
-  /** One whose commits the mirror sees at once (`mirroring`), guarded by the spares. */
+  /** One whose commits mirror and blocks see at once (`mirroring`, `BlockCache.knowing`), guarded by the spares. */
   readonly store: Store;
-  /** Of pools and blocks at least. */
+  /** Of pools and claims at least. */
   readonly mirror: Mirror;
+  readonly blocks: BlockCache;
   readonly keys: Keys;
   readonly spares: Spares;
   readonly vacancies: Vacancies;

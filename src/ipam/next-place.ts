@@ -12,7 +12,7 @@ import {
   type Rested,
   type Window,
 } from './block.ts';
-import { blocksOf, type HeldBlock, type HeldPool } from './holdings.ts';
+import { blocksOf, claimsOf, type HeldBlock, type HeldPool, knownBlock } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { type Place, unclaimed } from './place.ts';
 import { countWithin, intersect, type Span, spanOf, unclaimedBlock, usable, windowOf } from './pool.ts';
@@ -39,7 +39,7 @@ export function nextPlace(
   conflicts: number,
 ): Place {
   const { pool, range, mac } = of;
-  const { hostId, random, vacancies } = ipam;
+  const { hostId, keys, random, vacancies } = ipam;
   const { keptBack, prefix } = pool;
   const span = spanIn(pool, range);
 
@@ -55,16 +55,21 @@ export function nextPlace(
     }
   }
 
-  const blocks = blocksOf(reading, ipam.keys, pool.name);
-  const readable = blocks.filter((block) => block.record !== undefined).sort(lowestFirst);
+  const claims = claimsOf(reading, keys, pool.name);
+  const own = ownBlocks(ipam, reading, pool.name);
+  /** Those of other hosts: read only where they are needed. */
+  let read: HeldBlock[] | undefined;
+  const others = () => {
+    read ??= claims.every(({ record }) => record?.owner === hostId)
+      ? []
+      : othersBlocks(ipam, reading, pool.name);
+    return read;
+  };
   if (mac !== undefined) {
-    for (const block of readable) {
-      const window = windowOf(block.prefix, span, keptBack);
-      const offset = freedBy(block.record, window, mac) ?? adoptable(ipam, pool, block, window, mac);
-      if (offset !== undefined) return { block, offset };
-    }
+    const last = lastOf(ipam, pool, { blocks: own, span, mac });
+    const place = last ?? lastOf(ipam, pool, { blocks: others(), span, mac });
+    if (place !== undefined) return place;
   }
-  const own = readable.filter((block) => isOwn(ipam, block));
   vacancies.set(
     pool.name,
     own.filter((block) => hasRoom(block, pool)),
@@ -78,7 +83,9 @@ export function nextPlace(
   // else is doing the same just now, perhaps all hosts at once: each goes to a random one of the next 16,
   // then 256, ... so that a thousand that begin together are apart after a few rounds, not after a thousand.
   const nth = conflicts === 0 ? 0 : Math.floor(random() * Math.min(16 ** conflicts, 2 ** 32));
-  const claimed = blocks.map((block) => block.prefix.first);
+  // One that was claimed a moment ago is found there first.
+  const found = reading.entries(keys.blocks(pool.name)).flatMap((entry) => knownBlock(keys, entry) ?? []);
+  const claimed = [...claims, ...found].map((block) => block.prefix.first);
   const next = unclaimedBlock(prefix, { span, keptBack, claimed }, nth);
   const claim = next && placeIn(unclaimed(ipam, pool, next));
   if (claim !== undefined) {
@@ -86,7 +93,7 @@ export function nextPlace(
     return claim;
   }
 
-  const loans = readable.flatMap((block) => placeIn(block, rested) ?? []);
+  const loans = others().flatMap((block) => placeIn(block, rested) ?? []);
   const loan = loans[nth % loans.length];
   if (loan !== undefined) return loan;
   const [spare] = own.flatMap((block) => {
@@ -98,22 +105,43 @@ export function nextPlace(
       .map((offset) => ({ block, offset }));
   });
   if (spare !== undefined) return spare;
+  const readable = [...own, ...others()];
   const [last] = readable.flatMap((block) => placeIn(block) ?? []).sort(longestFreeFirst);
   if (last !== undefined) return last;
-  const isHeldElsewhere = readable.some(({ record }) => record.owner !== hostId && record.spare?.length);
-  throw exhausted(pool, { span, range, isHeldElsewhere, unreadable: blocks.length - readable.length });
+  const isHeldElsewhere = others().some(({ record }) => record.spare?.length);
+  throw exhausted(pool, { span, range, isHeldElsewhere, unreadable: claims.length - readable.length });
+}
+
+/** What the container with the MAC had last, or what this host still holds for it. */
+function lastOf(
+  ipam: Ipam,
+  pool: HeldPool,
+  of: { readonly blocks: readonly HeldBlock[]; readonly span: Span; readonly mac: string },
+): Place | undefined {
+  const { blocks, span, mac } = of;
+  for (const block of blocks) {
+    const window = windowOf(block.prefix, span, pool.keptBack);
+    const offset = freedBy(block.record, window, mac) ?? adoptable(ipam, pool, block, window, mac);
+    if (offset !== undefined) return { block, offset };
+  }
+  return undefined;
 }
 
 /** The blocks of this host's that can be read, in order. */
-export function ownBlocks(ipam: Ipam, reading: Reading, pool: string): HeldBlock[] {
-  return blocksOf(reading, ipam.keys, pool)
-    .filter((block) => block.record !== undefined)
-    .filter((block) => isOwn(ipam, block))
+export function ownBlocks({ keys, hostId }: Ipam, reading: Reading, pool: string): HeldBlock[] {
+  const claims = claimsOf(reading, keys, pool).filter(({ record }) => record?.owner === hostId);
+  return blocksOf(reading, claims)
+    .filter(({ record }) => record.owner === hostId)
     .sort(lowestFirst);
 }
 
-function isOwn({ hostId }: Ipam, { record }: HeldBlock): boolean {
-  return record.owner === hostId;
+function othersBlocks({ keys, hostId }: Ipam, reading: Reading, pool: string): HeldBlock[] {
+  return reading
+    .allBlocks(pool)
+    .map((entry) => knownBlock(keys, entry))
+    .filter((block) => block?.record !== undefined)
+    .filter(({ record }) => record.owner !== hostId)
+    .sort(lowestFirst);
 }
 
 /** Where automatic addresses come from. */

@@ -1,9 +1,9 @@
 /** Where in a pool a wanted address lies; and the sentences when it cannot be had. */
 import { WeftError } from '../errors.ts';
 import { type Address, type Prefix, printAddress, printPrefix } from '../model/address.ts';
-import type { Assignment } from '../model/block-record.ts';
+import { type Assignment, holderOf } from '../model/block-record.ts';
 import { records } from '../model/records.ts';
-import { holderOf, isSpare, newBlock, reservationOf } from './block.ts';
+import { isSpare, newBlock, reservationOf } from './block.ts';
 import { blockIn, type HeldBlock, type HeldPool, type KnownBlock } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { blockOf, cut, refuseUnusable } from './pool.ts';
@@ -74,7 +74,7 @@ export function blockAt(
   // Where it cannot be read, nobody is served from its blocks.
   const blockSize = records.pool.read(reading.get(keys.pool(pool.name))?.value)?.blockSize;
   const block = blockOf(cut(pool.prefix, blockSize), address);
-  const entry = reading.get(keys.block(pool.name, printPrefix(block)));
+  const entry = reading.block(pool.name, printPrefix(block));
   return entry && blockIn(entry, block);
 }
 

@@ -108,7 +108,11 @@ export async function releasePool(ipam: Ipam, poolId: string): Promise<void> {
   const { keys } = ipam;
   const key = keys.reference(id.name, id.reference);
   const references = keys.references(id.name);
-  const pool: Write[] = [{ delete: keys.pool(id.name) }, { deletePrefix: keys.blocks(id.name) }];
+  const pool: Write[] = [
+    { delete: keys.pool(id.name) },
+    { deletePrefix: keys.claims(id.name) },
+    { deletePrefix: keys.blocks(id.name) },
+  ];
 
   const plan = (reading: Reading): Plan<void> => {
     const entry = reading.get(key);

@@ -4,11 +4,11 @@ import { parsePoolName } from '../model/pool-name.ts';
 import { records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import { countFree, longAgo, setAside, touch } from './block.ts';
-import { blocksOf, type HeldBlock, type HeldPool, poolOf } from './holdings.ts';
+import { type HeldBlock, type HeldPool, poolOf, writingOf } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { ownBlocks, spanIn } from './next-place.ts';
 import { countBlocks, windowOf } from './pool.ts';
-import { change, Reading } from './reading.ts';
+import { change, look, type Reading } from './reading.ts';
 import { spareCount } from './spares.ts';
 
 /** From where, of a pool. */
@@ -37,7 +37,7 @@ export function withSpares(
   const free = countFree(record, window);
   // Before all blocks are counted: where a pool is full, some are missing at every allocation.
   if (free === 0 || count === 1n) return record;
-  const claimed = blocksOf(reading, keys, pool.name).length + (block.revision === 0n ? 1 : 0);
+  const claimed = reading.entries(keys.claims(pool.name)).length + (block.revision === 0n ? 1 : 0);
   const isScarce = claimed >= count && free < missing + spareCount;
   return isScarce ? record : setAside(record, window, missing, longAgo(now(), restMs));
 }
@@ -47,23 +47,23 @@ export function withSpares(
  * @throws WeftError as `change`
  */
 export async function refillSpares(ipam: Ipam): Promise<void> {
-  const { store, mirror, queue, spares } = ipam;
+  const { queue, spares } = ipam;
   for (const name of new Set(spares.all().map(({ pool }) => pool))) {
-    // Nearly always there is nothing to do, and the mirror knows.
-    if (refilled(ipam, new Reading(store, mirror), name) === undefined) continue;
+    // Nearly always there is nothing to do, and what is known here tells.
+    if ((await look(ipam, (reading) => refilled(ipam, reading, name))) === undefined) continue;
     await queue(name, () =>
       change(ipam, `set addresses of subnet ${name} aside`, (reading): Plan<void> => {
         const found = refilled(ipam, reading, name);
         if (found === undefined) return { done: undefined };
         const { pool, block, record } = found;
-        const value = records.block.render(touch(record));
+        const { value, writes } = writingOf(ipam, block, touch(record));
         return {
           transaction: {
             conditions: [
               { key: pool.key, revision: pool.revision },
               { key: block.key, revision: block.revision },
             ],
-            writes: [{ put: block.key, value }],
+            writes,
           },
           result: undefined,
           proof: { key: block.key, holds: (entry) => entry?.value === value },

@@ -8,16 +8,16 @@
  * for a while is for the caller to see.
  */
 import { printAddress } from '../model/address.ts';
-import { type Block, holdersOf } from '../model/block-record.ts';
+import { type Block, type Claim, holdersOf, hostOf, offsetsIn, withOwner } from '../model/block-record.ts';
 import { parsePoolName } from '../model/pool-name.ts';
 import { records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
-import type { Condition } from '../store/store.ts';
+import type { Condition, Write } from '../store/store.ts';
 import { free, freedMs, longAgo, withoutSpare } from './block.ts';
-import { blocksOf, type HeldBlock, knownBlock, poolOf } from './holdings.ts';
+import { blocksOf, claimsWhere, type HeldBlock, poolOf, readableBlock, writingOf } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { countBlocks } from './pool.ts';
-import { change, Reading } from './reading.ts';
+import { change, look, type Reading } from './reading.ts';
 import { hasRoom } from './vacancies.ts';
 
 /** A block as it was when it was looked at. */
@@ -33,10 +33,13 @@ export interface SeenBlock {
 const emptyGraceMs = 5 * 60_000;
 
 /** Blocks of these owners from which nobody is served, and has not been for a while. */
-export function emptyBlocks(ipam: Ipam, isOwner: (hostId: string) => boolean): SeenBlock[] {
-  return readableBlocks(ipam)
-    .filter((block) => isOwner(block.record.owner) && isEmpty(ipam, block))
-    .map(seen);
+export function emptyBlocks(ipam: Ipam, isOwner: (hostId: string) => boolean): Promise<SeenBlock[]> {
+  const claims = claimsWhere(ipam, ({ owner }) => isOwner(owner));
+  return look(ipam, (reading) =>
+    blocksOf(reading, claims)
+      .filter((block) => isEmpty(ipam, block))
+      .map(seen),
+  );
 }
 
 /**
@@ -46,15 +49,15 @@ export function emptyBlocks(ipam: Ipam, isOwner: (hostId: string) => boolean): S
  */
 export async function giveBackBlock(ipam: Ipam, { pool, cidr, owner }: SeenBlock): Promise<void> {
   const { keys, hostId } = ipam;
-  const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(ipam, reading, key);
+    const block = readableBlock(reading, pool, cidr);
     if (block?.record.owner !== owner || !isEmpty(ipam, block)) return { done: undefined };
     if (owner !== hostId && reading.get(keys.alive(owner)) !== undefined) return { done: undefined };
-    const conditions: Condition[] = [{ key, revision: block.revision }];
+    const { key, revision } = block;
+    const conditions: Condition[] = [{ key, revision }];
     if (owner !== hostId) conditions.push({ key: keys.alive(owner), revision: 0n });
     return {
-      transaction: { conditions, writes: [{ delete: key }] },
+      transaction: { conditions, writes: noBlock(ipam, block) },
       result: undefined,
       proof: { key, holds: (found) => found === undefined },
     };
@@ -63,22 +66,24 @@ export async function giveBackBlock(ipam: Ipam, { pool, cidr, owner }: SeenBlock
 }
 
 /** Own blocks that have nothing free but spare ones, of pools that have no block left for others to claim. */
-export function crampedBlocks(ipam: Ipam): SeenBlock[] {
-  const reading = new Reading(ipam.store, ipam.mirror);
-  return readableBlocks(ipam)
-    .filter((block) => isCramped(ipam, reading, block))
-    .map(seen);
+export function crampedBlocks(ipam: Ipam): Promise<SeenBlock[]> {
+  const claims = claimsWhere(ipam, ({ owner }) => owner === ipam.hostId);
+  return look(ipam, (reading) =>
+    blocksOf(reading, claims)
+      .filter((block) => isCramped(ipam, reading, block))
+      .map(seen),
+  );
 }
 
 /** Makes the spare ones of such a block anybody's. @throws WeftError as `change` */
 export async function giveUpSpares(ipam: Ipam, { pool, cidr }: SeenBlock): Promise<void> {
-  const key = ipam.keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(ipam, reading, key);
+    const block = readableBlock(reading, pool, cidr);
     if (block === undefined || !isCramped(ipam, reading, block)) return { done: undefined };
-    const value = records.block.render(withoutSpare(block.record));
+    const { key, revision } = block;
+    const { value, writes } = writingOf(ipam, block, withoutSpare(block.record));
     return {
-      transaction: { conditions: [{ key, revision: block.revision }], writes: [{ put: key, value }] },
+      transaction: { conditions: [{ key, revision }], writes },
       result: undefined,
       proof: { key, holds: (found) => found?.value === value },
     };
@@ -96,21 +101,23 @@ function isCramped(ipam: Ipam, reading: Reading, block: HeldBlock): boolean {
   if (records.pool.read(reading.get(keys.pool(record.pool))?.value) === undefined) return false;
   const pool = poolOf(reading, keys, name);
   if (hasRoom(block, pool)) return false;
-  return blocksOf(reading, keys, record.pool).length >= countBlocks(pool.prefix);
+  return BigInt(reading.entries(keys.claims(record.pool)).length) >= countBlocks(pool.prefix);
 }
 
 /** The ids of those that own a block or have an address, whether or not they are heard of. */
 export function hostsWithHoldings(ipam: Ipam): string[] {
-  return [...new Set(readableBlocks(ipam).flatMap(({ record }) => holdersOf(record)))];
+  const claims = claimsWhere(ipam, () => true);
+  return [...new Set(claims.flatMap(({ record }) => (record === undefined ? [] : holdersOf(record))))];
 }
 
 /** Blocks of others in which this host, which is gone, has addresses that no endpoint uses. */
-export function abandonedBlocks(ipam: Ipam, host: string): SeenBlock[] {
-  const reading = new Reading(ipam.store, ipam.mirror);
-  return readableBlocks(ipam)
-    .filter(({ record }) => record.owner !== host && holdersOf(record).includes(host))
-    .filter((block) => withoutAbandoned(ipam, reading, block, host) !== undefined)
-    .map(seen);
+export function abandonedBlocks(ipam: Ipam, host: string): Promise<SeenBlock[]> {
+  const claims = claimsWhere(ipam, (claim) => claim.owner !== host && holdersOf(claim).includes(host));
+  return look(ipam, (reading) =>
+    blocksOf(reading, claims)
+      .filter((block) => withoutAbandoned(ipam, reading, block, host) !== undefined)
+      .map(seen),
+  );
 }
 
 /**
@@ -120,18 +127,18 @@ export function abandonedBlocks(ipam: Ipam, host: string): SeenBlock[] {
  */
 export async function reclaimAddresses(ipam: Ipam, { pool, cidr }: SeenBlock, host: string): Promise<void> {
   const { keys } = ipam;
-  const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(ipam, reading, key);
+    const block = readableBlock(reading, pool, cidr);
     const alive = keys.alive(host);
     if (block === undefined || reading.get(alive) !== undefined) return { done: undefined };
     const left = withoutAbandoned(ipam, reading, block, host);
     if (left === undefined) return { done: undefined };
-    const value = records.block.render(left.record);
+    const { key, revision } = block;
+    const { value, writes } = writingOf(ipam, block, left.record);
     return {
       transaction: {
-        conditions: [{ key, revision: block.revision }, { key: alive, revision: 0n }, ...left.conditions],
-        writes: [{ put: key, value }],
+        conditions: [{ key, revision }, { key: alive, revision: 0n }, ...left.conditions],
+        writes,
       },
       result: undefined,
       proof: { key, holds: (found) => found?.value === value },
@@ -140,11 +147,9 @@ export async function reclaimAddresses(ipam: Ipam, { pool, cidr }: SeenBlock, ho
   await ipam.queue(pool, () => change(ipam, `reclaim addresses of block ${cidr} of subnet ${pool}`, plan));
 }
 
-/** Blocks that this host owns, or has addresses of. */
-export function blocksWith(ipam: Ipam, host: string): SeenBlock[] {
-  return readableBlocks(ipam)
-    .filter(({ record }) => holdersOf(record).includes(host))
-    .map(seen);
+/** Blocks that the host owns, or has addresses of. */
+export function blocksWith(ipam: Ipam, host: string): Claim[] {
+  return claimsWhere(ipam, (claim) => holdersOf(claim).includes(host)).flatMap(({ record }) => record ?? []);
 }
 
 /**
@@ -153,30 +158,33 @@ export function blocksWith(ipam: Ipam, host: string): SeenBlock[] {
  * Nothing happens while the host is heard of.
  * @throws WeftError as `change`
  */
-export async function disinherit(ipam: Ipam, { pool, cidr }: SeenBlock, host: string): Promise<void> {
+export async function disinherit(ipam: Ipam, { pool, cidr }: Claim, host: string): Promise<void> {
   const { keys, hostId, now } = ipam;
-  const key = keys.block(pool, cidr);
   const plan = (reading: Reading): Plan<void> => {
-    const block = blockBy(ipam, reading, key);
+    const block = readableBlock(reading, pool, cidr);
     const alive = keys.alive(host);
     if (block === undefined || reading.get(alive) !== undefined) return { done: undefined };
-    const { owner, assigned } = block.record;
-    const own = Object.keys(assigned).filter((offset) => assigned[offset]?.host === host);
+    const { owner } = block.record;
+    const own = offsetsIn(block.record, host);
     if (owner !== host && own.length === 0) return { done: undefined };
     // What it held for containers that it would start is nobody's, too.
     const given = owner === host ? withoutSpare(block.record) : block.record;
-    const left = own.reduce((record, offset) => free(record, Number(offset), now()), given);
-    const [heir] = Object.values(left.assigned).map((holder) => holder.host);
+    const left = own.reduce((record, offset) => free(record, offset, now()), given);
+    const [heir] = offsetsIn(left).map((offset) => hostOf(left, offset));
     const isKept = Object.keys(left.reserved ?? {}).length > 0;
     const next = owner !== host ? owner : (heir ?? (isKept ? hostId : undefined));
-    const value = next === undefined ? undefined : records.block.render({ ...left, owner: next });
+    const { key, revision } = block;
+    const { value, writes } =
+      next === undefined
+        ? { value: undefined, writes: noBlock(ipam, block) }
+        : writingOf(ipam, block, withOwner(left, next));
     return {
       transaction: {
         conditions: [
-          { key, revision: block.revision },
+          { key, revision },
           { key: alive, revision: 0n },
         ],
-        writes: [value === undefined ? { delete: key } : { put: key, value }],
+        writes,
       },
       result: undefined,
       proof: { key, holds: (found) => found?.value === value },
@@ -212,10 +220,7 @@ function withoutAbandoned(
   }
   const textOf = (offset: number) =>
     printAddress({ family: prefix.family, value: prefix.first + BigInt(offset) });
-  const abandoned = Object.entries(record.assigned)
-    .filter(([, holder]) => holder.host === host)
-    .map(([offset]) => Number(offset))
-    .filter((offset) => !used.has(textOf(offset)));
+  const abandoned = offsetsIn(record, host).filter((offset) => !used.has(textOf(offset)));
   if (abandoned.length === 0) return undefined;
   return { record: abandoned.reduce((block, offset) => free(block, offset, now()), record), conditions };
 }
@@ -230,16 +235,8 @@ function isEmpty({ hostId, spares, now, restMs }: Ipam, { key, record }: HeldBlo
   return last === undefined || longAgo(now(), Math.max(restMs, emptyGraceMs))(freedMs(record, last));
 }
 
-function readableBlocks({ mirror, keys }: Ipam): HeldBlock[] {
-  return Array.from(mirror.entries(keys.allBlocks), (entry) => knownBlock(keys, entry)).filter(
-    (block) => block?.record !== undefined,
-  );
-}
-
-function blockBy({ keys }: Ipam, reading: Reading, key: string): HeldBlock | undefined {
-  const entry = reading.get(key);
-  const block = entry && knownBlock(keys, entry);
-  return block?.record === undefined ? undefined : block;
+function noBlock({ keys }: Ipam, { key, record: { pool, cidr } }: HeldBlock): Write[] {
+  return [{ delete: key }, { delete: keys.claim(pool, cidr) }];
 }
 
 function seen({ record: { pool, cidr, owner, sequence } }: HeldBlock): SeenBlock {

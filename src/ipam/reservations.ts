@@ -7,9 +7,10 @@
  */
 import { WeftError } from '../errors.ts';
 import { type Address, parseAddress, printAddress, printPrefix } from '../model/address.ts';
+import { holderOf } from '../model/block-record.ts';
 import { type Pool, records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
-import { holderOf, nextFree, reservationOf } from './block.ts';
+import { nextFree, reservationOf } from './block.ts';
 import { type HeldPool, parsePoolId, poolOf, unknownPool } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { addressInUse, blockAt, placeOf, refuseSpare, unclaimed } from './place.ts';

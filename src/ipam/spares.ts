@@ -15,15 +15,17 @@
  *   endpoint. So weft knows it again when it starts anew (`recall`).
  * - Before a transaction is sent that gives something up, it is struck off here, and off the disk: from
  *   then on, until the next commit, it is not given to anybody, whatever comes of the transaction.
- * - What the store is seen to say otherwise counts at once.
+ * - What the store is seen to say otherwise counts at once. The host looks there when a claim tells that another one has
+ *   written to the block, and for every block when it has been without the store.
  * - What is given is on disk before Docker is answered, and so are the spare ones left: neither the end of weft nor a
  *   loss of power gives one twice.
  */
-import type { Assignment, Block } from '../model/block-record.ts';
+import { type Assignment, type Block, type Claim, hostOf, offsetsIn } from '../model/block-record.ts';
 import { records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Mirror } from '../store/mirror.ts';
-import { type Store, type Transaction, type Write, withTransact } from '../store/store.ts';
+import { type Entry, type Store, type Transaction, type Write, withTransact } from '../store/store.ts';
+import type { BlockCache } from './block-cache.ts';
 
 /** Of how many addresses of a pool a host keeps itself provided. */
 export const spareCount = 16;
@@ -55,24 +57,35 @@ export class Spares {
   readonly #shelf: OwnBlockShelf;
   readonly #keys: Keys;
   readonly #hostId: string;
+  readonly #blocks: BlockCache;
+  readonly #store: Store;
   readonly #failed: (error: unknown) => void;
   /** Of each block, the newest revision that this host has written, or has sent a transaction on that gives something up. */
   readonly #revisions = new Map<string, bigint>();
-  /** Of each block, what the store has as assigned, as far as that is this host's for certain; given or not. */
-  readonly #assigned = new Map<string, Readonly<Record<string, Pick<Assignment, 'host'>>>>();
+  /** Of each block, what the store has as assigned to this host for certain; given or not. */
+  readonly #assigned = new Map<string, ReadonlySet<number>>();
   /** Of each pool, how many addresses are spare or given. */
   readonly #counts = new Map<string, number>();
-  /** Whether all was compared with the mirror since the store was away. */
+  /** Whether all was compared with the store since it was away. */
   #isCompared = false;
 
-  /** @param failed told when the disk does not take what it may take later */
+  /** @param of.failed told when the disk does not take what it may take later */
   constructor(
     shelf: OwnBlockShelf,
-    of: { readonly keys: Keys; readonly hostId: string; readonly failed: (error: unknown) => void },
+    of: {
+      readonly keys: Keys;
+      readonly hostId: string;
+      readonly blocks: BlockCache;
+      /** To be read only. */
+      readonly store: Store;
+      readonly failed: (error: unknown) => void;
+    },
   ) {
     this.#shelf = shelf;
     this.#keys = of.keys;
     this.#hostId = of.hostId;
+    this.#blocks = of.blocks;
+    this.#store = of.store;
     this.#failed = of.failed;
     for (const block of shelf.all()) this.#count(block, sizeOf(block));
   }
@@ -90,15 +103,37 @@ export class Spares {
   /** To be called whenever the mirror has changed, with the keys that did. */
   hear(mirror: Mirror, changed: readonly string[]): void {
     const isCurrent = mirror.complete && mirror.connected;
-    const known = this.#isCompared ? changed : this.#shelf.all().map(({ id }) => id);
+    const isNew = this.#isCompared ? new Set(changed) : undefined;
     this.#isCompared = isCurrent;
     if (!isCurrent) return;
-    for (const id of known) {
-      if (this.#shelf.get(id) === undefined) continue;
-      const entry = mirror.get(id);
-      const record = records.block.read(entry?.value);
-      if (entry === undefined) this.#forget(id);
-      else this.#later(this.#keepOnly(id, (offset) => isOwn(record, offset, this.#hostId)));
+    // Most news is of none.
+    if (isNew !== undefined && !changed.some((key) => key.startsWith(this.#keys.allClaims))) return;
+    for (const { id, pool, cidr } of this.#shelf.all()) {
+      const key = this.#keys.claim(pool, cidr);
+      if (isNew?.has(key) !== false) this.#hearOf(id, mirror.get(key));
+    }
+  }
+
+  #hearOf(id: string, entry: Entry | undefined): void {
+    const claim: Claim | undefined = records.claim.read(entry?.value);
+    // Of a claim that cannot be read, the block itself tells.
+    const isOthers = claim !== undefined && claim.owner !== this.#hostId;
+    if (entry === undefined || isOthers) this.#forget(id);
+    // What this host has written itself, it knows.
+    else if (this.#blocks.get(id, entry) === undefined) void this.#look(id);
+  }
+
+  async #look(id: string): Promise<void> {
+    try {
+      const found = await this.#store.get(id);
+      if (found === undefined) return;
+      this.#blocks.take(found);
+      if (found.revision < (this.#revisions.get(id) ?? 0n)) return;
+      const record = records.block.read(found.value);
+      await this.#keepOnly(id, (offset) => isOwn(record, offset, this.#hostId));
+    } catch {
+      // Away again, or the disk fails: with the next news all are compared.
+      this.#isCompared = false;
     }
   }
 
@@ -126,7 +161,7 @@ export class Spares {
 
   /** Takes it for certain that the store has it as this host's, until it is seen to say otherwise. */
   recall({ id }: OwnBlock, offset: number): void {
-    this.#assigned.set(id, { ...this.#assigned.get(id), [offset]: { host: this.#hostId } });
+    this.#assigned.set(id, new Set([...this.#certain(id), offset]));
   }
 
   /** Resolves when it is on disk. @throws WeftError `internal` when the disk does not take it */
@@ -167,7 +202,7 @@ export class Spares {
       const id = write.put;
       const record = id.startsWith(this.#keys.allBlocks) ? records.block.read(write.value) : undefined;
       if (record?.owner !== this.#hostId || !this.#advance(id, revision)) continue;
-      this.#assigned.set(id, record.assigned);
+      this.#assigned.set(id, new Set(offsetsIn(record, this.#hostId)));
       const before = this.#shelf.get(id);
       const block = ownBlock(id, record, before);
       if (!isAsBefore(block, before)) this.#later(this.#put(block));
@@ -192,13 +227,12 @@ export class Spares {
   }
 
   #isCertain(id: string, offset: number): boolean {
-    return this.#assigned.get(id)?.[offset]?.host === this.#hostId;
+    return this.#assigned.get(id)?.has(offset) === true;
   }
 
   /** Those that are assigned to this host for certain. */
   #certain(id: string): number[] {
-    const offsets = Object.keys(this.#assigned.get(id) ?? {}).map(Number);
-    return offsets.filter((offset) => this.#isCertain(id, offset));
+    return [...(this.#assigned.get(id) ?? [])];
   }
 
   #isLosing(id: string, isLeft: (offset: number) => boolean): boolean {
@@ -211,8 +245,8 @@ export class Spares {
     isLeft: (offset: number) => boolean,
     isGivenLeft: (offset: number) => boolean = isLeft,
   ): Promise<void> {
-    const struck = this.#certain(id).filter((offset) => !isLeft(offset));
-    if (struck.length > 0) this.#assigned.set(id, omit(this.#assigned.get(id) ?? {}, struck));
+    const certain = this.#certain(id);
+    if (!certain.every(isLeft)) this.#assigned.set(id, new Set(certain.filter(isLeft)));
     const block = this.#shelf.get(id);
     if (block === undefined) return;
     const lost = [
@@ -259,7 +293,7 @@ function sizeOf(block: OwnBlock | undefined): number {
 /** Whether nobody but this host may give it away. */
 function isOwn(record: Block | undefined, offset: number, hostId: string): boolean {
   if (record?.owner !== hostId) return false;
-  return record.spare?.includes(offset) === true || record.assigned[offset]?.host === hostId;
+  return record.spare?.includes(offset) === true || hostOf(record, offset) === hostId;
 }
 
 /** What is given stays so until the store has it assigned; what rests goes on resting. */

@@ -6,17 +6,25 @@
  * that starts, or takes over, asks anew for the subnets of all networks, and then, by name, for what tasks have.
  */
 import { parseAddress, printAddress } from '../model/address.ts';
-import type { Block } from '../model/block-record.ts';
-import { records } from '../model/records.ts';
+import { type Block, holderOf } from '../model/block-record.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Entry } from '../store/store.ts';
-import { holderOf, reservationOf, reserve, unreserve } from './block.ts';
-import { knownBlock, type PoolId, parsePoolId, poolOf, referenceOf, unknownPool } from './holdings.ts';
+import { reservationOf, reserve, unreserve } from './block.ts';
+import {
+  knownBlock,
+  type PoolId,
+  parsePoolId,
+  poolOf,
+  readableBlock,
+  referenceOf,
+  unknownPool,
+  writingOf,
+} from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { nextPlace } from './next-place.ts';
 import { taskPlace } from './place.ts';
 import { type GrantedPool, type PoolRequest, requestPool } from './pools.ts';
-import { change, type Reading } from './reading.ts';
+import { change, look, type Reading } from './reading.ts';
 
 /** One for all managers, so that any of them can give back what another has asked for. */
 const swarmReference = 'swarm';
@@ -61,7 +69,7 @@ export async function reserveForTask(ipam: Ipam, poolId: string, wanted?: string
           { key: pool.key, revision: pool.revision },
           { key: block.key, revision: block.revision },
         ],
-        writes: [{ put: block.key, value: records.block.render(record) }],
+        writes: writingOf(ipam, block, record).writes,
       },
       result: printAddress({ family, value: first + BigInt(offset) }),
       proof: {
@@ -77,21 +85,22 @@ export async function reserveForTask(ipam: Ipam, poolId: string, wanted?: string
 }
 
 async function giveUpReservations(ipam: Ipam, pool: PoolId): Promise<void> {
-  const { keys, mirror, now, queue } = ipam;
+  const { keys, now, queue } = ipam;
   const idleIn = (entry: Entry | undefined) => idleReservations(entry && knownBlock(keys, entry)?.record);
-  const entries = [...mirror.entries(keys.blocks(pool.name))].filter((entry) => idleIn(entry).length > 0);
-  for (const { key } of entries) {
+  const entries = await look(ipam, (reading) => reading.allBlocks(pool.name));
+  const blocks = entries.flatMap((entry) => knownBlock(keys, entry)?.record ?? []);
+  for (const { cidr } of blocks.filter((block) => idleReservations(block).length > 0)) {
     const plan = (reading: Reading): Plan<void> => {
-      const entry = reading.get(key);
-      const block = entry && knownBlock(keys, entry)?.record;
-      const idle = idleReservations(block);
-      if (entry === undefined || block === undefined || idle.length === 0) return { done: undefined };
-      const left = idle.reduce((rest, { offset }) => unreserve(rest, offset, now()), block);
+      const block = readableBlock(reading, pool.name, cidr);
+      const idle = idleReservations(block?.record);
+      if (block === undefined || idle.length === 0) return { done: undefined };
+      const { key, revision } = block;
+      const left = idle.reduce((rest, { offset }) => unreserve(rest, offset, now()), block.record);
       const operations = new Set(idle.map(({ operation }) => operation));
       return {
         transaction: {
-          conditions: [{ key, revision: entry.revision }],
-          writes: [{ put: key, value: records.block.render(left) }],
+          conditions: [{ key, revision }],
+          writes: writingOf(ipam, block, left).writes,
         },
         result: undefined,
         proof: { key, holds: (found) => !idleIn(found).some(({ operation }) => operations.has(operation)) },

@@ -10,7 +10,7 @@ import type { Ipam } from './ipam.ts';
 import { usable, windowOf } from './pool.ts';
 import type { Reading } from './reading.ts';
 
-type Vacancy = Pick<HeldBlock, 'key' | 'prefix'>;
+type Vacancy = Pick<HeldBlock, 'key' | 'prefix' | 'record'>;
 
 export class Vacancies {
   /** By the name of the pool. */
@@ -46,7 +46,7 @@ export function* vacantBlocks(
   pool: HeldPool,
 ): Generator<HeldBlock> {
   for (const vacancy of vacancies.of(pool.name)) {
-    const entry = reading.get(vacancy.key);
+    const entry = reading.block(pool.name, vacancy.record.cidr);
     const block = entry && blockIn(entry, vacancy.prefix);
     const isOwn = block?.record !== undefined && block.record.owner === hostId;
     if (isOwn) yield block;

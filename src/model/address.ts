@@ -45,7 +45,7 @@ export function familiesOf(texts: readonly string[]): Family[] {
 }
 
 /** Parsing one takes up to 50 µs, and the same few are asked for again and again. */
-const mostRemembered = 1_000;
+const mostRemembered = 10_000;
 
 function remembering<T>(parse: (text: string) => T): (text: string) => T {
   const known = new Map<string, T>();

@@ -14,7 +14,11 @@ export const address = Type.Refine(
 export const cidr = Type.Refine(Type.String(), isPrefix, () => 'must be a subnet');
 export const mac = Type.String({ pattern: '^[0-9a-f]{2}(:[0-9a-f]{2}){5}$' });
 /** From a block's first address, as JSON has its keys. */
-const offset = Type.String({ pattern: '^([0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$' });
+const offsets = new Set(Array.from({ length: 256 }, (_, offset) => String(offset)));
 export function byOffset<S extends TSchema>(of: S) {
-  return Type.Record(offset, of, { additionalProperties: false });
+  return Type.Refine(
+    Type.Record(Type.String(), of),
+    (by) => Object.keys(by).every((offset) => offsets.has(offset)),
+    () => 'must be by offset, 0 to 255',
+  );
 }

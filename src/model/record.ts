@@ -3,29 +3,14 @@ import type { Static, TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { WeftError } from '../errors.ts';
 
-/** Of a record that is not written as it is worked with. */
-export interface Form<Value, Written> {
-  readonly written: (value: Value) => Written;
-  readonly value: (written: Written) => Value;
-}
-
-/** A record that is written as it is worked with. */
 export function record<S extends TSchema>(name: string, schema: S) {
-  return formedRecord<Static<S>, S>(name, schema, { written: (value) => value, value: (written) => written });
-}
-
-/** @param schema of what is written */
-export function formedRecord<Value, S extends TSchema>(
-  name: string,
-  schema: S,
-  form: Form<Value, Static<S>>,
-) {
+  type Value = Static<S>;
   const checker = Compile(schema);
   /** What was just written, or heard of, is read by several, one after the other; that costs more than all they do with it. */
   let last: { readonly json: string; readonly value: Value } | undefined;
 
   function parse(json: string): Value {
-    if (last?.json !== json) last = { json, value: form.value(checked(valueIn(json))) };
+    if (last?.json !== json) last = { json, value: checked(valueIn(json)) };
     return last.value;
   }
 
@@ -37,7 +22,7 @@ export function formedRecord<Value, S extends TSchema>(
     }
   }
 
-  function checked(value: unknown): Static<S> {
+  function checked(value: unknown): Value {
     if (checker.Check(value)) return value;
     const [problem] = checker.Errors(value);
     const where = problem === undefined ? '' : ` at "${problem.instancePath}": ${problem.message}`;
@@ -58,7 +43,7 @@ export function formedRecord<Value, S extends TSchema>(
     },
     /** @throws as `parse`: what nobody could read is not to be written. */
     render(value: Value): string {
-      const json = JSON.stringify(checked(form.written(value)));
+      const json = JSON.stringify(checked(value));
       last = { json, value };
       return json;
     },

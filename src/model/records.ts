@@ -3,7 +3,7 @@
  * damaged or newer than this weft is refused here, by name, and the caller goes on without it.
  */
 import Type, { type Static } from 'typebox';
-import { blockRecord } from './block-record.ts';
+import { Block, Claim } from './block-record.ts';
 import { address, cidr, mac, text, version } from './fields.ts';
 import { record } from './record.ts';
 
@@ -164,7 +164,8 @@ export const records = {
   participant: record('participant', Participant),
   pool: record('pool', Pool),
   poolReference: record('pool reference', PoolReference),
-  block: blockRecord,
+  block: record('block', Block),
+  claim: record('claim', Claim),
   endpoint: record('endpoint', Endpoint),
   recipe: record('recipe', Recipe),
   names: record('names', Names),

@@ -1,5 +1,5 @@
 /**
- * Follows a prefix of etcd and loses nothing, whatever happens to the connection: lists it at one revision,
+ * Follows a range of etcd's keys and loses nothing, whatever happens to the connection: lists it at one revision,
  * then watches from the next. The point to resume from moves only with what was told to the consumer, never
  * with the revision in the header of a response: that is the store's newest, and a batch of a thousand events
  * on the way there may still be behind it.
@@ -9,17 +9,17 @@ import { WeftError } from '../errors.ts';
 import { backOff } from './back-off.ts';
 import type { Clock } from './clock.ts';
 import { EtcdFailure } from './etcd-failure.ts';
-import { eventOf, prefixRange } from './etcd-wire.ts';
+import { eventOf, type KeyRange } from './etcd-wire.ts';
 import type { Entry, Notice, StoreEvent } from './store.ts';
 import { type Census, WatchTally } from './watch-tally.ts';
 
 export interface WatchSource {
-  /** All keys below the prefix at one revision, linearizable. */
-  list(prefix: string): Promise<{ entries: readonly Entry[]; revision: bigint }>;
-  /** Of the whole store, linearizable; asks only for what a user limited to the prefix may read. */
-  newestRevision(prefix: string): Promise<bigint>;
-  /** Of the keys below the prefix at that revision; undefined when its history is gone. */
-  census(prefix: string, revision: bigint): Promise<Census | undefined>;
+  /** All keys in the range at one revision, linearizable. */
+  list(range: KeyRange): Promise<{ entries: readonly Entry[]; revision: bigint }>;
+  /** Of the whole store, linearizable; asks only for what a user limited to the range may read. */
+  newestRevision(range: KeyRange): Promise<bigint>;
+  /** Of the keys in the range at that revision; undefined when its history is gone. */
+  census(range: KeyRange, revision: bigint): Promise<Census | undefined>;
   open(request: IWatchCreateRequest, signal: AbortSignal): AsyncIterable<IWatchResponse>;
   /** Aborts when a stream has lived long enough: it is then opened anew, and what it told is checked. */
   renewal(): AbortSignal;
@@ -28,9 +28,9 @@ export interface WatchSource {
 }
 
 /** As `Store.watch`. */
-export async function* watchPrefix(
+export async function* watchRange(
   source: WatchSource,
-  prefix: string,
+  range: KeyRange,
   signal: AbortSignal,
 ): AsyncGenerator<Notice> {
   const pause = backOff(50, 2_000, source.random);
@@ -42,9 +42,9 @@ export async function* watchPrefix(
     try {
       // Older than what we have seen: the store was restored from a backup, and would stay silent until it
       // had caught up with us.
-      if (next !== undefined && (await source.newestRevision(prefix)) < next - 1n) next = undefined;
+      if (next !== undefined && (await source.newestRevision(range)) < next - 1n) next = undefined;
       if (next === undefined) {
-        const { entries, revision } = await source.list(prefix);
+        const { entries, revision } = await source.list(range);
         if (signal.aborted) return;
         next = revision + 1n;
         lost = false;
@@ -52,7 +52,7 @@ export async function* watchPrefix(
         yield { type: 'snapshot', entries, revision };
       }
       const renewal = source.renewal();
-      for await (const message of messages(source, prefix, next, AbortSignal.any([signal, renewal]))) {
+      for await (const message of messages(source, range, next, AbortSignal.any([signal, renewal]))) {
         pause.reset();
         if (message === 'created') {
           if (lost) yield { type: 'events', events: [], revision: next - 1n };
@@ -64,11 +64,11 @@ export async function* watchPrefix(
         }
       }
       if (renewal.aborted && !signal.aborted) {
-        const census = await source.census(prefix, next - 1n);
+        const census = await source.census(range, next - 1n);
         if (census !== undefined && !tally.agrees(census)) {
           lost = true;
           next = undefined;
-          yield { type: 'lost', cause: new WeftError('internal', missed(prefix)) };
+          yield { type: 'lost', cause: new WeftError('internal', missed(range)) };
         }
       }
     } catch (error) {
@@ -85,14 +85,14 @@ export async function* watchPrefix(
   }
 }
 
-function missed(prefix: string): string {
-  return `the watch of ${prefix} has missed changes of the store, so everything is read anew; please report this`;
+function missed({ key }: KeyRange): string {
+  return `the watch of ${key} has missed changes of the store, so everything is read anew; please report this`;
 }
 
 /** One stream, from `created` until it fails, or is aborted. */
-async function* messages(source: WatchSource, prefix: string, start: bigint, signal: AbortSignal) {
+async function* messages(source: WatchSource, range: KeyRange, start: bigint, signal: AbortSignal) {
   const request = {
-    ...prefixRange(prefix),
+    ...range,
     start_revision: String(start),
     progress_notify: true,
     fragment: true,

@@ -2,16 +2,17 @@
 import type { ICompare, IEvent, IKeyValue, IRequestOp } from 'etcd3';
 import type { Condition, Entry, StoreEvent, Transaction, Write } from './store.ts';
 
-interface KeyRange {
+export interface KeyRange {
   readonly key: Buffer;
   /** The first key that is not in it. */
   readonly range_end: Buffer;
 }
 
-/** All keys that begin with the text. */
-export function prefixRange(prefix: string): KeyRange {
+/** All keys that begin with the text; of these, only those that sort before the other one. */
+export function prefixRange(prefix: string, before?: string): KeyRange {
   // etcd: a range from "\0" to "\0" is the whole store.
   const key = Buffer.from(prefix === '' ? '\0' : prefix);
+  if (before !== undefined) return { key, range_end: Buffer.from(before) };
   const range_end = Buffer.from(key);
   if (prefix !== '') range_end.writeUInt8(range_end.readUInt8(key.length - 1) + 1, key.length - 1);
   return { key, range_end };

@@ -4,8 +4,8 @@ import { connectEtcd } from './etcd-connection.ts';
 import { endpointsOf } from './etcd-endpoints.ts';
 import { EtcdFailure } from './etcd-failure.ts';
 import type { EtcdAccess } from './etcd-options.ts';
-import { watchPrefix } from './etcd-watch.ts';
-import { entryOf, keyAfter, prefixRange, transactionRequest } from './etcd-wire.ts';
+import { watchRange } from './etcd-watch.ts';
+import { entryOf, type KeyRange, keyAfter, prefixRange, transactionRequest } from './etcd-wire.ts';
 import { checkLimits } from './limits.ts';
 import type { Entry, Store } from './store.ts';
 import type { Census } from './watch-tally.ts';
@@ -45,10 +45,10 @@ export function openEtcdStore(options: EtcdOptions): Store {
   const connections = options.endpoints.map((endpoint) => connectEtcd(endpoint, renewed, callTimeoutMs));
   const endpoints = endpointsOf(connections, callTimeoutMs, clock, random);
 
-  async function list(prefix: string): Promise<{ entries: Entry[]; revision: bigint }> {
+  async function list(range: KeyRange): Promise<{ entries: Entry[]; revision: bigint }> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await listOnce(prefix);
+        return await listOnce(range);
       } catch (error) {
         const compacted = error instanceof EtcdFailure && error.kind === 'compacted';
         if (!compacted || attempt === listAttempts) throw error;
@@ -56,9 +56,9 @@ export function openEtcdStore(options: EtcdOptions): Store {
     }
   }
 
-  async function listOnce(prefix: string): Promise<{ entries: Entry[]; revision: bigint }> {
+  async function listOnce(range: KeyRange): Promise<{ entries: Entry[]; revision: bigint }> {
     const entries: Entry[] = [];
-    let { key, range_end } = prefixRange(prefix);
+    let { key, range_end } = range;
     let revision: string | undefined;
     for (;;) {
       const page = await endpoints.read((connection, timeoutMs) =>
@@ -75,9 +75,9 @@ export function openEtcdStore(options: EtcdOptions): Store {
     }
   }
 
-  async function census(prefix: string, revision: bigint): Promise<Census | undefined> {
+  async function census(range: KeyRange, revision: bigint): Promise<Census | undefined> {
     const newestFirst = { sort_target: 'Mod', sort_order: 'Descend', limit: 1, keys_only: true } as const;
-    const request = { ...prefixRange(prefix), ...newestFirst, revision: String(revision) };
+    const request = { ...range, ...newestFirst, revision: String(revision) };
     try {
       const { count, kvs } = await endpoints.read((connection, timeoutMs) =>
         connection.range(request, timeoutMs),
@@ -89,14 +89,14 @@ export function openEtcdStore(options: EtcdOptions): Store {
     }
   }
 
-  async function newestRevision(prefix: string): Promise<bigint> {
-    const request = { key: prefixRange(prefix).key, count_only: true };
+  async function newestRevision({ key }: KeyRange): Promise<bigint> {
+    const request = { key, count_only: true };
     const { header } = await endpoints.read((connection, timeoutMs) => connection.range(request, timeoutMs));
     return BigInt(header.revision);
   }
 
   return {
-    list,
+    list: (prefix) => list(prefixRange(prefix)),
 
     async get(key) {
       const request = { key: Buffer.from(key) };
@@ -118,12 +118,12 @@ export function openEtcdStore(options: EtcdOptions): Store {
       }
     },
 
-    watch(prefix, signal) {
+    watch(prefix, signal, before) {
       const open = (...request: Parameters<(typeof connections)[0]['watch']>) =>
         endpoints.stream((connection) => connection.watch(...request));
       const renewal = () => AbortSignal.timeout(Math.round(watchRenewalMs * (0.5 + random())));
       const source = { list, newestRevision, census, open, renewal, clock, random };
-      return watchPrefix(source, prefix, signal);
+      return watchRange(source, prefixRange(prefix, before), signal);
     },
 
     async grantLease(ttlSeconds) {

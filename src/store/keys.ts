@@ -5,10 +5,12 @@
  *   epoch
  *   hosts/<host>                      pools/<pool>
  *   alive/<host>                      pools/<pool>/references/<id>
- *   networks/<network>                blocks/<pool>/<cidr>
+ *   networks/<network>                claims/<pool>/<cidr>
  *   networks/<network>/hosts/<host>   endpoints/<network>/<endpoint>
  *   recipes/<Docker's name of a network>   names/<network>/<endpoint>
- *   removed/<recipe>
+ *   removed/<recipe>                  unwatched/blocks/<pool>/<cidr>
+ *
+ * A watch ends before `unwatched`, which sorts behind the others: what is written there is told to nobody.
  *
  * A pool is a CIDR, or `<cidr>@<network>` (`model/pool-name.ts`). A CIDR is written with `-` for `/`
  * (`10.77.0.0-16`); any other name is percent-encoded, so that a segment never holds a slash. Prefixes to list or
@@ -29,6 +31,7 @@ export type Place =
   | { readonly kind: 'participant'; readonly network: string; readonly host: string }
   | { readonly kind: 'pool'; readonly pool: string }
   | { readonly kind: 'reference'; readonly pool: string; readonly reference: string }
+  | { readonly kind: 'claim'; readonly pool: string; readonly block: string }
   | { readonly kind: 'block'; readonly pool: string; readonly block: string }
   | { readonly kind: 'endpoint'; readonly network: string; readonly endpoint: string }
   | { readonly kind: 'recipe'; readonly name: string }
@@ -52,7 +55,8 @@ export function keysBelow(root: string) {
     participant: (network: string, host: string) => key('networks', name(network), 'hosts', name(host)),
     pool: (pool: string) => key('pools', cidr(pool)),
     reference: (pool: string, reference: string) => key('pools', cidr(pool), 'references', name(reference)),
-    block: (pool: string, block: string) => key('blocks', cidr(pool), cidr(block)),
+    claim: (pool: string, block: string) => key('claims', cidr(pool), cidr(block)),
+    block: (pool: string, block: string) => key('unwatched', 'blocks', cidr(pool), cidr(block)),
     endpoint: (network: string, endpoint: string) => key('endpoints', name(network), name(endpoint)),
     recipe: (network: string) => key('recipes', name(network)),
     removal: (recipe: string) => key('removed', name(recipe)),
@@ -66,13 +70,18 @@ export function keysBelow(root: string) {
     /** Pools and their references. */
     pools: prefix('pools'),
     references: (pool: string) => prefix('pools', cidr(pool), 'references'),
-    allBlocks: prefix('blocks'),
-    blocks: (pool: string) => prefix('blocks', cidr(pool)),
+    allClaims: prefix('claims'),
+    claims: (pool: string) => prefix('claims', cidr(pool)),
+    allBlocks: prefix('unwatched', 'blocks'),
+    blocks: (pool: string) => prefix('unwatched', 'blocks', cidr(pool)),
     allEndpoints: prefix('endpoints'),
     endpoints: (network: string) => prefix('endpoints', name(network)),
     recipes: prefix('recipes'),
     removals: prefix('removed'),
     namesOn: (network: string) => prefix('names', name(network)),
+
+    /** Where watches end. */
+    unwatched: prefix('unwatched'),
 
     /** What the key names; undefined for a key that this version of weft does not know. */
     parse: (text: string) => (text.startsWith(root) ? parse(text.slice(root.length).split('/')) : undefined),
@@ -102,8 +111,11 @@ function parse(segments: readonly string[]): Place | undefined {
       case 'pools, 4 segments':
         if (second !== 'references') return undefined;
         return { kind: 'reference', pool: parsePool(first), reference: decoded(third) };
-      case 'blocks, 3 segments':
-        return { kind: 'block', pool: parsePool(first), block: parseCidr(second) };
+      case 'claims, 3 segments':
+        return { kind: 'claim', pool: parsePool(first), block: parseCidr(second) };
+      case 'unwatched, 4 segments':
+        if (first !== 'blocks') return undefined;
+        return { kind: 'block', pool: parsePool(second), block: parseCidr(third) };
       case 'endpoints, 3 segments':
         return {
           kind: 'endpoint',

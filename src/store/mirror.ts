@@ -16,25 +16,34 @@ interface Grave {
 
 export class Mirror {
   readonly prefix: string;
+  readonly #before: string | undefined;
   readonly #onChange: (keys: readonly string[]) => void;
   readonly #entries = new KeyTree<Entry>();
   #graves: readonly Grave[] = [];
   #revision = 0n;
+  #snapshots = 0;
   #complete = false;
   #connected = false;
 
   /**
    * @param onChange called with the keys that were put or deleted; with none when only `complete` or
    *   `connected` changed.
+   * @param before keys that sort from this one on are left out, as by the watch
    */
-  constructor(prefix: string, onChange: (keys: readonly string[]) => void = () => {}) {
+  constructor(prefix: string, onChange: (keys: readonly string[]) => void = () => {}, before?: string) {
     this.prefix = prefix;
+    this.#before = before;
     this.#onChange = onChange;
   }
 
   /** Everything up to this revision of the store is in. */
   get revision(): bigint {
     return this.#revision;
+  }
+
+  /** How often everything was told anew: what was learnt of the store before may be of another history of it. */
+  get snapshots(): number {
+    return this.#snapshots;
   }
 
   /** A snapshot has been seen; before that, what is not here may well be in the store. */
@@ -62,6 +71,7 @@ export class Mirror {
     const changed = new Set<string>();
     switch (notice.type) {
       case 'snapshot':
+        this.#snapshots += 1;
         this.#replace(notice.entries, notice.revision, changed);
         this.#complete = true;
         this.#connected = true;
@@ -88,13 +98,13 @@ export class Mirror {
     this.#onChange([...changed]);
   }
 
-  /** Takes what this host has committed at a revision, in any order. Keys outside the prefix are left out. */
+  /** Takes what this host has committed at a revision, in any order. Keys that are not watched are left out. */
   commit(writes: readonly Write[], revision: bigint): void {
     if (revision <= this.#revision) return;
     const changed = new Set<string>();
     for (const write of writes) {
       if ('put' in write) {
-        if (!write.put.startsWith(this.prefix)) continue;
+        if (!this.#isWatched(write.put)) continue;
         const entry = { key: write.put, value: write.value, revision };
         this.#take({ type: 'put', entry }, changed);
       } else {
@@ -139,6 +149,10 @@ export class Mirror {
   #pass(revision: bigint): void {
     this.#revision = revision;
     this.#graves = this.#graves.filter((grave) => grave.revision > revision);
+  }
+
+  #isWatched(key: string): boolean {
+    return key.startsWith(this.prefix) && (this.#before === undefined || key < this.#before);
   }
 
   #keysBelow(prefix: string): string[] {

@@ -70,8 +70,11 @@ export interface Store {
    * @throws WeftError when nothing was written: `unavailable` | `denied` | `invalid`; `not-found`: a lease ended
    */
   transact(transaction: Transaction): Promise<Outcome>;
-  /** Follows a prefix until the signal aborts; reconnects by itself, for ever. */
-  watch(prefix: string, signal: AbortSignal): AsyncIterable<Notice>;
+  /**
+   * Follows a prefix until the signal aborts; reconnects by itself, for ever.
+   * @param before keys that sort from this one on are left out
+   */
+  watch(prefix: string, signal: AbortSignal, before?: string): AsyncIterable<Notice>;
   /** Grants a lease. @throws as `get` */
   grantLease(ttlSeconds: number): Promise<Lease>;
   /** Extends a lease; false when the store no longer knows it. @throws as `get` */
@@ -84,7 +87,7 @@ export function withTransact(store: Store, transact: Store['transact']): Store {
   return {
     get: (key) => store.get(key),
     list: (prefix) => store.list(prefix),
-    watch: (prefix, signal) => store.watch(prefix, signal),
+    watch: (prefix, signal, before) => store.watch(prefix, signal, before),
     grantLease: (ttlSeconds) => store.grantLease(ttlSeconds),
     renewLease: (lease) => store.renewLease(lease),
     close: () => store.close(),

@@ -122,7 +122,7 @@ export async function holdsOnly(service: Service, tasks: readonly Task[]): Promi
 
 /** Assigned to a host, or kept for a task by a manager. */
 async function heldAddresses(lab: Lab): Promise<string[]> {
-  const values = await lab.etcd.ctl(['get', '--prefix', '--print-value-only', '/weft/v1/blocks/']);
+  const values = await lab.etcd.ctl(['get', '--prefix', '--print-value-only', '/weft/v1/unwatched/blocks/']);
   const lines = values.split('\n').filter((line) => line !== '');
   return lines
     .flatMap((line) => {

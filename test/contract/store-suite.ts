@@ -44,8 +44,8 @@ export function storeSuite(name: string, open: () => Promise<StoreUnderTest>): v
       await under.dispose();
     });
 
-    function watch(prefix: string): Watcher {
-      const watcher = new Watcher(store, prefix);
+    function watch(prefix: string, before?: string): Watcher {
+      const watcher = new Watcher(store, prefix, () => {}, before);
       watchers.push(watcher);
       return watcher;
     }
@@ -239,6 +239,17 @@ export function storeSuite(name: string, open: () => Promise<StoreUnderTest>): v
         const revision = await write(put('net/a'));
         await watcher.until(({ mirror }) => mirror.revision >= revision);
         expect(watcher.seen).toEqual({ a: 'net/a' });
+      });
+
+      test('tells nothing of keys from the one on at which it is to end', async () => {
+        await write(put('b/1'), put('c'), put('d'));
+        const watcher = watch(at, `${at}c`);
+        await watcher.until(({ mirror }) => mirror.complete);
+        expect(watcher.seen).toEqual({ 'b/1': 'b/1' });
+        await write(put('c', '2'), put('c/1'), put('d', '2'));
+        const revision = await write(put('b/2'), remove('d'));
+        await watcher.until(({ mirror }) => mirror.revision >= revision);
+        expect(watcher.seen).toEqual({ 'b/1': 'b/1', 'b/2': 'b/2' });
       });
 
       test('ends when it is told to', async () => {

@@ -45,7 +45,7 @@ export function cuttable(store: Store): CutStore {
       return isCut ? { outcome: 'unknown', cause: away() } : outcome;
     },
 
-    async *watch(prefix, signal): AsyncGenerator<Notice> {
+    async *watch(prefix, signal, before): AsyncGenerator<Notice> {
       while (!signal.aborted) {
         const ended = new AbortController();
         const end = () => ended.abort();
@@ -56,7 +56,7 @@ export function cuttable(store: Store): CutStore {
           if (!ended.signal.aborted)
             await new Promise((resolve) => ended.signal.addEventListener('abort', resolve));
         } else {
-          for await (const notice of store.watch(prefix, ended.signal)) {
+          for await (const notice of store.watch(prefix, ended.signal, before)) {
             if (isCut) break;
             yield notice;
           }

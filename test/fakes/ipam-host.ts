@@ -1,13 +1,13 @@
 /** Address management of one host of a test's cluster, on whatever store the hosts share. */
 import type { Ipam } from '../../src/ipam/ipam.ts';
-import { type OwnBlock, type OwnBlockShelf, Spares } from '../../src/ipam/spares.ts';
+import { sharedStore } from '../../src/ipam/shared-store.ts';
+import type { OwnBlock, OwnBlockShelf } from '../../src/ipam/spares.ts';
 import type { ForeignRoute } from '../../src/ipam/subnet.ts';
 import { Vacancies } from '../../src/ipam/vacancies.ts';
 import { type Prefix, parsePrefix } from '../../src/model/address.ts';
 import { keyedQueue } from '../../src/model/queue.ts';
 import type { Network } from '../../src/model/records.ts';
 import { keysBelow } from '../../src/store/keys.ts';
-import { mirroring } from '../../src/store/mirror.ts';
 import type { Store } from '../../src/store/store.ts';
 import { skippingClock } from './clock.ts';
 import { Watcher } from './watcher.ts';
@@ -57,8 +57,15 @@ export async function ipamHost(
   const failed = (error: unknown) => {
     throw error;
   };
-  const spares = new Spares(options.disk ?? diskInMemory(), { keys, hostId, failed });
-  const watcher = new Watcher(store, keys.root, (mirror, changed) => spares.hear(mirror, changed));
+  const watcher = new Watcher(
+    store,
+    keys.root,
+    (mirror, changed) => shared.spares.hear(mirror, changed),
+    keys.unwatched,
+  );
+  const shelf = options.disk ?? diskInMemory();
+  const now = options.now ?? (() => 1_700_000_000_000);
+  const shared = sharedStore({ store, mirror: watcher.mirror, keys, hostId, shelf, now, failed });
   const endpoints = new Set<string>();
   const networks = new Map<string, Network>();
   const otherRoutes: Prefix[] = [];
@@ -70,13 +77,9 @@ export async function ipamHost(
     endpoints,
     networks,
     otherRoutes,
-    store: spares.guard(mirroring(store, () => [watcher.mirror])),
-    spares,
-    mirror: watcher.mirror,
-    keys,
+    ...shared,
     queue: keyedQueue(),
     vacancies: new Vacancies(),
-    hostId,
     hostName: (id) => `${id}.example`,
     network: (key) => networks.get(key),
     inUse: (_, address) => endpoints.has(address),
@@ -89,7 +92,7 @@ export async function ipamHost(
       6: { range: parsePrefix('fd77:1:2::/48'), length: 64 },
     },
     restMs: 60_000,
-    now: options.now ?? (() => 1_700_000_000_000),
+    now,
     clock: options.clock ?? skippingClock(),
     random: options.random ?? (() => 0.5),
     randomId: () => {

@@ -45,8 +45,8 @@ export class FakeLine implements Store {
     return unknown('was answered in vain');
   }
 
-  async *watch(prefix: string, signal: AbortSignal): AsyncGenerator<Notice> {
-    const news = this.#store.watch(prefix, signal)[Symbol.asyncIterator]();
+  async *watch(prefix: string, signal: AbortSignal, before?: string): AsyncGenerator<Notice> {
+    const news = this.#store.watch(prefix, signal, before)[Symbol.asyncIterator]();
     let next = news.next();
     let revision: bigint | undefined;
     while (!signal.aborted) {

@@ -67,8 +67,9 @@ export function mortalStore(store: Store, life: Life): Store {
     get: (key) => life.look(() => store.get(key)),
     list: (prefix) => life.look(() => store.list(prefix)),
     transact: (transaction) => life.step(() => store.transact(transaction)),
-    async *watch(prefix, signal) {
-      for await (const notice of store.watch(prefix, signal)) yield await life.look(async () => notice);
+    async *watch(prefix, signal, before) {
+      for await (const notice of store.watch(prefix, signal, before))
+        yield await life.look(async () => notice);
     },
     // Of its lease nothing is seen here.
     grantLease: (ttlSeconds) => life.look(() => store.grantLease(ttlSeconds)),

@@ -69,7 +69,8 @@ export class FakeStore implements Store {
     };
   }
 
-  async *watch(prefix: string, signal: AbortSignal): AsyncGenerator<Notice> {
+  async *watch(prefix: string, signal: AbortSignal, before?: string): AsyncGenerator<Notice> {
+    const isWatched = (key: string) => before === undefined || key < before;
     let next: bigint | undefined;
     let lost = false;
     signal.addEventListener('abort', () => this.#notify(), { once: true });
@@ -82,14 +83,18 @@ export class FakeStore implements Store {
       } else if (next === undefined || next <= this.#compacted || next > this.#revision + 1n) {
         lost = false;
         next = this.#revision + 1n;
-        yield { type: 'snapshot', entries: this.#inOrder(prefix), revision: this.#revision };
+        const entries = this.#inOrder(prefix).filter(({ key }) => isWatched(key));
+        yield { type: 'snapshot', entries, revision: this.#revision };
       } else if (lost) {
         lost = false;
         yield { type: 'events', events: [], revision: next - 1n };
       } else {
-        const events = this.#eventsFrom(next, prefix);
+        const isBehind = next <= this.#revision;
+        const events = this.#eventsFrom(next, prefix).filter((event) => isWatched(subjectOf(event).key));
         next = this.#revision + 1n;
-        if (events.length > 0) yield { type: 'events', events, revision: this.#revision };
+        // Of what is not watched nothing is told but that it has passed, as by a progress notice of etcd's.
+        const isToldOf = events.length > 0 || (isBehind && before !== undefined);
+        if (isToldOf) yield { type: 'events', events, revision: this.#revision };
         else await this.#change();
       }
     }

@@ -13,13 +13,14 @@ export class Watcher {
     store: Store,
     prefix: string,
     onChange: (mirror: Mirror, changed: readonly string[]) => void = () => {},
+    before?: string,
   ) {
-    this.mirror = new Mirror(prefix, (changed) => onChange(this.mirror, changed));
-    this.#done = this.#follow(store, prefix);
+    this.mirror = new Mirror(prefix, (changed) => onChange(this.mirror, changed), before);
+    this.#done = this.#follow(store, prefix, before);
   }
 
-  async #follow(store: Store, prefix: string): Promise<void> {
-    for await (const notice of store.watch(prefix, this.#abort.signal)) {
+  async #follow(store: Store, prefix: string, before: string | undefined): Promise<void> {
+    for await (const notice of store.watch(prefix, this.#abort.signal, before)) {
       this.notices.push(notice);
       this.mirror.apply(notice);
       this.#wake();

@@ -16,7 +16,7 @@ export async function announced(lab: Lab): Promise<string[]> {
 }
 
 export async function assignedCount(lab: Lab): Promise<number> {
-  const blocks = (await valuesBelow(lab, 'blocks/')).map(records.block.parse);
+  const blocks = (await valuesBelow(lab, 'unwatched/blocks/')).map(records.block.parse);
   return blocks.flatMap(({ assigned }) => Object.keys(assigned)).length;
 }
 

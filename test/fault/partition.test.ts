@@ -58,7 +58,7 @@ async function allInDocker(): Promise<string[]> {
 
 /** In the first block of h1's. */
 async function spareCount(): Promise<number> {
-  const key = '/weft/v1/blocks/10.77.0.0-16/10.77.0.0-26';
+  const key = '/weft/v1/unwatched/blocks/10.77.0.0-16/10.77.0.0-26';
   const value = await lab.etcd.ctl(['get', '--print-value-only', key]);
   return records.block.parse(value).spare?.length ?? 0;
 }

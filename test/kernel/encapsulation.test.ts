@@ -5,7 +5,7 @@ import { hostTable } from '../../src/fabric/host-table.ts';
 import { routed } from '../../src/fabric/routed.ts';
 import { diff } from '../../src/kernel/diff.ts';
 import { containerEnd, tunnelVni } from '../../src/model/names.ts';
-import { block, endpoint, network, view } from '../unit/fabric/views.ts';
+import { claim, endpoint, network, view } from '../unit/fabric/views.ts';
 import { addContainer, addSpace, type Host, openHost, type Space } from './host.ts';
 
 const waiting = { timeout: 20_000, interval: 50 };
@@ -75,7 +75,7 @@ async function seenBy(
     network: { ...shared, fabric: 'routed' },
     underlay: { hostId: self.name, address: self.address, link: 'eth0', mtu, vxlanPort: 4789 },
     peers: new Map([[other.name, path === undefined ? peer : { ...peer, path }]]),
-    blocks: [block('h1', '10.77.0.0/26'), block('h2', '10.77.0.64/26')],
+    claims: [claim('h1', '10.77.0.0/26'), claim('h2', '10.77.0.64/26')],
     remote: [endpoint(other.name, other.container)],
     local: [{ ...endpoint(self.name, self.container), slot: 1, mtu: 1500 }],
   });

@@ -55,7 +55,7 @@ function viewOf(net: Network, local: readonly LocalEndpoint[]): NetworkView {
     network: net,
     underlay,
     peers: new Map(),
-    blocks: [],
+    claims: [],
     beyond: [],
     shortcut: true,
     remote: [],

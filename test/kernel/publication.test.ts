@@ -51,7 +51,7 @@ async function publish(addresses: readonly string[], publications: readonly Publ
     network,
     underlay: { hostId: 'h1', address: '10.9.0.1', link: 'eth0', mtu: 1500, vxlanPort: 4789 },
     peers: new Map(),
-    blocks: [],
+    claims: [],
     beyond: [],
     shortcut: true,
     remote: [],

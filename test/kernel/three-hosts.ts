@@ -13,10 +13,10 @@ import { diff } from '../../src/kernel/diff.ts';
 import type { Namespace } from '../../src/kernel/kernel.ts';
 import type { NamespaceState } from '../../src/kernel/state.ts';
 import { familyOf, parsePrefix } from '../../src/model/address.ts';
-import type { Block } from '../../src/model/block-record.ts';
+import type { Claim } from '../../src/model/block-record.ts';
 import { containerEnd, namespaceName, tunnelVni } from '../../src/model/names.ts';
 import type { Network } from '../../src/model/records.ts';
-import { block, endpoint } from '../unit/fabric/views.ts';
+import { claim, endpoint } from '../unit/fabric/views.ts';
 import { addContainer, addSpace, type Host, openHost, type Space } from './host.ts';
 
 export const waiting = { timeout: 20_000, interval: 50 };
@@ -36,7 +36,7 @@ export interface Member {
   readonly host: Host;
   /** Its container's. */
   readonly endpoint: LocalEndpoint;
-  readonly blocks: readonly Block[];
+  readonly claims: readonly Claim[];
 }
 
 export interface ThreeHosts {
@@ -64,9 +64,9 @@ export async function threeHosts(underlay: keyof typeof underlays): Promise<Thre
     return {
       ...{ id, address: `${prefix}${number}`, linkLocal, host },
       endpoint: { ...endpoint(id, ...addresses), slot: 1 },
-      blocks: [
-        block(id, `10.77.0.${first}/26`),
-        block(id, `fd77::${number === 1 ? '' : first.toString(16)}/122`),
+      claims: [
+        claim(id, `10.77.0.${first}/26`),
+        claim(id, `fd77::${number === 1 ? '' : first.toString(16)}/122`),
       ],
     };
   }
@@ -133,7 +133,7 @@ export class Wiring {
         mac: '02:00:00:00:00:01',
       },
       peers: new Map(peers.map((peer) => [peer.id, peer])),
-      blocks: this.#members.flatMap(({ blocks }) => blocks),
+      claims: this.#members.flatMap(({ claims }) => claims),
       beyond: [],
       shortcut: true,
       remote: others.map((each) => each.endpoint),

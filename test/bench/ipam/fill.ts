@@ -2,7 +2,7 @@
 import { assign, newBlock } from '../../../src/ipam/block.ts';
 import { blockOf } from '../../../src/ipam/pool.ts';
 import { parsePrefix, prefixSize, printPrefix } from '../../../src/model/address.ts';
-import type { Block } from '../../../src/model/block-record.ts';
+import { type Block, claimOf } from '../../../src/model/block-record.ts';
 import { records } from '../../../src/model/records.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
 import { maxOperations } from '../../../src/store/limits.ts';
@@ -29,7 +29,7 @@ export async function fill(
   const most = Number(prefixSize(pool)) / blockSize;
   const needed = Math.ceil((used + room) / blockSize / hosts.length) * hosts.length;
   const count = Math.min(needed, most);
-  const writes: Write[] = Array.from({ length: count }, (_, index) => {
+  const filled = Array.from({ length: count }, (_, index): { claim: Write; block: Write } => {
     const prefix = blockOf(pool, pool.first + BigInt(index * blockSize));
     const owner = hosts[index % hosts.length] ?? '';
     const share = Math.floor((used * (index + 1)) / count) - Math.floor((used * index) / count);
@@ -40,8 +40,14 @@ export async function fill(
       const operation = (index * blockSize + offset).toString(16).padStart(12, '0');
       block = assign(block, offset, { host: owner, operation, sinceMs: Date.now() });
     }
-    return { put: keys.block(subnet, block.cidr), value: records.block.render(block) };
+    const { cidr } = block;
+    return {
+      claim: { put: keys.claim(subnet, cidr), value: records.claim.render(claimOf(block)) },
+      block: { put: keys.block(subnet, cidr), value: records.block.render(block) },
+    };
   });
+  // The claims last: with them, hosts hear that all is done.
+  const writes = [...filled.map(({ block }) => block), ...filled.map(({ claim }) => claim)];
   let revision = 0n;
   for (let written = 0; written < writes.length; written += maxOperations) {
     const outcome = await store.transact({
@@ -51,7 +57,7 @@ export async function fill(
     if (outcome.outcome !== 'committed') throw new Error(`the subnet cannot be filled: ${outcome.outcome}`);
     revision = outcome.revision;
   }
-  const bytes = writes.reduce((sum, write) => sum + ('put' in write ? write.value.length : 0), 0);
+  const bytes = filled.reduce((sum, { block }) => sum + ('put' in block ? block.value.length : 0), 0);
   return { revision, bytesPerBlock: Math.round(bytes / count) };
 }
 

@@ -3,9 +3,9 @@ import { median, medianRatio } from '../statistics.ts';
 import { extremes, hostCounts } from './conditions.ts';
 
 /**
- * `bare`: as small a record as may be, of which nobody is told. `told`: one as large as a block's, of which all hosts are.
+ * `bare`: as small a record as may be. `alike`: one as large as a block's. Of neither is anybody told, nor of blocks.
  */
-export type Phase = 'allocate' | 'bare' | 'told';
+export type Phase = 'allocate' | 'bare' | 'alike';
 
 /** Of all hosts together. */
 export interface PhaseFigures {
@@ -47,14 +47,14 @@ const ratio = ({ rounds }: Stage, to: Phase, figure: keyof PhaseFigures): number
 export function renderTable({ stages }: Report): string {
   const header = [
     ...['hosts x subnet', 'allocations/s', 'p50 ms', 'p99 ms', 'txns each'],
-    ...['bare/s', 'p50 ms', 'p99 ms', 'told/s', 'p50 ms', 'p99 ms', 'p50 x bare', 'p99 x bare'],
+    ...['bare/s', 'p50 ms', 'p99 ms', 'alike/s', 'p50 ms', 'p99 ms', 'p50 x bare', 'p99 x bare'],
   ];
   const rows = stages.map((stage) => [
     stage.condition,
     ...cells(stage, 'allocate'),
     value(stage, 'allocate', 'transactionsEach').toFixed(3),
     ...cells(stage, 'bare'),
-    ...cells(stage, 'told'),
+    ...cells(stage, 'alike'),
     ratio(stage, 'bare', 'p50Ms').toFixed(2),
     ratio(stage, 'bare', 'p99Ms').toFixed(2),
   ]);
@@ -102,7 +102,7 @@ export function renderBudgets(report: Report): string[] {
   });
   const crowd = stages.filter(({ condition }) => condition.startsWith(`${Math.max(...hostCounts)} x`));
   const scale = crowd.map((stage) => {
-    const reached = ratio(stage, 'told', 'perSecond');
+    const reached = ratio(stage, 'alike', 'perSecond');
     return verdict(reached >= 0.8, `${stage.condition}: v. what etcd carries`, reached, '>= 0.8');
   });
   return [...each, ...flat, ...scale];

@@ -39,22 +39,22 @@ export async function measureUnder(
     allocate: () => tellAll(hosts, () => ({ do: 'allocate', count: perHost })),
     bare: () =>
       tellAll(hosts, ({ id }) => ({ do: 'put', count: perHost, bytes: bareBytes, key: `/bare/${id}` })),
-    told: () =>
+    alike: () =>
       tellAll(hosts, ({ id }) => {
-        return { do: 'put', count: perHost, bytes: filled.bytesPerBlock, key: `${root}told/${id}` };
+        return { do: 'put', count: perHost, bytes: filled.bytesPerBlock, key: `/alike/${id}` };
       }),
   };
 
   async function round(): Promise<Round> {
     const figures = new Map<Phase, Together>();
-    for (const phase of shuffled(['allocate', 'bare', 'told'] as const, plan.random)) {
+    for (const phase of shuffled(['allocate', 'bare', 'alike'] as const, plan.random)) {
       figures.set(phase, await phases[phase]());
       if (phase === 'allocate') await tellAll(hosts, () => ({ do: 'release' }));
     }
     return {
       allocate: summary(figures.get('allocate')),
       bare: summary(figures.get('bare')),
-      told: summary(figures.get('told')),
+      alike: summary(figures.get('alike')),
     };
   }
 

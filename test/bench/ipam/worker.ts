@@ -4,15 +4,15 @@ import { explain } from '../../../src/errors.ts';
 import { assignAddress, releaseAddress } from '../../../src/ipam/addresses.ts';
 import type { Ipam } from '../../../src/ipam/ipam.ts';
 import { requestPool } from '../../../src/ipam/pools.ts';
-import { Spares } from '../../../src/ipam/spares.ts';
+import { sharedStore } from '../../../src/ipam/shared-store.ts';
 import { Vacancies } from '../../../src/ipam/vacancies.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
 import { keyedQueue } from '../../../src/model/queue.ts';
 import { systemClock } from '../../../src/store/clock.ts';
 import { openEtcdStore } from '../../../src/store/etcd.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
-import { Mirror, mirroring } from '../../../src/store/mirror.ts';
-import type { Store } from '../../../src/store/store.ts';
+import { Mirror } from '../../../src/store/mirror.ts';
+import { withTransact } from '../../../src/store/store.ts';
 import { diskInMemory } from '../../fakes/ipam-host.ts';
 import type { Answer, Figures, Order } from './orders.ts';
 
@@ -28,23 +28,24 @@ interface Member {
 const [hostId = '', endpoint = ''] = process.argv.slice(2);
 const etcd = openEtcdStore({ endpoints: [endpoint] });
 let transactions = 0;
-const store: Store = {
-  ...mirroring(etcd, () => []),
-  transact(transaction) {
-    transactions += 1;
-    return etcd.transact(transaction);
-  },
-};
+const store = withTransact(etcd, (transaction) => {
+  transactions += 1;
+  return etcd.transact(transaction);
+});
 let member: Member | undefined;
 
 async function join(root: string, subnet: string): Promise<Member> {
   const keys = keysBelow(root);
   const leaving = new AbortController();
   let wake: () => void = () => {};
-  const spares = new Spares(diskInMemory(), { keys, hostId, failed: () => {} });
-  const mirror = new Mirror(root, (changed) => spares.hear(mirror, changed));
+  const mirror = new Mirror(root, (changed) => shared.spares.hear(mirror, changed), keys.unwatched);
+  const shared = sharedStore({
+    ...{ store, mirror, keys, hostId, shelf: diskInMemory() },
+    now: Date.now,
+    failed: () => {},
+  });
   void (async () => {
-    for await (const notice of store.watch(root, leaving.signal)) {
+    for await (const notice of store.watch(root, leaving.signal, keys.unwatched)) {
       mirror.apply(notice);
       wake();
     }
@@ -57,8 +58,8 @@ async function join(root: string, subnet: string): Promise<Member> {
     }
   }
   const ipam: Ipam = {
-    store: spares.guard(mirroring(store, () => [mirror])),
-    ...{ mirror, keys, hostId, spares, vacancies: new Vacancies(), queue: keyedQueue() },
+    ...shared,
+    ...{ vacancies: new Vacancies(), queue: keyedQueue() },
     hostName: (id) => id,
     network: () => undefined,
     inUse: () => false,

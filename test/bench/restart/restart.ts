@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { bundle } from '../../../plugin/bundle.ts';
-import type { Block } from '../../../src/model/block-record.ts';
+import { type Block, claimOf } from '../../../src/model/block-record.ts';
 import { containerEnd, macOf } from '../../../src/model/names.ts';
 import { type Endpoint, type Host, records } from '../../../src/model/records.ts';
 import { openEtcdStore } from '../../../src/store/etcd.ts';
@@ -186,9 +186,7 @@ async function fillCluster(): Promise<void> {
     const at = (offset: number) => `10.77.${blockNumber >> 2}.${(blockNumber & 3) * 64 + offset}`;
     const block: Block = {
       ...{ v: 1, cidr: `${at(0)}/26`, pool: subnet, owner: id, sequence: 1, freed: [] },
-      assigned: Object.fromEntries(
-        offsets.map((offset) => [offset, { host: id, operation: `${id}${offset}`, sinceMs: 0 }]),
-      ),
+      assigned: Object.fromEntries(offsets.map((offset) => [offset, `${id}${offset} 0`])),
     };
     const endpoints = offsets.map(
       (offset): Endpoint => ({
@@ -199,6 +197,7 @@ async function fillCluster(): Promise<void> {
     const writes: Write[] = [
       { put: keys.host(id), value: records.host.render(host) },
       { put: keys.block(subnet, block.cidr), value: records.block.render(block) },
+      { put: keys.claim(subnet, block.cidr), value: records.claim.render(claimOf(block)) },
       ...endpoints.flatMap((endpoint): Write[] => [
         { put: keys.endpoint(subnet, endpoint.id), value: records.endpoint.render(endpoint) },
         {

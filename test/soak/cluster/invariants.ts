@@ -45,7 +45,7 @@ async function storeAgrees(lab: Lab, attached: readonly Attached[]): Promise<voi
     addresses,
     'endpoints in the store',
   );
-  const blocks = (await valuesBelow('blocks')).map(records.block.parse);
+  const blocks = (await valuesBelow('unwatched/blocks')).map(records.block.parse);
   const assigned = blocks.flatMap((block) => Object.keys(block.assigned));
   assert.equal(assigned.length, addresses.length, 'addresses assigned in the store');
 }

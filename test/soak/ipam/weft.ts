@@ -21,14 +21,13 @@ import type { ThisHost } from '../../../src/agent/this-host.ts';
 import { unneededIn } from '../../../src/agent/unneeded.ts';
 import { Views } from '../../../src/agent/views.ts';
 import { WeftError } from '../../../src/errors.ts';
-import { assignmentsOf, releaseHeld } from '../../../src/ipam/addresses.ts';
+import { assignments, releaseHeld } from '../../../src/ipam/addresses.ts';
 import type { Ipam } from '../../../src/ipam/ipam.ts';
 import { givenAddresses, recallUsed } from '../../../src/ipam/outage.ts';
 import { refillSpares } from '../../../src/ipam/provision.ts';
-import { Spares } from '../../../src/ipam/spares.ts';
+import { sharedStore } from '../../../src/ipam/shared-store.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
-import { mirroring } from '../../../src/store/mirror.ts';
 import type { Store } from '../../../src/store/store.ts';
 import { FakeKernel } from '../../fakes/kernel.ts';
 import { type FakeDisk, ledgerOn } from '../../fakes/ledger.ts';
@@ -69,11 +68,17 @@ export function startWeft(options: WeftOptions): Weft {
   const keys = keysBelow(options.root);
   const ledger = ledgerOn(options.disk, life);
   const line = mortalStore(options.store, life);
-  // What a dead process cannot keep is nobody's loss.
-  const spares = new Spares(ledger.blocks, { keys, hostId, failed: () => {} });
-  const watcher = new Watcher(line, keys.root, (mirror, changed) => spares.hear(mirror, changed));
+  const watcher = new Watcher(
+    line,
+    keys.root,
+    (mirror, changed) => shared.spares.hear(mirror, changed),
+    keys.unwatched,
+  );
   const { mirror } = watcher;
-  const store = spares.guard(mirroring(line, () => [mirror]));
+  // What a dead process cannot keep is nobody's loss.
+  const failed = () => {};
+  const shared = sharedStore({ store: line, mirror, keys, hostId, shelf: ledger.blocks, now, failed });
+  const { store } = shared;
   const cluster = new Cluster(mirror, keys, log);
   const membership = new Membership(store, keys, hostId, { clock, random });
   const kernel = new FakeKernel([uplink]);
@@ -86,7 +91,8 @@ export function startWeft(options: WeftOptions): Weft {
   });
   const ipam: Ipam = {
     ...addressManagement({
-      ...{ store, mirror, keys, hostId, spares, cluster, ledger, kernel },
+      ...shared,
+      ...{ cluster, ledger, kernel },
       rules: {
         automaticSubnets: { 4: { range: parsePrefix('10.160.0.0/11'), length: 20 } },
         excludedRanges: [],
@@ -134,7 +140,7 @@ export function startWeft(options: WeftOptions): Weft {
   const addresses = addressUseCases(host, ipam, giveUpLost);
   const settling = settlement({
     ...{ hostId, cluster, ledger, membership, announcements, log, now },
-    heldAddresses: () => [...assignmentsOf(ipam, hostId), ...givenAddresses(ipam)],
+    heldAddresses: async () => [...(await assignments(ipam)), ...givenAddresses(ipam)],
     releaseAddress: (held) => releaseHeld(ipam, held),
     unneeded: unneededIn(ipam, cluster),
     releasePool: addresses.releasePool,

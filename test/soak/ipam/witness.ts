@@ -4,10 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { explain } from '../../../src/errors.ts';
-import { holderOf, isSpare } from '../../../src/ipam/block.ts';
+import { isSpare } from '../../../src/ipam/block.ts';
 import { type HeldBlock, knownBlock } from '../../../src/ipam/holdings.ts';
 import { blockOf } from '../../../src/ipam/pool.ts';
 import { parseAddress, parsePrefix, printPrefix } from '../../../src/model/address.ts';
+import { claimOf, hostOf, offsetsIn } from '../../../src/model/block-record.ts';
 import { records } from '../../../src/model/records.ts';
 import { keysBelow } from '../../../src/store/keys.ts';
 import type { Entry, Notice, Store } from '../../../src/store/store.ts';
@@ -55,15 +56,22 @@ export class Witness {
 
   /** @throws AssertionError when the store does not hold for a host what its containers use, or a promise was broken */
   async check(): Promise<void> {
-    const { entries } = await this.#store.list(this.#keys.allBlocks);
-    const blocks = new Map(entries.map((entry) => [entry.key, this.#readable(entry)] as const));
+    const { entries } = await this.#store.list(this.#keys.root);
+    const below = (prefix: string) => entries.filter(({ key }) => key.startsWith(prefix));
+    const blocks = new Map(
+      below(this.#keys.allBlocks).map((entry) => [entry.key, this.#readable(entry)] as const),
+    );
+    assert.deepEqual(
+      below(this.#keys.allClaims).map(({ value }) => records.claim.parse(value)),
+      Array.from(blocks.values(), ({ record }) => claimOf(record)),
+      'the hosts are told otherwise than the blocks are',
+    );
     for (const [address, { host, block, offset }] of this.#running) {
       const record = blocks.get(block)?.record;
       // One that was given while the store was away is its host's, and not assigned yet.
       const spareOf = record !== undefined && isSpare(record, offset) ? record.owner : undefined;
-      const holder = record && holderOf(record, offset);
       assert.equal(
-        holder?.host ?? spareOf,
+        (record && hostOf(record, offset)) ?? spareOf,
         host,
         `${address} is used on ${host}, and the store has it otherwise`,
       );
@@ -76,11 +84,12 @@ export class Witness {
     await this.check();
     const { entries } = await this.#store.list(this.#keys.allBlocks);
     const used = new Set(Array.from(this.#running.values(), ({ block, offset }) => `${block} ${offset}`));
-    const leaked = entries.flatMap((entry) =>
-      Object.entries(this.#readable(entry).record.assigned)
-        .filter(([offset]) => !used.has(`${entry.key} ${offset}`))
-        .map(([offset, { host }]) => `${entry.key} + ${offset} for ${host}`),
-    );
+    const leaked = entries.flatMap((entry) => {
+      const { record } = this.#readable(entry);
+      return offsetsIn(record)
+        .filter((offset) => !used.has(`${entry.key} ${offset}`))
+        .map((offset) => `${entry.key} + ${offset} for ${hostOf(record, offset)}`);
+    });
     assert.deepEqual(leaked, [], 'addresses are held for nobody');
     const announced = (await this.#store.list(this.#keys.allEndpoints)).entries;
     assert.deepEqual(
@@ -123,9 +132,10 @@ export class Witness {
     const [before, now] = [this.#blocks.get(entry.key)?.record, this.#readable(entry).record];
     if (before !== undefined) {
       assert.equal(now.owner, before.owner, `${entry.key} was ${before.owner}'s and is ${now.owner}'s`);
-      for (const [offset, { host }] of Object.entries(now.assigned)) {
-        const spareOf = isSpare(before, Number(offset)) ? before.owner : undefined;
-        const was: string = before.assigned[offset]?.host ?? spareOf ?? host;
+      for (const offset of offsetsIn(now)) {
+        const host = hostOf(now, offset);
+        const spareOf: string | undefined = isSpare(before, offset) ? before.owner : undefined;
+        const was: string | undefined = hostOf(before, offset) ?? spareOf ?? host;
         assert.equal(host, was, `${entry.key} + ${offset} was ${was}'s and is ${host}'s`);
       }
     }

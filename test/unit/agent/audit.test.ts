@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { audit } from '../../../src/agent/audit.ts';
 import { inventoryOf } from '../../../src/agent/inventory.ts';
+import { claimOf, withHolder } from '../../../src/model/block-record.ts';
 import { records } from '../../../src/model/records.ts';
-import { block, endpoint, network } from '../fabric/views.ts';
+import { block, claim, endpoint, network } from '../fabric/views.ts';
 import { keys } from './weft-host.ts';
 
 const pool = '10.77.0.0/16';
@@ -37,7 +38,11 @@ function poolRecord(more: { readonly network?: string; readonly gateway?: string
 }
 
 function ofBlock(record: ReturnType<typeof block>): Record<string, string> {
-  return { [keys.block(record.pool, record.cidr)]: records.block.render(record) };
+  const { pool, cidr } = record;
+  return {
+    [keys.block(pool, cidr)]: records.block.render(record),
+    [keys.claim(pool, cidr)]: records.claim.render(claimOf(record)),
+  };
 }
 
 function ofEndpoint(record: typeof e1): Record<string, string> {
@@ -121,6 +126,21 @@ test.each<[string, Readonly<Record<string, string | undefined>>, string[]]>([
     [`block 10.78.0.0/26 is of subnet ${pool}, which does not have it`],
   ],
   [
+    'a block of which the hosts are told otherwise',
+    { [keys.claim(pool, '10.77.0.64/26')]: records.claim.render(claim('h1', '10.77.0.64/26')) },
+    [`block 10.77.0.64/26 of subnet ${pool} is host h2's, and the hosts are told otherwise`],
+  ],
+  [
+    'a block of which the hosts are not told',
+    { [keys.claim(pool, '10.77.0.64/26')]: undefined },
+    [`block 10.77.0.64/26 of subnet ${pool} is host h2's, and the hosts are not told`],
+  ],
+  [
+    'a block that there is not, though the hosts are told of it',
+    { [keys.claim(pool, '10.77.0.128/26')]: records.claim.render(claim('h1', '10.77.0.128/26')) },
+    [`block 10.77.0.128/26 of subnet ${pool} is told to be host h1's, and is not in the store`],
+  ],
+  [
     'an address of two containers',
     ofEndpoint(endpoint('h1', '10.77.0.66')),
     [
@@ -166,5 +186,5 @@ test.each<[string, Readonly<Record<string, string | undefined>>, string[]]>([
 test('an address that was given out a moment ago needs no container yet', () => {
   const record = block('h2', '10.77.0.64/26', { 2: 'h2' });
   const young = { host: 'h2', operation: 'o', sinceMs: nowMs - 60_000 };
-  expect(found(ofBlock({ ...record, assigned: { ...record.assigned, 3: young } }))).toEqual([]);
+  expect(found(ofBlock(withHolder(record, 3, young)))).toEqual([]);
 });

@@ -80,6 +80,7 @@ const kinds: Readonly<Record<string, (prefix: typeof keys) => string>> = {
   host: ({ hosts }) => hosts,
   endpoint: ({ endpoints }) => endpoints('blue'),
   'endpoint on a segment': ({ endpoints }) => endpoints('red'),
+  claim: ({ claims }) => claims(subnets.blue),
   block: ({ blocks }) => blocks(subnets.blue),
   pool: ({ pool }) => pool(subnets.blue),
   reference: ({ references }) => references(subnets.blue),
@@ -90,7 +91,7 @@ const kinds: Readonly<Record<string, (prefix: typeof keys) => string>> = {
 };
 
 /** Those that a host reads of others though it is asked nothing. */
-const read = ['host', 'endpoint', 'endpoint on a segment', 'block', 'recipe'];
+const read = ['host', 'endpoint', 'endpoint on a segment', 'claim', 'recipe'];
 
 describe.each(Object.entries(kinds))('a %s record', (kind, prefixOf) => {
   test.each(Object.entries(damages))('%s is named, and everything else goes on', async (_how, damage) => {
@@ -125,7 +126,7 @@ describe.each(Object.entries(kinds))('a %s record', (kind, prefixOf) => {
 });
 
 test('keys below weft’s prefix that are none of its own stand in nobody’s way', async () => {
-  const strange = ['pools/nonsense', 'pools/10.77.0.5-16', 'blocks/10.79.0.0-16/x', 'hosts/%ff', 'a/b/c/d/e'];
+  const strange = ['pools/nonsense', 'pools/10.77.0.5-16', 'claims/10.79.0.0-16/x', 'hosts/%ff', 'a/b/c/d/e'];
   store.writeElsewhere(strange.map((key) => ({ put: keys.root + key, value: '{"v":1}' })));
   if (h1 === undefined) throw new Error('there is no host');
   const { cidr } = await h1.addresses.requestPool({ options: {}, family: 4 });

@@ -5,7 +5,7 @@ import type { Ledger, LedgerNetwork } from '../../../src/agent/ledger.ts';
 import { newsRouter } from '../../../src/agent/news.ts';
 import { records } from '../../../src/model/records.ts';
 import { Mirror } from '../../../src/store/mirror.ts';
-import { block } from '../fabric/views.ts';
+import { claim } from '../fabric/views.ts';
 import { testLedger } from './test-ledger.ts';
 import { keys } from './weft-host.ts';
 
@@ -25,7 +25,7 @@ const red: LedgerNetwork = {
   vni: 77,
   pools: ['10.78.0.0/16'],
 };
-const blockKey = keys.block('10.77.0.0/16', '10.77.0.64/26');
+const blockKey = keys.claim('10.77.0.0/16', '10.77.0.64/26');
 
 let ledger: Ledger;
 let mirror: Mirror;
@@ -44,7 +44,7 @@ function scopesOf(changed: readonly string[]): unknown {
 
 /** The scopes of the news that the block is so now. */
 function scopesOfBlock(owner: string, assigned: Readonly<Record<string, string>>): unknown {
-  const value = records.block.render(block(owner, '10.77.0.64/26', assigned));
+  const value = records.claim.render(claim(owner, '10.77.0.64/26', assigned));
   mirror.commit([{ put: blockKey, value }], mirror.revision + 1n);
   mirror.apply({ type: 'events', events: [], revision: mirror.revision + 1n });
   return scopesOf([blockKey]);
@@ -75,7 +75,7 @@ test('addresses that its owner gives out bear on nothing, those lent to others o
 
 test('a block of a network that is not on this host, or has a namespace of its own, bears on nothing', async () => {
   for (const pool of ['10.78.0.0/16', '10.99.0.0/16']) {
-    expect(scopesOf([keys.block(pool, pool.replace('/16', '/26'))])).toEqual(nothing);
+    expect(scopesOf([keys.claim(pool, pool.replace('/16', '/26'))])).toEqual(nothing);
   }
   await ledger.networks.delete('d1');
   expect(scopesOfBlock('h2', {})).toEqual(nothing);

@@ -4,12 +4,8 @@ import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { Cluster } from '../../../src/agent/cluster.ts';
 import type { Ledger } from '../../../src/agent/ledger.ts';
 import { Membership } from '../../../src/agent/membership.ts';
-import {
-  type Leftover,
-  type Settlement,
-  type SettlementParts,
-  settlement,
-} from '../../../src/agent/settlement.ts';
+import { type Leftover, type Settlement, settlement } from '../../../src/agent/settlement.ts';
+import type { HeldAddress } from '../../../src/ipam/addresses.ts';
 import { records } from '../../../src/model/records.ts';
 import { FakeStore } from '../../fakes/store.ts';
 import type { Watcher } from '../../fakes/watcher.ts';
@@ -25,7 +21,7 @@ const held = { pool: '10.77.0.0/16', address: '10.77.0.2', operation: 'o1', sinc
 let ledger: Ledger;
 let store: FakeStore;
 let watcher: Watcher;
-let heldAddresses: SettlementParts['heldAddresses'];
+let heldAddresses: () => readonly HeldAddress[];
 let released: string[];
 let creating: Set<string>;
 /** Ids of endpoints. */
@@ -56,10 +52,10 @@ beforeEach(async () => {
     ledger,
     membership: new Membership(ipam.store, keys, 'h1'),
     announcements: announcementsTo(ipam),
-    heldAddresses: () => heldAddresses(),
+    heldAddresses: async () => heldAddresses(),
     releaseAddress: async ({ operation }) => void released.push(operation),
     now: () => nowMs,
-    unneeded: () => unneeded,
+    unneeded: async () => unneeded,
     releasePool: async (poolId) => void released.push(poolId),
     isCreating: (id) => creating.has(id),
     unlinkedEndpoints: () => [],

@@ -10,14 +10,14 @@ import type { Write } from '../../../src/store/store.ts';
 import { type SkippingClock, skippingClock } from '../../fakes/clock.ts';
 import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
-import { poolOn, testHost } from '../ipam/test-host.ts';
+import { poolOn, testHost, written } from '../ipam/test-host.ts';
 
 const minute = 60_000;
 
 let store: FakeStore;
 let hosts: IpamHost[];
 let clock: SkippingClock;
-let look: () => number;
+let look: () => Promise<number>;
 
 beforeEach(async () => {
   store = new FakeStore();
@@ -39,15 +39,15 @@ function hostBy(id: string): IpamHost {
   return host;
 }
 
-function unneededOf(id: string): () => Leftover[] {
+function unneededOf(id: string): () => Promise<Leftover[]> {
   const host = hostBy(id);
   return unneededIn(host, new Cluster(host.mirror, host.keys, pino({ level: 'silent' })));
 }
 
 /** How much that host finds. */
-function lookOf(id: string): () => number {
+function lookOf(id: string): () => Promise<number> {
   const found = unneededOf(id);
-  return () => found().length;
+  return async () => (await found()).length;
 }
 
 function setAlive(id: string, alive: boolean): Promise<void> {
@@ -68,14 +68,14 @@ async function looks(count: number): Promise<number[]> {
   const found: number[] = [];
   for (let minutes = 0; minutes < count; minutes += 1) {
     await clock.sleep(minute);
-    found.push(look());
+    found.push(await look());
   }
   return found;
 }
 
 test('a host is gone when it was not heard of for ten minutes', async () => {
   await setAlive('h3', false);
-  look();
+  await look();
   expect((await looks(10)).slice(-2)).toEqual([0, 1]);
 });
 
@@ -83,22 +83,22 @@ test('one that was heard of in between is not', async () => {
   await setAlive('h3', false);
   await looks(8);
   await setAlive('h3', true);
-  look();
+  await look();
   await setAlive('h3', false);
   expect(await looks(9)).toEqual(Array(9).fill(0));
 });
 
 test('the time in which nobody looked, as the store was away, does not count', async () => {
   await setAlive('h3', false);
-  look();
+  await look();
   await clock.sleep(60 * minute);
-  expect(look()).toBe(0);
+  expect(await look()).toBe(0);
 });
 
 test('only the first of those that are heard of sees to it', async () => {
   await setAlive('h3', false);
   look = lookOf('h2');
-  look();
+  await look();
   expect(await looks(11)).toEqual(Array(11).fill(0));
   await setAlive('h1', false);
   expect((await looks(1))[0]).toBe(1);
@@ -107,8 +107,7 @@ test('only the first of those that are heard of sees to it', async () => {
 /** An own block of which nobody has anything. */
 async function emptyBlock(): Promise<void> {
   const [pool, cidr] = ['10.77.0.0/24', '10.77.0.192/26'];
-  const value = records.block.render(newBlock({ pool, cidr, owner: 'h1' }));
-  await write({ put: hostBy('h1').keys.block(pool, cidr), value });
+  await write(...written(hostBy('h1').keys, newBlock({ pool, cidr, owner: 'h1' })));
 }
 
 /** A host is gone that has borrowed. */
@@ -127,19 +126,16 @@ test.each([
   ['a spare address', crampedBlock],
 ])('%s is another thing once somebody has written to its block: two more looks', async (_, prepare) => {
   const found = unneededOf('h1');
-  look = () => found().length;
+  look = async () => (await found()).length;
   await prepare();
-  look();
+  await look();
   await looks(10);
-  const names = () => found().map(({ name }) => name);
-  const before = names();
+  const names = async () => (await found()).map(({ name }) => name);
+  const before = await names();
   expect(before).toHaveLength(1);
-  const { entries } = await store.list('/weft/v1/blocks/');
-  await write(
-    ...entries.map(({ key, value }) => {
-      return { put: key, value: records.block.render(touch(records.block.parse(value))) };
-    }),
-  );
-  expect(names()).toHaveLength(1);
-  expect(names()).not.toEqual(before);
+  const { keys } = hostBy('h1');
+  const { entries } = await store.list(keys.allBlocks);
+  await write(...entries.flatMap(({ value }) => written(keys, touch(records.block.parse(value)))));
+  expect(await names()).toHaveLength(1);
+  expect(await names()).not.toEqual(before);
 });

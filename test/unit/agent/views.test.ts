@@ -5,7 +5,7 @@ import type { Ledger, LedgerEndpoint, LedgerNetwork } from '../../../src/agent/l
 import { networkOf, Views } from '../../../src/agent/views.ts';
 import { records } from '../../../src/model/records.ts';
 import { Mirror } from '../../../src/store/mirror.ts';
-import { block, endpoint } from '../fabric/views.ts';
+import { claim, endpoint } from '../fabric/views.ts';
 import { testLedger } from './test-ledger.ts';
 import { keys } from './weft-host.ts';
 
@@ -44,7 +44,7 @@ beforeEach(() => {
   mirror.commit(
     [
       ...[host('h1', '10.9.0.1'), host('h2', '10.9.0.2'), host('h3', '10.66.0.3')],
-      { put: keys.block('10.77.0.0/16', cidr), value: records.block.render(block('h2', cidr)) },
+      { put: keys.claim('10.77.0.0/16', cidr), value: records.claim.render(claim('h2', cidr)) },
       ...[endpoint('h1', '10.77.0.2'), endpoint('h2', '10.77.0.66')].map((record) => ({
         put: keys.endpoint('blue', record.id),
         value: records.endpoint.render(record),
@@ -65,7 +65,7 @@ test('a network is seen with all blocks, and with the containers of others as th
   await ledger.networks.put(blue);
   await ledger.endpoints.put(here);
   const view = views.network(networkOf(blue), new Map(), () => true);
-  expect(view.blocks).toEqual([block('h2', '10.77.0.64/26')]);
+  expect(view.claims).toEqual([claim('h2', '10.77.0.64/26')]);
   expect(view.remote).toEqual([endpoint('h2', '10.77.0.66')]);
   expect(view.underlay).toEqual(underlay);
 });

@@ -59,7 +59,7 @@ describe.each(cases)(
       expect(missing).toEqual([]);
 
       function isReached(address: string): boolean {
-        const block = view().blocks.find(({ cidr }) => contains(parsePrefix(cidr), parseAddress(address)));
+        const block = view().claims.find(({ cidr }) => contains(parsePrefix(cidr), parseAddress(address)));
         return (
           text.includes(`"${address}"`) || text.includes(`{"destination":"${block?.cidr}","type":"unicast"`)
         );

@@ -6,7 +6,7 @@ import { tunnelRoute } from '../../../src/fabric/tunnel.ts';
 import { emptyState } from '../../../src/kernel/state.ts';
 import { hostEnd } from '../../../src/model/names.ts';
 import type { Encap } from '../../../src/model/records.ts';
-import { block, endpoint, local, network, peer, view, viewOf } from './views.ts';
+import { claim, endpoint, local, network, peer, view, viewOf } from './views.ts';
 
 const routes = (changes = {}) => routed.desired(view({ local: [], ...changes })).routes;
 
@@ -20,14 +20,14 @@ test('routes one prefix for each block of another host, and none for its own', (
 });
 
 test('routes an address that a host borrowed from the block of another', () => {
-  const blocks = [block('h1', '10.77.0.0/26', { 7: 'h2' }), block('h2', '10.77.0.64/26', { 3: 'h1' })];
-  expect(routes({ blocks })).toContainEqual({
+  const claims = [claim('h1', '10.77.0.0/26', { 7: 'h2' }), claim('h2', '10.77.0.64/26', { 3: 'h1' })];
+  expect(routes({ claims })).toContainEqual({
     destination: '10.77.0.7/32',
     type: 'unicast',
     link: 'eth0',
     via: '10.9.0.2',
   });
-  expect(routes({ blocks }).filter(({ destination }) => destination === '10.77.0.67/32')).toEqual([]);
+  expect(routes({ claims }).filter(({ destination }) => destination === '10.77.0.67/32')).toEqual([]);
 });
 
 test.each([
@@ -93,7 +93,7 @@ describe('a subnet that is one block', () => {
   const of = (pool: string, owner: string, lent?: Readonly<Record<string, string>>, local: string[] = []) => {
     const seen = view({
       network: { ...network, pools: [pool] },
-      blocks: [{ ...block(owner, pool, lent), pool }],
+      claims: [{ ...claim(owner, pool, lent), pool }],
       local: local.map((address) => ({ ...endpoint('h1', address), slot: 1 })),
     });
     const { routes } = routed.desired(seen);

@@ -3,7 +3,7 @@ import type { NetworkView } from '../../../src/fabric/fabric.ts';
 import { routed } from '../../../src/fabric/routed.ts';
 import { vxlan } from '../../../src/fabric/vxlan.ts';
 import { hostEnd, shortcutNetwork } from '../../../src/model/names.ts';
-import { block, endpoint, local, network, peer, view, viewOf } from './views.ts';
+import { claim, endpoint, local, network, peer, view, viewOf } from './views.ts';
 
 const number = shortcutNetwork(network.key);
 
@@ -30,8 +30,8 @@ test('other hosts are found by the blocks that lead to them, and by what passes'
 test('those that packets are encapsulated to are found by the tunnel, and by what passes there', () => {
   const h3 = { ...peer('h3', '10.9.0.3'), direct: { passes: false, assumed: false }, mtu: 1400 };
   const peers = new Map([...view().peers, ['h3', h3]]);
-  const blocks = [block('h2', '10.77.0.64/26', { 3: 'h3' })];
-  expect(routed.desired(view({ peers, blocks })).prefixes).toEqual([
+  const claims = [claim('h2', '10.77.0.64/26', { 3: 'h3' })];
+  expect(routed.desired(view({ peers, claims })).prefixes).toEqual([
     { destination: '10.77.0.64/26', link: 'eth0', network: number, mtu: 1500 },
     { destination: '10.77.0.67/32', link: 'weft-l3', network: number, mtu: 1350 },
   ]);
@@ -40,7 +40,7 @@ test('those that packets are encapsulated to are found by the tunnel, and by wha
 test('not a host by another link, nor a block of which it has an address', () => {
   const peers = new Map([...view().peers, ['h3', { ...peer('h3', '10.9.0.3'), path: { link: 'eth1' } }]]);
   expect(prefixes({ peers })).toEqual(['10.77.0.64/26']);
-  expect(prefixes({ peers, blocks: [block('h2', '10.77.0.64/26', { 3: 'h3' })] })).toEqual([]);
+  expect(prefixes({ peers, claims: [claim('h2', '10.77.0.64/26', { 3: 'h3' })] })).toEqual([]);
 });
 
 test.each<[string, Partial<NetworkView>, string[]]>([

@@ -1,6 +1,6 @@
 import type { LocalEndpoint, NetworkView, Peer } from '../../../src/fabric/fabric.ts';
 import { parsePrefix } from '../../../src/model/address.ts';
-import type { Block } from '../../../src/model/block-record.ts';
+import { type Block, type Claim, claimOf, withHolder } from '../../../src/model/block-record.ts';
 import { macOf } from '../../../src/model/names.ts';
 import type { Endpoint, Network } from '../../../src/model/records.ts';
 
@@ -38,19 +38,17 @@ export const network: Network = {
 export const tunnels = { hosts: ['10.9.0.2', '10.9.0.3'], vnis: [network.vni ?? 0] };
 
 export function block(owner: string, cidr: string, assigned: Readonly<Record<string, string>> = {}): Block {
-  const taken = Object.entries(assigned).map(([offset, host]) => [
-    offset,
-    { host, operation: 'o', sinceMs: 0 },
-  ]);
-  return {
-    v: 1,
-    cidr,
-    pool: plans[parsePrefix(cidr).family].pool,
-    owner,
-    sequence: 1,
-    freed: [],
-    assigned: Object.fromEntries(taken),
-  };
+  const { pool } = plans[parsePrefix(cidr).family];
+  const none: Block = { v: 1, cidr, pool, owner, sequence: 1, freed: [], assigned: {} };
+  return Object.entries(assigned).reduce(
+    (made, [offset, host]) => withHolder(made, Number(offset), { host, operation: 'o', sinceMs: 0 }),
+    none,
+  );
+}
+
+/** To such a block. */
+export function claim(...of: Parameters<typeof block>): Claim {
+  return claimOf(block(...of));
 }
 
 export function endpoint(host: string, ...addresses: readonly string[]): Endpoint {
@@ -99,7 +97,7 @@ export function viewOf(families: readonly (4 | 6)[], underlay: keyof typeof unde
       vxlanPort: 4789,
     },
     peers: new Map(others.map((address, index) => [`h${index + 2}`, peer(`h${index + 2}`, address)])),
-    blocks: subnets.flatMap(({ blocks }) => blocks.map((cidr, index) => block(`h${index + 1}`, cidr))),
+    claims: subnets.flatMap(({ blocks }) => blocks.map((cidr, index) => claim(`h${index + 1}`, cidr))),
     beyond: [],
     shortcut: true,
     remote,

@@ -1,10 +1,11 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { assignAddress, assignmentsOf, releaseAddress, releaseHeld } from '../../../src/ipam/addresses.ts';
+import { assignAddress, assignments, releaseAddress, releaseHeld } from '../../../src/ipam/addresses.ts';
+import { newBlock } from '../../../src/ipam/block.ts';
 import { reserveAddress, reserveGateway } from '../../../src/ipam/reservations.ts';
 import { records } from '../../../src/model/records.ts';
 import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
-import { poolOn, testHost } from './test-host.ts';
+import { poolOn, testHost, written } from './test-host.ts';
 
 let store: FakeStore;
 let h1: IpamHost;
@@ -24,7 +25,7 @@ async function assignMany(on: IpamHost, pool: string, count: number): Promise<st
 
 /** Owner by block. */
 async function owners(): Promise<Record<string, string>> {
-  const { entries } = await store.list('/weft/v1/blocks/');
+  const { entries } = await store.list('/weft/v1/unwatched/blocks/');
   const blocks = entries.map(({ value }) => records.block.parse(value));
   return Object.fromEntries(blocks.map(({ cidr, owner }) => [cidr, owner]));
 }
@@ -107,7 +108,7 @@ describe('an address', () => {
     expect(await assignAddress(h1, pool1)).toBe('10.77.0.1');
     expect(await assignAddress(h2, pool2)).toBe('10.77.0.2');
     expect(await owners()).toEqual({ '10.77.0.0/26': 'h1' });
-    expect(assignmentsOf(h2, 'h2').map(({ address }) => address)).toEqual(['10.77.0.2']);
+    expect((await assignments(h2)).map(({ address }) => address)).toEqual(['10.77.0.2']);
     await releaseAddress(h2, pool2, '10.77.0.2');
     expect(await assignMany(h1, pool1, 60)).not.toContain('10.77.0.2');
     expect(await assignAddress(h1, pool1)).toBe('10.77.0.2');
@@ -288,12 +289,12 @@ describe('a wanted address', () => {
   it('that this host holds for no endpoint is adopted, as a new assignment', async () => {
     const pool = await poolOn(h1, '10.77.0.0/24');
     await assignAddress(h1, pool, '10.77.0.9');
-    const [before] = assignmentsOf(h1, 'h1');
+    const [before] = await assignments(h1);
     expect(await assignAddress(h1, pool, '10.77.0.9')).toBe('10.77.0.9');
-    const [after] = assignmentsOf(h1, 'h1');
+    const [after] = await assignments(h1);
     expect(after?.operation).not.toBe(before?.operation);
     await releaseAddress(h1, pool, '10.77.0.9');
-    expect(assignmentsOf(h1, 'h1')).toEqual([]);
+    expect(await assignments(h1)).toEqual([]);
   });
 
   it('goes to one of two hosts that want it at the same moment', async () => {
@@ -330,20 +331,20 @@ describe('giving an address back', () => {
     const pool = await poolOn(h1, '10.77.0.0/24');
     h1.endpoints.add(await assignAddress(h1, pool));
     await releaseAddress(h1, pool, '10.77.0.1');
-    expect(assignmentsOf(h1, 'h1')).toHaveLength(1);
+    expect(await assignments(h1)).toHaveLength(1);
   });
 
   it('when it was found to be held for nobody, spares the next request that got it', async () => {
     const pool = await poolOn(h1, '10.77.0.0/30');
     await assignMany(h1, pool, 2);
-    const [found] = assignmentsOf(h1, 'h1');
+    const [found] = await assignments(h1);
     if (found === undefined) throw new Error('nothing is held');
     await releaseAddress(h1, pool, found.address);
     expect(await assignAddress(h1, pool)).toBe(found.address);
     await releaseHeld(h1, found);
-    expect(assignmentsOf(h1, 'h1')).toHaveLength(2);
-    for (const held of assignmentsOf(h1, 'h1')) await releaseHeld(h1, held);
-    expect(assignmentsOf(h1, 'h1')).toEqual([]);
+    expect(await assignments(h1)).toHaveLength(2);
+    for (const held of await assignments(h1)) await releaseHeld(h1, held);
+    expect(await assignments(h1)).toEqual([]);
   });
 });
 
@@ -354,7 +355,7 @@ it('all that a host holds is told with its pool, and since when', async () => {
   await assignAddress(h1, pool6);
   await assignAddress(h2, await poolOn(h2, '10.77.0.0/24'));
   const sinceMs = 1_700_000_000_000;
-  expect(assignmentsOf(h1, 'h1').map(({ operation, ...rest }) => rest)).toEqual([
+  expect((await assignments(h1)).map(({ operation, ...rest }) => rest)).toEqual([
     { pool: '10.77.0.0/24', address: '10.77.0.130', sinceMs },
     { pool: 'fd00::/64', address: 'fd00::1', sinceMs },
   ]);
@@ -412,7 +413,7 @@ describe('faults of the store', () => {
     expect(await assignAddress(h1, pool)).toBe('10.77.0.2');
     store.loseAnswers(answers);
     await releaseAddress(h1, pool, '10.77.0.1');
-    expect(assignmentsOf(h1, 'h1').map(({ address }) => address)).toEqual(['10.77.0.2']);
+    expect((await assignments(h1)).map(({ address }) => address)).toEqual(['10.77.0.2']);
   });
 
   it('away, it is said, and nothing is promised', async () => {
@@ -427,8 +428,12 @@ describe('faults of the store', () => {
   it('a block that cannot be read is left alone', async () => {
     const pool = await poolOn(h1, '10.77.0.0/25');
     const value = '{"v":99}';
-    const put = '/weft/v1/blocks/10.77.0.0-25/10.77.0.0-26';
-    await store.transact({ conditions: [], writes: [{ put, value }] });
+    const put = '/weft/v1/unwatched/blocks/10.77.0.0-25/10.77.0.0-26';
+    const [_, claim] = written(
+      h1.keys,
+      newBlock({ pool: '10.77.0.0/25', cidr: '10.77.0.0/26', owner: 'h2' }),
+    );
+    store.writeElsewhere([{ put, value }, ...(claim === undefined ? [] : [claim])]);
     expect(await assignAddress(h1, pool)).toBe('10.77.0.64');
     await expect(assignAddress(h1, pool, '10.77.0.9')).rejects.toMatchObject({
       code: 'conflict',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { assign, free, holderOf, newBlock, nextFree, type Window } from '../../../src/ipam/block.ts';
-import type { Block } from '../../../src/model/block-record.ts';
+import { assign, free, newBlock, nextFree, type Window } from '../../../src/ipam/block.ts';
+import { type Block, holderOf } from '../../../src/model/block-record.ts';
 
 const empty = newBlock({ pool: '10.77.0.0/16', cidr: '10.77.0.0/26', owner: 'h1' });
 const everything: Window = { first: 0, last: 63, except: new Set() };

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { announcementsTo } from '../../../src/agent/announcements.ts';
 import { assignAddress, confirmation, releaseAddress, releaseHeld } from '../../../src/ipam/addresses.ts';
-import { Reading } from '../../../src/ipam/reading.ts';
+import { look } from '../../../src/ipam/reading.ts';
 import {
   abandonedBlocks,
   blocksWith,
@@ -12,6 +12,7 @@ import {
   reclaimAddresses,
   type SeenBlock,
 } from '../../../src/ipam/reclaim.ts';
+import { holderOf, hostOf } from '../../../src/model/block-record.ts';
 import { records } from '../../../src/model/records.ts';
 import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
@@ -77,13 +78,13 @@ function first<T>(items: readonly T[]): T {
 describe('an empty block', () => {
   it('is one whose last address was given back a while ago', async () => {
     const address = await assign(h1);
-    expect(emptyOf(h1)).toEqual([]);
+    expect(await emptyOf(h1)).toEqual([]);
     await release(h1, address);
     nowMs += 5 * minute - 1;
-    expect(emptyOf(h1)).toEqual([]);
+    expect(await emptyOf(h1)).toEqual([]);
     nowMs += 1;
-    expect(cidrs(emptyOf(h1))).toEqual(['10.77.0.0/26']);
-    expect(emptyOf(h2)).toEqual([]);
+    expect(cidrs(await emptyOf(h1))).toEqual(['10.77.0.0/26']);
+    expect(await emptyOf(h2)).toEqual([]);
   });
 
   it('is one also where earlier ones are of a clock that was ahead', async () => {
@@ -93,13 +94,13 @@ describe('an empty block', () => {
     nowMs -= 5 * minute;
     await release(h1, after);
     nowMs += 5 * minute;
-    expect(cidrs(emptyOf(h1))).toEqual(['10.77.0.0/26']);
+    expect(cidrs(await emptyOf(h1))).toEqual(['10.77.0.0/26']);
   });
 
   it('goes back, and is anybody’s', async () => {
     await release(h1, await assign(h1));
     nowMs += 5 * minute;
-    await giveBackBlock(h1, first(emptyOf(h1)));
+    await giveBackBlock(h1, first(await emptyOf(h1)));
     expect(await blocks()).toEqual([]);
     expect(await assign(h2)).toBe('10.77.0.1');
     expect(await blocks()).toMatchObject([{ cidr: '10.77.0.0/26', owner: 'h2' }]);
@@ -108,7 +109,7 @@ describe('an empty block', () => {
   it('stays when somebody was served from it meanwhile, whoever', async () => {
     await release(h1, await assign(h1));
     nowMs += 5 * minute;
-    const seen = first(emptyOf(h1));
+    const seen = first(await emptyOf(h1));
     await assign(h2, '10.77.0.9');
     await giveBackBlock(h1, seen);
     expect(await blocks()).toMatchObject([{ owner: 'h1' }]);
@@ -118,7 +119,7 @@ describe('an empty block', () => {
     const poolId = await poolOn(h1, '10.78.0.0/26');
     await releaseAddress(h1, poolId, await assignAddress(h1, poolId));
     nowMs += 5 * minute;
-    const seen = first(emptyOf(h1));
+    const seen = first(await emptyOf(h1));
     await comeAlive(h1);
     await giveBackBlock(h2, seen);
     expect(await blocks()).toHaveLength(1);
@@ -131,9 +132,9 @@ describe('an empty block', () => {
     await release(h1, await assign(h1));
     nowMs += 5 * minute;
     await settled();
-    expect(cidrs(emptyOf(h1))).toEqual(['10.77.0.0/26']);
-    expect(emptyBlocks(h2, (owner) => owner === 'h1')).toEqual([]);
-    await giveBackBlock(h2, first(emptyOf(h1)));
+    expect(cidrs(await emptyOf(h1))).toEqual(['10.77.0.0/26']);
+    expect(await emptyBlocks(h2, (owner) => owner === 'h1')).toEqual([]);
+    await giveBackBlock(h2, first(await emptyOf(h1)));
     expect(await blocks()).toHaveLength(1);
   });
 
@@ -142,7 +143,7 @@ describe('an empty block', () => {
     await releaseAddress(h1, poolId, await assignAddress(h1, poolId));
     nowMs += 5 * minute;
     await settled();
-    const seen = first(emptyBlocks(h2, (owner) => owner === 'h1'));
+    const seen = first(await emptyBlocks(h2, (owner) => owner === 'h1'));
     comeAliveUnheard();
     await giveBackBlock(h2, seen);
     expect(await blocks()).toMatchObject([{ owner: 'h1' }]);
@@ -179,17 +180,17 @@ describe('of a host that is gone', () => {
     await assign(h1, '10.77.0.10');
     await settled();
     expect(hostsWithHoldings(h2).sort()).toEqual(['h1', 'h2']);
-    await reclaimAddresses(h2, first(abandonedBlocks(h2, 'h1')), 'h1');
+    await reclaimAddresses(h2, first(await abandonedBlocks(h2, 'h1')), 'h1');
     expect(await held()).toEqual(['1', '9']);
-    expect(abandonedBlocks(h2, 'h1')).toEqual([]);
+    expect(await abandonedBlocks(h2, 'h1')).toEqual([]);
   });
 
   it('nothing goes back of its own blocks: it may be giving that to containers', async () => {
     await assign(h1);
     await settled();
     const [, own] = await blocks();
-    expect(own).toMatchObject({ owner: 'h1', assigned: { 0: { host: 'h1' } } });
-    expect(abandonedBlocks(h2, 'h1')).toEqual([]);
+    expect(own && [own.owner, hostOf(own, 0)]).toEqual(['h1', 'h1']);
+    expect(await abandonedBlocks(h2, 'h1')).toEqual([]);
     const seen = { pool: subnet, cidr: '10.77.0.64/26', owner: 'h1', sequence: own?.sequence ?? 0 };
     await reclaimAddresses(h2, seen, 'h1');
     expect((await blocks())[1]).toEqual(own);
@@ -198,7 +199,7 @@ describe('of a host that is gone', () => {
   it('nothing goes back that it uses since it was looked at', async () => {
     const address = await borrowed();
     await settled();
-    const seen = first(abandonedBlocks(h2, 'h1'));
+    const seen = first(await abandonedBlocks(h2, 'h1'));
     hearsNothing(h2);
     const endpoint = { v: 1 as const, id: 'e1', network: 'blue', host: 'h1', mac: '02:00:00:00:00:01' };
     const value = records.endpoint.render({ ...endpoint, addresses: [address] });
@@ -210,7 +211,7 @@ describe('of a host that is gone', () => {
   it('nothing goes back while it is heard of', async () => {
     await borrowed();
     await settled();
-    const seen = first(abandonedBlocks(h2, 'h1'));
+    const seen = first(await abandonedBlocks(h2, 'h1'));
     await comeAlive(h1);
     await reclaimAddresses(h2, seen, 'h1');
     expect(await held()).toEqual(['1', '9']);
@@ -221,7 +222,7 @@ describe('of a host that is gone', () => {
     await assign(h1);
     await settled();
     const before = await blocks();
-    const [seen, inherited] = [first(abandonedBlocks(h2, 'h1')), blocksWith(h2, 'h1')];
+    const [seen, inherited] = [first(await abandonedBlocks(h2, 'h1')), blocksWith(h2, 'h1')];
     comeAliveUnheard();
     await reclaimAddresses(h2, seen, 'h1');
     expect(await blocks()).toEqual(before);
@@ -232,14 +233,14 @@ describe('of a host that is gone', () => {
   it('nothing goes back while there is an endpoint that cannot be read', async () => {
     await borrowed();
     await write(h1.keys.endpoint('blue', 'e1'), '{"v":99}');
-    expect(abandonedBlocks(h2, 'h1')).toEqual([]);
+    expect(await abandonedBlocks(h2, 'h1')).toEqual([]);
   });
 
   it('what went back, and is another’s now, is announced by no host that has not heard of it', async () => {
     const address = await borrowed();
     await write(h1.keys.network('blue'), '{}');
     hearsNothing(h1);
-    await reclaimAddresses(h2, first(abandonedBlocks(h2, 'h1')), 'h1');
+    await reclaimAddresses(h2, first(await abandonedBlocks(h2, 'h1')), 'h1');
     await assign(h2, address);
     const endpoint = { v: 1 as const, id: 'e1', network: 'blue', host: 'h1', mac: '02:00:00:00:00:01' };
     const announcement = announcementsTo(h1).announce({ ...endpoint, addresses: [address] }, [subnet]);
@@ -250,10 +251,9 @@ describe('of a host that is gone', () => {
   it('what went back is not confirmed when it returns', async () => {
     const address = await borrowed();
     await settled();
-    await reclaimAddresses(h2, first(abandonedBlocks(h2, 'h1')), 'h1');
+    await reclaimAddresses(h2, first(await abandonedBlocks(h2, 'h1')), 'h1');
     await settled();
-    const reading = new Reading(h1.store, h1.mirror);
-    expect(() => confirmation(h1, reading, [subnet], address)).toThrow(
+    await expect(look(h1, (reading) => confirmation(h1, reading, [subnet], address))).rejects.toThrow(
       'address 10.77.0.9 is not held by this host any more',
     );
   });
@@ -261,10 +261,10 @@ describe('of a host that is gone', () => {
 
 it('an address that was confirmed is not taken back by what was planned before', async () => {
   const address = await assign(h1);
-  const { condition, write } = confirmation(h1, new Reading(h1.store, h1.mirror), [subnet], address);
-  const [found] = (await blocks()).map(({ assigned }) => assigned['1']);
+  const { condition, writes } = await look(h1, (reading) => confirmation(h1, reading, [subnet], address));
+  const [found] = (await blocks()).map((block) => holderOf(block, 1));
   const [before] = await store.list(h1.keys.allBlocks).then(({ entries }) => entries);
-  await store.transact({ conditions: [condition], writes: [write] });
+  await store.transact({ conditions: [condition], writes });
   const late = { key: before?.key ?? '', revision: before?.revision ?? 0n };
   expect(await store.transact({ conditions: [late], writes: [] })).toEqual({ outcome: 'conflict' });
   h1.endpoints.add(address);

@@ -1,5 +1,5 @@
 import { beforeEach, expect, it } from 'vitest';
-import { assignAddress, assignmentsOf, releaseAddress } from '../../../src/ipam/addresses.ts';
+import { assignAddress, assignments, releaseAddress } from '../../../src/ipam/addresses.ts';
 import { releasePool } from '../../../src/ipam/pools.ts';
 import { emptyBlocks } from '../../../src/ipam/reclaim.ts';
 import { reserveGateway } from '../../../src/ipam/reservations.ts';
@@ -41,9 +41,9 @@ it('the address of a task is had by the host that runs it, and by no other conta
 
 it('a manager’s reservation is no address that the host holds for nobody', async () => {
   await reserveForTask(manager, ofManager);
-  expect(assignmentsOf(manager, 'm')).toEqual([]);
+  expect(await assignments(manager)).toEqual([]);
   nowMs += 3_600_000;
-  expect(emptyBlocks(manager, () => true)).toEqual([]);
+  expect(await emptyBlocks(manager, () => true)).toEqual([]);
 });
 
 it.each([
@@ -54,7 +54,7 @@ it.each([
   await assignAddress(host, onHost, address);
   const isFree = async () => {
     nowMs += 3_600_000;
-    return emptyBlocks(manager, () => true).length === 1;
+    return (await emptyBlocks(manager, () => true)).length === 1;
   };
   for (const [index, who] of order.entries()) {
     if (who === 'host') await releaseAddress(host, onHost, address);
@@ -69,7 +69,7 @@ it('a task on the manager itself is like any other', async () => {
   const address = await reserveForTask(manager, ofManager);
   await assignAddress(manager, onManager, address);
   await releaseAddress(manager, onManager, address);
-  expect(assignmentsOf(manager, 'm')).toEqual([]);
+  expect(await assignments(manager)).toEqual([]);
   expect(await assignAddress(manager, onManager)).toBe('10.77.0.2');
   await releaseAddress(manager, ofManager, address);
   expect(await assignAddress(manager, onManager, address)).toBe(address);

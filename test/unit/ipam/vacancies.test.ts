@@ -5,7 +5,7 @@ import { newBlock } from '../../../src/ipam/block.ts';
 import { records } from '../../../src/model/records.ts';
 import type { IpamHost } from '../../fakes/ipam-host.ts';
 import { FakeStore } from '../../fakes/store.ts';
-import { poolOn, testHost } from './test-host.ts';
+import { poolOn, testHost, written } from './test-host.ts';
 
 const subnet = '10.77.0.0/24';
 const restMs = 60_000;
@@ -41,9 +41,9 @@ test('an allocation looks at no other blocks as long as there is room in one of 
   await assignMany(1);
   const asked = vi.spyOn(h1.mirror, 'entries');
   await assignMany(10);
-  expect(asked).not.toHaveBeenCalledWith(h1.keys.blocks(subnet));
+  expect(asked).not.toHaveBeenCalledWith(h1.keys.claims(subnet));
   await assignMany(37);
-  expect(asked).toHaveBeenCalledWith(h1.keys.blocks(subnet));
+  expect(asked).toHaveBeenCalledWith(h1.keys.claims(subnet));
 });
 
 test('a host that has started anew looks at all of them once', async () => {
@@ -53,7 +53,7 @@ test('a host that has started anew looks at all of them once', async () => {
   await assignAddress(anew, pool);
   const asked = vi.spyOn(anew.mirror, 'entries');
   await assignAddress(anew, pool);
-  expect(asked).not.toHaveBeenCalledWith(anew.keys.blocks(subnet));
+  expect(asked).not.toHaveBeenCalledWith(anew.keys.claims(subnet));
 });
 
 test('nor does it look at them where a pool is full, and nothing can be set aside', async () => {
@@ -64,7 +64,7 @@ test('nor does it look at them where a pool is full, and nothing can be set asid
   nowMs += restMs;
   const asked = vi.spyOn(h1.mirror, 'entries');
   expect(await assignAddress(h1, pool)).toBe('10.78.0.70');
-  expect(asked).not.toHaveBeenCalledWith(h1.keys.blocks(small));
+  expect(asked).not.toHaveBeenCalledWith(h1.keys.claims(small));
 });
 
 test('what was given back in a full block comes before what is free in a higher one', async () => {
@@ -89,8 +89,7 @@ test('what another host gave back in a full block is found before another block 
 test('a block that came to be this host’s without its doing is served from when the others are full', async () => {
   await assignMany(1);
   const cidr = '10.77.0.64/26';
-  const value = records.block.render(newBlock({ pool: subnet, cidr, owner: 'h1' }));
-  store.writeElsewhere([{ put: h1.keys.block(subnet, cidr), value }]);
+  store.writeElsewhere(written(h1.keys, newBlock({ pool: subnet, cidr, owner: 'h1' })));
   await everythingHeard();
   expect((await assignMany(47)).slice(-2)).toEqual(['10.77.0.47', '10.77.0.64']);
 });
@@ -99,7 +98,7 @@ test('a block that is another’s now is served from no more', async () => {
   await assignMany(1);
   const key = h1.keys.block(subnet, '10.77.0.0/26');
   const block = records.block.parse((await store.get(key))?.value ?? '');
-  store.writeElsewhere([{ put: key, value: records.block.render({ ...block, owner: 'h2' }) }]);
+  store.writeElsewhere(written(h1.keys, { ...block, owner: 'h2' }));
   await everythingHeard();
   expect(await assignMany(1)).toEqual(['10.77.0.64']);
 });

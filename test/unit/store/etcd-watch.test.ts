@@ -2,7 +2,8 @@
 import type { IWatchCreateRequest, IWatchResponse } from 'etcd3';
 import { describe, expect, test } from 'vitest';
 import { EtcdFailure, type FailureKind } from '../../../src/store/etcd-failure.ts';
-import { watchPrefix } from '../../../src/store/etcd-watch.ts';
+import { watchRange } from '../../../src/store/etcd-watch.ts';
+import { prefixRange } from '../../../src/store/etcd-wire.ts';
 import type { Notice } from '../../../src/store/store.ts';
 import type { Census } from '../../../src/store/watch-tally.ts';
 import { skippingClock } from '../../fakes/clock.ts';
@@ -92,7 +93,7 @@ async function play({
     random: () => 0.5,
   };
   const told: Notice[] = [];
-  for await (const notice of watchPrefix(source, '/', abort.signal)) told.push(notice);
+  for await (const notice of watchRange(source, prefixRange('/'), abort.signal)) told.push(notice);
   return { told, startedAt };
 }
 

@@ -28,7 +28,7 @@ const rows: [string, string, Place][] = [
   ],
   [
     keys.block('10.77.0.0/16', '10.77.0.64/26'),
-    '/weft/v1/blocks/10.77.0.0-16/10.77.0.64-26',
+    '/weft/v1/unwatched/blocks/10.77.0.0-16/10.77.0.64-26',
     { kind: 'block', pool: '10.77.0.0/16', block: '10.77.0.64/26' },
   ],
   [
@@ -96,7 +96,7 @@ test.each([
   '/weft/v1/future/thing',
   '/weft/v1/pools/nonsense',
   '/weft/v1/pools/10.77.0.5-16',
-  '/weft/v1/blocks/10.77.0.0-16/x',
+  '/weft/v1/unwatched/blocks/10.77.0.0-16/x',
 ])('%s names nothing that this version knows', (text) => {
   expect(keys.parse(text)).toBeUndefined();
 });

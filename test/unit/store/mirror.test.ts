@@ -30,6 +30,29 @@ describe('what it knows of the store', () => {
     expect(mirror).toMatchObject({ complete: false, connected: false, revision: 0n });
   });
 
+  test('nothing of keys at which the watch ends, though this host commits them', () => {
+    const mirror = new Mirror('a/', () => {}, 'a/m/');
+    mirror.apply({ type: 'snapshot', entries: [], revision: 1n });
+    const keys = ['a/l', 'a/m', 'a/m/1', 'a/n', 'b'];
+    mirror.commit(
+      keys.map((put) => ({ put, value: '' })),
+      2n,
+    );
+    expect(Object.keys(held(mirror))).toEqual(['a/l', 'a/m']);
+  });
+
+  test('how often it was told everything anew', () => {
+    const mirror = new Mirror('');
+    mirror.recall([entry('a', 1n)], 1n);
+    expect(mirror.snapshots).toBe(0);
+    mirror.apply({ type: 'snapshot', entries: [], revision: 1n });
+    mirror.apply({ type: 'lost', cause: new Error('cut') });
+    mirror.apply({ type: 'events', events: [], revision: 2n });
+    expect(mirror.snapshots).toBe(1);
+    mirror.apply({ type: 'snapshot', entries: [], revision: 3n });
+    expect(mirror.snapshots).toBe(2);
+  });
+
   test('a lost store stays as it was, and counts as connected with its next word', () => {
     const { mirror, changes } = filled([entry('a', 1n)], 5n);
     expect(mirror).toMatchObject({ complete: true, connected: true, revision: 5n });
