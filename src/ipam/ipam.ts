@@ -30,7 +30,8 @@
  * - What is held for nobody is found by comparing with what Docker has (`agent/settlement.ts`), at two looks and
  *   not before it is a minute old; an endpoint that came after all would not be confirmed.
  * - While the store is away, a host gives to containers what is its own: 16 addresses of each pool from which it
- *   serves are set aside in its block, spare, and no other host gives or takes those (`spares.ts`).
+ *   serves are set aside in its block, spare, and no other host gives or takes those (`spares.ts`), as long as this one
+ *   refers to the pool: with the last reference it goes, and all its blocks.
  * - A host that is not heard of keeps what its endpoints use, and all it has in blocks of its own, the spare ones
  *   included: it may only be cut off, with its containers running, and starting more. It can be any time until it
  *   comes back, so no grace time makes these anybody else's; only somebody who knows that the host is no more.

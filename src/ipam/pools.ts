@@ -26,7 +26,7 @@ import { parseReserve, type Reserved } from '../model/reserve.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition, Write } from '../store/store.ts';
-import { parsePoolId, printPoolId, readPool } from './holdings.ts';
+import { type PoolId, parsePoolId, printPoolId, readPool } from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { refuseUnusable } from './pool.ts';
 import { automaticRange } from './range.ts';
@@ -130,7 +130,22 @@ export async function releasePool(ipam: Ipam, poolId: string): Promise<void> {
       proof: { key, holds: (found) => found === undefined },
     };
   };
-  await ipam.queue('pools', () => change(ipam, `release subnet ${id.cidr}`, plan));
+  await ipam.queue('pools', () =>
+    ipam.queue(id.name, async () => {
+      // From then on any other host may take the pool along, with this one's blocks.
+      if (isLastOwn(ipam, id)) await ipam.spares.forgetPool(id.name);
+      await change(ipam, `release subnet ${id.cidr}`, plan);
+    }),
+  );
+}
+
+/** Whether this host has no other reference to the pool. */
+function isLastOwn({ mirror, keys, hostId }: Ipam, { name, reference }: PoolId): boolean {
+  const own = [...mirror.entries(keys.references(name))].filter(
+    ({ value }) => records.poolReference.read(value)?.host === hostId,
+  );
+  const key = keys.reference(name, reference);
+  return own.every((entry) => entry.key === key) && (own.length > 0 || mirror.get(key) === undefined);
 }
 
 /** How to choose among the pools there are: the subnet of the network that was named, else a free one. */

@@ -15,6 +15,8 @@
  *   endpoint. So weft knows it again when it starts anew (`recall`).
  * - Before a transaction is sent that gives something up, it is struck off here, and off the disk: from
  *   then on, until the next commit, it is not given to anybody, whatever comes of the transaction.
+ * - Nor does anything stay this host's of a pool to which it has given up its last reference: with the last of all hosts'
+ *   the pool goes, and all its blocks.
  * - What the store is seen to say otherwise counts at once. The host looks there when a claim tells that another one has
  *   written to the block, and for every block when it has been without the store.
  * - What is given is on disk before Docker is answered, and so are the spare ones left: neither the end of weft nor a
@@ -174,6 +176,14 @@ export class Spares {
   async takeBack(block: OwnBlock, offset: number, nowMs: number): Promise<void> {
     const { spare, freedMs, ...rest } = without(block, [offset]);
     await this.#put({ ...rest, spare: [...spare, offset], freedMs: { ...freedMs, [offset]: nowMs } });
+  }
+
+  /** None of the pool is this host's any more. Resolves when that is on disk. @throws as `give` */
+  async forgetPool(pool: string): Promise<void> {
+    for (const { id } of this.ofPool(pool)) {
+      this.#assigned.delete(id);
+      await this.#delete(id);
+    }
   }
 
   async #letGo({ conditions, writes }: Transaction): Promise<void> {

@@ -123,6 +123,22 @@ describe('a host that serves from a block', () => {
 });
 
 describe('what is spare', () => {
+  it('is so no more when the host gives up its last reference: any other may take the pool along', async () => {
+    const again = await requestPool(h1, { pool: subnet, options: {}, family: 4 });
+    await assign(h1);
+    await releasePool(h1, again.poolId);
+    expect(h1.spares.ofPool(subnet)).toHaveLength(1);
+    await releasePool(h1, poolId(h1));
+    expect(h1.spares.all()).toEqual([]);
+    expect(disk.all()).toEqual([]);
+  });
+
+  it('stays so when another host gives up its reference', async () => {
+    await assign(h1);
+    await releasePool(h1, poolId(h2));
+    expect(h1.spares.ofPool(subnet)).toHaveLength(1);
+  });
+
   const refusal =
     'address 10.77.0.60 is held for containers that host h1.example starts while the store is away: choose another';
   beforeEach(() => assign(h1));
