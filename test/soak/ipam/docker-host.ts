@@ -32,12 +32,13 @@ export class DockerHost {
   readonly line: Line;
   /** It cannot say that it is alive. */
   isSilent = false;
+  /** It is between asking for a subnet and having the network. */
+  isMakingNetwork = false;
   readonly #options: DockerHostOptions;
   readonly #disk = emptyDisk();
   #life = new Life();
   #weft: Weft;
   #network: DockerNetwork | undefined;
-  #isMakingNetwork = false;
   #starting = 0;
   /** Containers that run: the address of each, by endpoint. */
   #containers = new Map<string, string>();
@@ -93,12 +94,12 @@ export class DockerHost {
 
   /** `docker network create` */
   async createNetwork(subnet: string, options: { readonly withGateway: boolean }): Promise<void> {
-    if (this.#network !== undefined || this.#isMakingNetwork) return;
-    this.#isMakingNetwork = true;
+    if (this.#network !== undefined || this.isMakingNetwork) return;
+    this.isMakingNetwork = true;
     try {
       await this.#asPending(this.#makeNetwork(subnet, options));
     } finally {
-      this.#isMakingNetwork = false;
+      this.isMakingNetwork = false;
     }
   }
 
