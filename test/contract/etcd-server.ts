@@ -1,7 +1,7 @@
 /** A real etcd for tests: one member on loopback, its data in a directory of its own, without fsync. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -68,7 +68,12 @@ export async function startEtcd(
   return {
     port,
     endpoint,
-    freeze: () => void child?.kill('SIGSTOP'),
+    freeze() {
+      child?.kill('SIGSTOP');
+      while (child?.pid !== undefined && !isStopped(child.pid)) {
+        // Its threads stop one after the other, in no time.
+      }
+    },
     thaw: () => void child?.kill('SIGCONT'),
     stop,
     start,
@@ -93,4 +98,10 @@ async function freePort(): Promise<number> {
     await once(server, 'close');
     return port;
   }
+}
+
+/** Whether none of its threads runs any more: until then it may answer. */
+function isStopped(pid: number): boolean {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.every((id) => /\) T /.test(readFileSync(`/proc/${pid}/task/${id}/stat`, 'utf8')));
 }
