@@ -154,7 +154,7 @@ export const settings: { readonly [N in SettingName]: Setting<SettingValues[N]> 
     parse: integer(0, 86_400),
   },
   WEFT_ADDRESS_BY_MAC: {
-    help: 'on: a container started with --mac-address gets the address again that it had, if it is free; Docker then makes up the MACs of all others. Takes effect when the plugin is enabled.',
+    help: 'on: a container started with --mac-address gets the address again that it had, if it is free; Docker then makes up the MACs of all others, and each address costs a reading of the blocks of its subnet beside the transaction. Takes effect when the plugin is enabled.',
     expected: 'on or off',
     default: 'off',
     parse: parseSwitch,
