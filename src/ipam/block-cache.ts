@@ -5,8 +5,8 @@
  * is watched was told anew, since then the store may have another history. Of other hosts' blocks nothing is kept.
  *
  * A transaction whose answer was lost may take effect at any time, and no claim tells of it. So of its block nothing is
- * known until it is excluded: it was sent again and met a conflict, or a later one of this host's has taken effect. What a weft that was killed has left under
- * way is found when what is known here has grown old.
+ * known until it is excluded: it was sent again and met a conflict, or a later one of this host's has taken effect.
+ * What a weft that was killed has left under way is found when what is known here has grown old.
  */
 import { records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
@@ -46,7 +46,7 @@ export class BlockCache {
     this.#mirror = of.mirror;
   }
 
-  /** @param claim as it is known; undefined: what is known of the block may be old, or nothing is */
+  /** Undefined: what is known of the block may be old, or nothing is. @param claim the block's, as it is known */
   get(key: string, claim: Entry): Entry | undefined {
     const known = this.#known.get(key);
     if (known === undefined) return undefined;

@@ -14,7 +14,15 @@ import { records } from '../model/records.ts';
 import type { Plan } from '../store/settle.ts';
 import type { Condition, Write } from '../store/store.ts';
 import { free, freedMs, longAgo, withoutSpare } from './block.ts';
-import { blocksOf, claimsWhere, type HeldBlock, poolOf, readableBlock, writingOf } from './holdings.ts';
+import {
+  blocksOf,
+  claimsWhere,
+  type HeldBlock,
+  type HeldClaim,
+  poolOf,
+  readableBlock,
+  writingOf,
+} from './holdings.ts';
 import type { Ipam } from './ipam.ts';
 import { countBlocks } from './pool.ts';
 import { change, look, type Reading } from './reading.ts';
@@ -35,11 +43,7 @@ const emptyGraceMs = 5 * 60_000;
 /** Blocks of these owners from which nobody is served, and has not been for a while. */
 export function emptyBlocks(ipam: Ipam, isOwner: (hostId: string) => boolean): Promise<SeenBlock[]> {
   const claims = claimsWhere(ipam, ({ owner }) => isOwner(owner));
-  return look(ipam, (reading) =>
-    blocksOf(reading, claims)
-      .filter((block) => isEmpty(ipam, block))
-      .map(seen),
-  );
+  return seenAmong(ipam, claims, (block) => isEmpty(ipam, block));
 }
 
 /**
@@ -68,11 +72,7 @@ export async function giveBackBlock(ipam: Ipam, { pool, cidr, owner }: SeenBlock
 /** Own blocks that have nothing free but spare ones, of pools that have no block left for others to claim. */
 export function crampedBlocks(ipam: Ipam): Promise<SeenBlock[]> {
   const claims = claimsWhere(ipam, ({ owner }) => owner === ipam.hostId);
-  return look(ipam, (reading) =>
-    blocksOf(reading, claims)
-      .filter((block) => isCramped(ipam, reading, block))
-      .map(seen),
-  );
+  return seenAmong(ipam, claims, (block, reading) => isCramped(ipam, reading, block));
 }
 
 /** Makes the spare ones of such a block anybody's. @throws WeftError as `change` */
@@ -113,10 +113,10 @@ export function hostsWithHoldings(ipam: Ipam): string[] {
 /** Blocks of others in which this host, which is gone, has addresses that no endpoint uses. */
 export function abandonedBlocks(ipam: Ipam, host: string): Promise<SeenBlock[]> {
   const claims = claimsWhere(ipam, (claim) => claim.owner !== host && holdersOf(claim).includes(host));
-  return look(ipam, (reading) =>
-    blocksOf(reading, claims)
-      .filter((block) => withoutAbandoned(ipam, reading, block, host) !== undefined)
-      .map(seen),
+  return seenAmong(
+    ipam,
+    claims,
+    (block, reading) => withoutAbandoned(ipam, reading, block, host) !== undefined,
   );
 }
 
@@ -239,6 +239,15 @@ function noBlock({ keys }: Ipam, { key, record: { pool, cidr } }: HeldBlock): Wr
   return [{ delete: key }, { delete: keys.claim(pool, cidr) }];
 }
 
-function seen({ record: { pool, cidr, owner, sequence } }: HeldBlock): SeenBlock {
-  return { pool, cidr, owner, sequence };
+/** Those of the claimed blocks of which something is so. */
+function seenAmong(
+  ipam: Ipam,
+  claims: readonly HeldClaim[],
+  isSo: (block: HeldBlock, reading: Reading) => boolean,
+): Promise<SeenBlock[]> {
+  return look(ipam, (reading) =>
+    blocksOf(reading, claims)
+      .filter((block) => isSo(block, reading))
+      .map(({ record: { pool, cidr, owner, sequence } }) => ({ pool, cidr, owner, sequence })),
+  );
 }

@@ -22,7 +22,7 @@
  * - What is given is on disk before Docker is answered, and so are the spare ones left: neither the end of weft nor a
  *   loss of power gives one twice.
  */
-import { type Assignment, type Block, type Claim, hostOf, offsetsIn } from '../model/block-record.ts';
+import { type Assignment, type Block, hostOf, offsetsIn } from '../model/block-record.ts';
 import { records } from '../model/records.ts';
 import type { Keys } from '../store/keys.ts';
 import type { Mirror } from '../store/mirror.ts';
@@ -117,10 +117,10 @@ export class Spares {
   }
 
   #hearOf(id: string, entry: Entry | undefined): void {
-    const claim: Claim | undefined = records.claim.read(entry?.value);
+    const claim = records.claim.read(entry?.value);
     // Of a claim that cannot be read, the block itself tells.
     const isOthers = claim !== undefined && claim.owner !== this.#hostId;
-    if (entry === undefined || isOthers) this.#forget(id);
+    if (entry === undefined || isOthers) this.#later(this.#forget(id));
     // What this host has written itself, it knows.
     else if (this.#blocks.get(id, entry) === undefined) void this.#look(id);
   }
@@ -180,10 +180,7 @@ export class Spares {
 
   /** None of the pool is this host's any more. Resolves when that is on disk. @throws as `give` */
   async forgetPool(pool: string): Promise<void> {
-    for (const { id } of this.ofPool(pool)) {
-      this.#assigned.delete(id);
-      await this.#delete(id);
-    }
+    for (const { id } of this.ofPool(pool)) await this.#forget(id);
   }
 
   async #letGo({ conditions, writes }: Transaction): Promise<void> {
@@ -206,7 +203,7 @@ export class Spares {
   #takeUp(writes: readonly Write[], revision: bigint): void {
     for (const write of writes) {
       if (!('put' in write)) {
-        for (const { id } of this.#borneOnBy(write)) this.#forget(id);
+        for (const { id } of this.#borneOnBy(write)) this.#later(this.#forget(id));
         continue;
       }
       const id = write.put;
@@ -271,9 +268,10 @@ export class Spares {
     await (isEmpty ? this.#delete(id) : this.#put(left));
   }
 
-  #forget(id: string): void {
+  /** In memory at once. */
+  #forget(id: string): Promise<void> {
     this.#assigned.delete(id);
-    this.#later(this.#delete(id));
+    return this.#delete(id);
   }
 
   #put(block: OwnBlock): Promise<void> {
